@@ -1,0 +1,93 @@
+#include "map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Keys are hashes; the high half of the product spreads them over any capacity, not only powers of two. */
+static size_t home(const struct map *map, uint64_t key)
+{
+    return (size_t)(((unsigned __int128)key * map->cap) >> 64);
+}
+
+static size_t next(const struct map *map, size_t i)
+{
+    return i + 1 == map->cap ? 0 : i + 1;
+}
+
+void map_free(struct map *map)
+{
+    free(map->slots);
+    *map = (struct map){0};
+}
+
+static void insert(struct map *map, uint64_t key, uint64_t value)
+{
+    size_t i = home(map, key);
+
+    while (map->slots[i].value != 0)
+        i = next(map, i);
+    map->slots[i] = (struct map_slot){key, value};
+    map->used++;
+}
+
+static int grow(struct map *map)
+{
+    struct map larger = {.cap = map->cap < 32 ? 64 : map->cap + map->cap / 2};
+    size_t i;
+
+    larger.slots = calloc(larger.cap, sizeof *larger.slots);
+    if (larger.slots == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    for (i = 0; i < map->cap; i++)
+        if (map->slots[i].value != 0)
+            insert(&larger, map->slots[i].key, map->slots[i].value);
+    map_free(map);
+    *map = larger;
+    return 0;
+}
+
+int map_put(struct map *map, uint64_t key, uint64_t value)
+{
+    if (map->used >= map->cap - map->cap / 4 && grow(map) < 0)
+        return -1;
+    insert(map, key, value);
+    return 0;
+}
+
+struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor)
+{
+    size_t i;
+
+    if (map->cap == 0)
+        return NULL;
+    /* The cursor is the slot to look at next, plus one. */
+    for (i = *cursor == 0 ? home(map, key) : *cursor - 1; map->slots[i].value != 0; i = next(map, i)) {
+        if (map->slots[i].key == key) {
+            *cursor = next(map, i) + 1;
+            return &map->slots[i];
+        }
+    }
+    *cursor = i + 1;
+    return NULL;
+}
+
+void map_remove(struct map *map, struct map_slot *slot)
+{
+    size_t hole = (size_t)(slot - map->slots), i;
+
+    /* Shift back what the hole would cut off from its home, so that no search ends early. */
+    for (i = next(map, hole); map->slots[i].value != 0; i = next(map, i)) {
+        size_t wanted = home(map, map->slots[i].key);
+        size_t from_home = i >= wanted ? i - wanted : i + map->cap - wanted;
+        size_t from_hole = i >= hole ? i - hole : i + map->cap - hole;
+
+        if (from_home >= from_hole) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
+    }
+    map->slots[hole] = (struct map_slot){0};
+    map->used--;
+}

@@ -1,0 +1,203 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed bytes. */
+static size_t sequence(const unsigned char *text, size_t len)
+{
+    unsigned char low = 0x80, high = 0xBF;
+    size_t need, i;
+
+    if (text[0] < 0x80)
+        return 1;
+    if (text[0] < 0xC2 || text[0] > 0xF4)
+        return 0;
+    need = text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
+    if (text[0] == 0xE0)
+        low = 0xA0;
+    else if (text[0] == 0xED)
+        high = 0x9F;
+    else if (text[0] == 0xF0)
+        low = 0x90;
+    else if (text[0] == 0xF4)
+        high = 0x8F;
+    if (len < need)
+        return 0;
+    for (i = 1; i < need; i++) {
+        if (text[i] < low || text[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return need;
+}
+
+size_t text_invalid_utf8(const char *text, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t i = 0, step;
+    uint64_t word;
+
+    while (i < len) {
+        if (len - i >= sizeof word) {
+            memcpy(&word, bytes + i, sizeof word);
+            if ((word & 0x8080808080808080U) == 0) {
+                i += sizeof word;
+                continue;
+            }
+        }
+        step = sequence(bytes + i, len - i);
+        if (step == 0)
+            return i;
+        i += step;
+    }
+    return len;
+}
+
+size_t text_code_points(const char *text, size_t len)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < len; i++)
+        count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+void text_printable(struct buffer *out, const char *text, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t i = 0, step;
+
+    while (i < len) {
+        step = sequence(bytes + i, len - i);
+        /* U+0080 to U+009F are control characters too; a terminal may obey them. */
+        if (step == 0 || bytes[i] < 0x20 || bytes[i] == 0x7F ||
+            (step == 2 && bytes[i] == 0xC2 && bytes[i + 1] < 0xA0)) {
+            buffer_printf(out, "\\x%02X", bytes[i]);
+            i++;
+        } else if (bytes[i] == '\\') {
+            buffer_string(out, "\\\\");
+            i++;
+        } else {
+            buffer_append(out, text + i, step);
+            i += step;
+        }
+    }
+}
+
+static bool plain_in_ledger(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("._~-/", c) != NULL);
+}
+
+void text_percent(struct buffer *out, const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (plain_in_ledger(text[i]))
+            buffer_byte(out, text[i]);
+        else
+            buffer_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
+    }
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+int text_unpercent(struct buffer *out, const char *text, size_t len)
+{
+    size_t i;
+    int high, low;
+
+    for (i = 0; i < len; i++) {
+        if (plain_in_ledger(text[i])) {
+            buffer_byte(out, text[i]);
+            continue;
+        }
+        if (text[i] != '%' || len - i < 3)
+            return -1;
+        high = hex_digit(text[i + 1]);
+        low = hex_digit(text[i + 2]);
+        if (high < 0 || low < 0)
+            return -1;
+        buffer_byte(out, (char)(high * 16 + low));
+        i += 2;
+    }
+    return 0;
+}
+
+void text_csv_cell(struct buffer *out, const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if (text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r')
+            break;
+    if (i == len) {
+        buffer_append(out, text, len);
+        return;
+    }
+    buffer_byte(out, '"');
+    for (i = 0; i < len; i++) {
+        if (text[i] == '"')
+            buffer_byte(out, '"');
+        buffer_byte(out, text[i]);
+    }
+    buffer_byte(out, '"');
+}
+
+void text_repair_utf8(struct buffer *out, const char *text, size_t len)
+{
+    size_t i = 0, good;
+
+    while (i < len) {
+        good = text_invalid_utf8(text + i, len - i);
+        buffer_append(out, text + i, good);
+        i += good;
+        if (i < len) {
+            buffer_string(out, "\xEF\xBF\xBD");
+            i++;
+        }
+    }
+}
+
+bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    size_t i;
+
+    if (len == 0)
+        return false;
+    for (i = 0; i < len; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+
+        if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    if (number > max)
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
+{
+    time_t seconds = (time_t)(nanoseconds / 1000000000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+             (int)(nanoseconds % 1000000000 / 1000000));
+    return out;
+}
