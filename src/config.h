@@ -1,10 +1,11 @@
 /*
  * config: what the administrator said, from phasesentinel.ini.
  *
- * config_load reads the file strictly: unknown sections and keys, duplicates, values out of range and whatever
- * iniparser would swallow silently are reported, all at once and with their line, as lines
- * "FILE:LINE: text" in the cause (kind CAUSE_CONFIG; as many as it holds) and each in the log as an error. Every
- * key has a default. Paths are made absolute against the directory of the file that names them.
+ * config_load reads the file strictly: unknown sections and keys, duplicates, values out of range
+ * and whatever iniparser would swallow silently are reported, all at once and with their line, as
+ * lines "FILE:LINE: text" in the cause (kind CAUSE_CONFIG; as many as it holds) and each in the log
+ * as an error. Every key has a default. Paths are made absolute against the directory of the file
+ * that names them.
  */
 #ifndef PHASESENTINEL_CONFIG_H
 #define PHASESENTINEL_CONFIG_H
@@ -31,9 +32,9 @@ struct config {
     enum config_source source;
     enum config_bad_rows bad_rows;
     unsigned max_bad_percent;
-    bool merge_duplicates; /* duplicates = merge */
-    bool merge_changed;    /* changed = merge */
-    bool newline_required; /* final_newline = required */
+    bool merge_duplicates;   /* duplicates = merge */
+    bool merge_changed;      /* changed = merge */
+    bool newline_required;   /* final_newline = required */
     uint64_t max_file_bytes; /* 0: none */
     uint64_t max_row_bytes;
     unsigned max_columns;

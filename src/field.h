@@ -1,9 +1,9 @@
 /*
  * field: one column of the schema, and whether a value fits it.
  *
- * The words are those of Frictionless Table Schema. Checking is exact: numbers are compared digit by digit,
- * never as doubles, and a value is never changed. What field_check needs from the schema file is prepared by
- * schema_load; a field is read-only afterwards.
+ * The words are those of Frictionless Table Schema. Checking is exact: numbers are compared digit
+ * by digit, never as doubles, and a value is never changed. What field_check needs from the schema
+ * file is prepared by schema_load; a field is read-only afterwards.
  */
 #ifndef PHASESENTINEL_FIELD_H
 #define PHASESENTINEL_FIELD_H
@@ -11,6 +11,7 @@
 #include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buffer.h"
 
@@ -40,15 +41,28 @@ struct field {
     char *fallback; /* the schema's `default`, for a column that is missing; NULL: none */
     char **missing; /* missingValues beside the empty cell */
     size_t missing_count;
+    /* Set by field_prepare: numbers from quick_start to below quick_end surely fit; both 0: ask for
+     * each. */
+    uint64_t quick_start, quick_end;
 };
 
-enum field_fault { FIELD_FITS, FIELD_TYPE_ERROR, FIELD_CONSTRAINT_ERROR };
+enum field_fault {
+    FIELD_FITS,
+    FIELD_TYPE_ERROR,
+    FIELD_CONSTRAINT_ERROR,
+    FIELD_NO_MEMORY, /* no verdict: there was no memory to try the pattern */
+};
 
 /*
- * Checks one value: valid UTF-8 without NUL, and text[len] == '\0' for dates and patterns. If it does not
- * fit and `why` is not NULL, a sentence with value, rule and the usual cause is appended to it.
+ * Checks one value: valid UTF-8 without NUL, and text[len] == '\0' where the field has a pattern.
+ * If it does not fit and `why` is not NULL, a sentence with value, rule and the usual cause is
+ * appended to it.
  */
-enum field_fault field_check(const struct field *field, const char *text, size_t len, struct buffer *why);
+enum field_fault field_check(const struct field *field, const char *text, size_t len,
+                             struct buffer *why);
+
+/* Looks for shortcuts, once all else is set. field_check says the same without, only later. */
+void field_prepare(struct field *field);
 
 /* Is it one of the field's missing values (the empty cell always is)? */
 bool field_is_missing(const struct field *field, const char *text, size_t len);
@@ -57,7 +71,8 @@ bool field_is_missing(const struct field *field, const char *text, size_t len);
 int field_type_from_name(const char *name, enum field_type *ret_type);
 const char *field_type_name(enum field_type type);
 
-/* Compares two values of a number, integer, date or datetime field that are of its type: <0, 0, >0. */
+/* Compares two values of a number, integer, date or datetime field: <0, 0, >0; 0 where one is not
+ * of its type. */
 int field_compare(const struct field *field, const char *left, const char *right);
 
 void field_free(struct field *field); /* what it owns; takes half-built ones */

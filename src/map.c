@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Keys are hashes; the high half of the product spreads them over any capacity, not only powers of two. */
+/* Keys are hashes: their high half spreads over any capacity below 2^32, not only over powers of two. */
 static size_t home(const struct map *map, uint64_t key)
 {
-    return (size_t)(((unsigned __int128)key * map->cap) >> 64);
+    return (size_t)((key >> 32) * map->cap >> 32);
 }
 
 static size_t next(const struct map *map, size_t i)

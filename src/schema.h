@@ -1,8 +1,8 @@
 /*
  * schema: the columns of the training file and the template of file names, from schema.ini.
  *
- * Loaded as strictly as the configuration (config.h), reported the same way. Nothing of a schema is built in.
- * A loaded schema is read-only.
+ * Loaded as strictly as the configuration (config.h), reported the same way. Nothing of a schema is
+ * built in. A loaded schema is read-only.
  */
 #ifndef PHASESENTINEL_SCHEMA_H
 #define PHASESENTINEL_SCHEMA_H
@@ -12,16 +12,14 @@
 
 #include "cause.h"
 #include "field.h"
-
-struct schema_part; /* a piece of the file-name template */
+#include "template.h"
 
 struct schema {
-    char *name; /* owned, as all pointers here */
+    char *name;           /* owned, as all pointers here */
     struct field *fields; /* in the order of the training file's columns */
     size_t count;
     bool drop_extra; /* extra_fields = drop */
-    struct schema_part *parts;
-    size_t part_count;
+    struct template filename;
 };
 
 int schema_load(struct schema *schema, const char *path, struct cause *cause);
@@ -31,11 +29,13 @@ void schema_free(struct schema *schema); /* takes zeroed ones */
 int schema_find(const struct schema *schema, const char *name, size_t len);
 
 /*
- * What a file name says of the fields. Where `filename` matches the whole name (the part behind the last '/',
- * unless the template holds a '/'), greedy from the left, and every value taken fits its field, sets values[i] to
- * an owned string for each field i of the template, a time rewritten as 2024-01-01T12:00:00, and returns true.
- * Else returns false with all values NULL. `values` has schema->count elements, all NULL before.
+ * What a file name says of the fields. Where `filename` matches the whole name (the part behind the
+ * last '/', unless the template holds a '/'), greedy from the left, and every value taken fits its
+ * field, sets values[i] to an owned string for each field i of the template, a time rewritten as
+ * 2024-01-01T12:00:00. Else leaves all values NULL, which is no failure; -1 where memory runs out.
+ * `values` has schema->count elements, all NULL before.
  */
-bool schema_match_name(const struct schema *schema, const char *name, char **values);
+int schema_match_name(const struct schema *schema, const char *name, char **values,
+                      struct cause *cause);
 
 #endif

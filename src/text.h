@@ -36,7 +36,7 @@ void text_repair_utf8(struct buffer *out, const char *text, size_t len);
 bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number);
 
 /* ISO 8601 in UTC with milliseconds, "2024-01-01T12:00:00.000Z", from nanoseconds since the epoch. */
-#define TEXT_TIME_SIZE 32
+#define TEXT_TIME_SIZE 80
 const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds);
 
 #endif

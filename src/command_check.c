@@ -1,0 +1,136 @@
+/* check: the daemon's verdict on a file's content, without ledger, data directory or any side effect. */
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "judge.h"
+#include "spool.h"
+#include "text.h"
+
+struct sums {
+    uint64_t files, valid, rows, violations;
+};
+
+static void print_line(const char *path, const char *text)
+{
+    struct buffer out = {0};
+
+    text_printable(&out, path, strlen(path));
+    printf("%.*s: %s\n", (int)out.len, out.data == NULL ? "" : out.data, text);
+    buffer_free(&out);
+}
+
+/* Opens it as the daemon would, by its directory. */
+static enum spool_kind open_path(const char *path, int *ret_fd, struct signature *signature)
+{
+    char *directory = strdup(path), *base = strdup(path);
+    enum spool_kind kind = SPOOL_TROUBLE;
+    int fd = -1;
+
+    if (directory != NULL && base != NULL)
+        fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        kind = spool_open(fd, basename(base), ret_fd, signature);
+        close(fd);
+    } else if (errno == ENOENT || errno == ENOTDIR) {
+        kind = SPOOL_GONE;
+    } else if (errno == EACCES) {
+        kind = SPOOL_UNREADABLE;
+    }
+    free(directory);
+    free(base);
+    return kind;
+}
+
+static int judge_path(struct judge *judge, const char *path, int fd, const struct signature *signature, struct sums *sums,
+                      struct cause *cause)
+{
+    const struct judgement *result = &judge->result;
+    struct judge_order order = {.fd = fd, .size = signature->size};
+    struct buffer out = {0};
+    const char *slash = strrchr(path, '/');
+
+    order.name = slash == NULL ? path : slash + 1;
+    if (judge_run(judge, &order, cause) < 0)
+        return -1;
+    violations_print(&result->violations, path, &out);
+    if (result->violations.total > result->violations.count)
+        buffer_printf(&out, "%s: %" PRIu64 " more violations are not listed (max_reported_errors)\n", path,
+                      result->violations.total - result->violations.count);
+    if (buffer_failed(&out)) {
+        buffer_free(&out);
+        return cause_memory(cause);
+    }
+    fwrite(out.data == NULL ? "" : out.data, 1, out.len, stdout);
+    buffer_free(&out);
+    if (result->no_rows && result->violations.total == 0)
+        print_line(path, signature->size == 0 ? "no bytes: such a file waits, it is not merged"
+                                              : "no rows, only a header: such a file waits, it is not merged");
+    else if (result->no_newline && result->violations.total == 0)
+        fprintf(stderr, "%s: the last line has no newline: it counts once the file has been quiet for a while\n", path);
+    sums->valid += result->violations.total == 0 && !result->no_rows;
+    sums->rows += result->rows + result->bad_rows;
+    sums->violations += result->violations.total;
+    return 0;
+}
+
+static int check_path(struct judge *judge, const char *path, struct sums *sums, struct cause *cause)
+{
+    struct signature signature;
+    int fd, result;
+
+    sums->files++;
+    switch (open_path(path, &fd, &signature)) {
+    case SPOOL_GONE:
+        return cause_set(cause, CAUSE_NO_INPUT, "%s: no such file", path);
+    case SPOOL_TROUBLE:
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", path);
+    case SPOOL_OTHER:
+    case SPOOL_DIRECTORY:
+        print_line(path, "file-type: no regular file: links, FIFOs, devices and directories are never opened");
+        sums->violations++;
+        return 0;
+    case SPOOL_UNREADABLE:
+        print_line(path, "file-unreadable: no permission to read it: chmod a+r");
+        sums->violations++;
+        return 0;
+    case SPOOL_FILE:
+        break;
+    }
+    result = judge_path(judge, path, fd, &signature, sums, cause);
+    close(fd);
+    return result;
+}
+
+int command_check(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+{
+    struct layout layout = {0};
+    struct judge judge = {0};
+    struct sums sums = {0};
+    int code, i, result = -1;
+
+    if (command_option(command, setup, argc, argv, "", NULL, &code) == COMMAND_HELP)
+        return code;
+    if (optind == argc)
+        return cause_set(cause, CAUSE_USAGE, "check which file? Try: phasesentinel check --help");
+    if (setup_load(setup, cause) < 0 || layout_of_schema(&layout, &setup->schema, cause) < 0 ||
+        judge_init(&judge, &setup->schema, &setup->config, &layout, cause) < 0)
+        goto out;
+    for (i = optind; i < argc; i++)
+        if (check_path(&judge, argv[i], &sums, cause) < 0)
+            goto out;
+    printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n", sums.valid, sums.files,
+           sums.rows, sums.violations);
+    result = sums.valid == sums.files ? COMMAND_DONE : COMMAND_BAD;
+out:
+    judge_free(&judge);
+    layout_free(&layout);
+    return result;
+}

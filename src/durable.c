@@ -1,0 +1,205 @@
+#include "durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_SIZE (256 * 1024)
+
+int durable_sync(int fd, const char *what, struct cause *cause)
+{
+    if (fdatasync(fd) < 0)
+        return cause_errno(cause, CAUSE_STOP, "cannot sync %s", what);
+    return 0;
+}
+
+int durable_sync_dir(int dir_fd, const char *what, struct cause *cause)
+{
+    /* EINVAL: a file system that cannot sync a directory has nothing to promise here. */
+    if (fsync(dir_fd) < 0 && errno != EINVAL)
+        return cause_errno(cause, CAUSE_STOP, "cannot sync the directory of %s", what);
+    return 0;
+}
+
+int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const char *what,
+                  struct cause *cause)
+{
+    const char *from = bytes;
+    ssize_t n;
+
+    while (len > 0) {
+        n = pwrite(fd, from, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cause_errno(cause, CAUSE_TROUBLE, "cannot write to %s", what);
+        from += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what, struct cause *cause)
+{
+    char *to = bytes;
+    size_t done = 0;
+    ssize_t n;
+
+    while (done < len) {
+        n = pread(fd, to + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cause_errno(cause, CAUSE_TROUBLE, "cannot read %s", what);
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause)
+{
+    if (ftruncate(fd, (off_t)length) < 0)
+        return cause_errno(cause, CAUSE_STOP, "cannot cut %s back to %llu bytes", what,
+                           (unsigned long long)length);
+    return 0;
+}
+
+int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause)
+{
+    if (mkdirat(dir_fd, name, mode) == 0)
+        return durable_sync_dir(dir_fd, name, cause);
+    if (errno != EEXIST)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot create the directory %s", name);
+    return 0;
+}
+
+int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
+                    struct cause *cause)
+{
+    char temporary[300];
+    int fd, result = -1;
+
+    snprintf(temporary, sizeof temporary, ".%.250s.tmp", name);
+    fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+    if (durable_write(fd, bytes, len, 0, temporary, cause) < 0)
+        goto out;
+    if (sync && durable_sync(fd, temporary, cause) < 0)
+        goto out;
+    if (durable_rename(dir_fd, temporary, name, cause) < 0)
+        goto out;
+    result = sync ? durable_sync_dir(dir_fd, name, cause) : 0;
+out:
+    close(fd);
+    if (result < 0)
+        unlinkat(dir_fd, temporary, 0);
+    return result;
+}
+
+static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, const char *what,
+                      struct cause *cause)
+{
+    char *chunk = malloc(COPY_SIZE);
+    uint64_t done = 0;
+    ssize_t n = 0;
+
+    if (chunk == NULL)
+        return cause_memory(cause);
+    while (done < length) {
+        size_t want = length - done < COPY_SIZE ? (size_t)(length - done) : COPY_SIZE;
+
+        n = durable_read(from_fd, chunk, want, offset + done, what, cause);
+        if (n <= 0 || durable_write(to_fd, chunk, (size_t)n, done, what, cause) < 0)
+            break;
+        done += (uint64_t)n;
+    }
+    free(chunk);
+    if (done < length)
+        return n == 0 ? cause_set(cause, CAUSE_TROUBLE, "%s is shorter than it was", what) : -1;
+    return 0;
+}
+
+int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, const char *name,
+                 struct cause *cause)
+{
+    char temporary[300];
+    int fd, result = -1;
+
+    snprintf(temporary, sizeof temporary, ".%.250s.tmp", name);
+    fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+    if (copy_bytes(from_fd, offset, length, fd, name, cause) == 0 && durable_sync(fd, name, cause) == 0 &&
+        durable_rename(dir_fd, temporary, name, cause) == 0)
+        result = durable_sync_dir(dir_fd, name, cause);
+    close(fd);
+    if (result < 0)
+        unlinkat(dir_fd, temporary, 0);
+    return result;
+}
+
+static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause)
+{
+    struct timespec times[2];
+    struct stat st;
+    int in, out = -1, result = -1;
+
+    in = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0) {
+        cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", from);
+        goto done;
+    }
+    out = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0666);
+    if (out < 0) {
+        cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", to);
+        goto done;
+    }
+    if (copy_bytes(in, 0, (uint64_t)st.st_size, out, to, cause) < 0)
+        goto done;
+    times[0] = st.st_atim;
+    times[1] = st.st_mtim;
+    futimens(out, times);
+    if (durable_sync(out, to, cause) < 0 || durable_sync_dir(to_dir, to, cause) < 0)
+        goto done;
+    if (unlinkat(from_dir, from, 0) < 0)
+        cause_errno(cause, CAUSE_TROUBLE, "cannot remove %s after it was copied", from);
+    else
+        result = 0;
+done:
+    if (in >= 0)
+        close(in);
+    if (out >= 0) {
+        close(out);
+        if (result < 0)
+            unlinkat(to_dir, to, 0);
+    }
+    return result;
+}
+
+int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause)
+{
+    if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EXDEV)
+        return move_by_copy(from_dir, from, to_dir, to, cause);
+    if (errno == EINVAL) {
+        /* A file system without NOREPLACE: a link never replaces either. */
+        if (linkat(from_dir, from, to_dir, to, 0) == 0 && unlinkat(from_dir, from, 0) == 0)
+            return 0;
+    }
+    return cause_errno(cause, CAUSE_TROUBLE, "cannot move %s to %s", from, to);
+}
+
+int durable_rename(int dir_fd, const char *from, const char *to, struct cause *cause)
+{
+    if (renameat(dir_fd, from, dir_fd, to) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot rename %s to %s", from, to);
+    return 0;
+}

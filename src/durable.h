@@ -1,0 +1,53 @@
+/*
+ * durable: the steps by which bytes and names survive a crash.
+ *
+ * The only module that calls fsync, rename and ftruncate. `what` names the file in messages. A failed sync is
+ * CAUSE_STOP and must never be tried again: the kernel may have dropped the pages and call the next one a
+ * success. Everything else that fails here is CAUSE_TROUBLE: nothing has happened that a restart would not undo.
+ */
+#ifndef PHASESENTINEL_DURABLE_H
+#define PHASESENTINEL_DURABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cause.h"
+
+int durable_sync(int fd, const char *what, struct cause *cause);
+int durable_sync_dir(int dir_fd, const char *what, struct cause *cause);
+
+/* Writes all of it at the offset, through short writes and EINTR. */
+int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const char *what,
+                  struct cause *cause);
+
+/* Reads up to len bytes at the offset; fewer only at the end of the file. */
+ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what, struct cause *cause);
+
+int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
+
+/* Creates the directory where it is missing, and syncs its parent then. */
+int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause);
+
+/*
+ * The whole file at once: written as .NAME.tmp, synced if `sync`, renamed over NAME. After a crash NAME is old or
+ * new; without `sync` a power cut may leave it short.
+ */
+int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
+                    struct cause *cause);
+
+/* A new file from `length` bytes at `offset` of another, synced with its directory. Replaces a file of that name. */
+int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, const char *name,
+                 struct cause *cause);
+
+/*
+ * Moves a file, never over another one: -1 with errno EEXIST in the cause if the name is taken. Across file systems
+ * it is copied, synced and then unlinked. Does not sync the directories: durable_sync_dir does, once for many.
+ */
+int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause);
+
+/* Renames within the file system over whatever `to` is. */
+int durable_rename(int dir_fd, const char *from, const char *to, struct cause *cause);
+
+#endif

@@ -1,0 +1,449 @@
+#include "judge.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "durable.h"
+
+#define FLUSH_SIZE (1024 * 1024)
+
+/* First bytes of what people drop instead of CSV. */
+static const struct magic {
+    const char *bytes;
+    size_t len;
+    enum code code;
+    const char *kind;
+} magics[] = {
+    {"\x1F\x8B", 2, CODE_FORMAT_ERROR, "gzip: unpack it first (gunzip)"},
+    {"PK\x03\x04", 4, CODE_FORMAT_ERROR, "zip, or a spreadsheet (.xlsx, .ods): unpack it, or export it as CSV"},
+    {"PK\x05\x06", 4, CODE_FORMAT_ERROR, "an empty zip archive"},
+    {"PAR1", 4, CODE_FORMAT_ERROR, "Parquet: export it as CSV"},
+    {"\x28\xB5\x2F\xFD", 4, CODE_FORMAT_ERROR, "zstd: unpack it first (unzstd)"},
+    {"\xFD" "7zXZ\0", 6, CODE_FORMAT_ERROR, "xz: unpack it first (unxz)"},
+    {"BZh", 3, CODE_FORMAT_ERROR, "bzip2: unpack it first (bunzip2)"},
+    {"7z\xBC\xAF\x27\x1C", 6, CODE_FORMAT_ERROR, "a 7z archive: unpack it first"},
+    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR, "an old spreadsheet (.xls): export it as CSV"},
+    {"%PDF-", 5, CODE_FORMAT_ERROR, "PDF"},
+    {"SQLite format 3", 16, CODE_FORMAT_ERROR, "an SQLite database: export the table as CSV"},
+    {"ARROW1", 6, CODE_FORMAT_ERROR, "Arrow or Feather: export it as CSV"},
+    {"\x89HDF", 4, CODE_FORMAT_ERROR, "HDF5: export it as CSV"},
+    {"\xFF\xFE", 2, CODE_ENCODING_ERROR, "UTF-16: save it as UTF-8"},
+    {"\xFE\xFF", 2, CODE_ENCODING_ERROR, "UTF-16: save it as UTF-8"},
+};
+
+/* How a reading goes on. */
+struct reading {
+    struct judge *judge;
+    const struct judge_order *order;
+    struct digest digest;
+    uint64_t hashed;         /* bytes in digest: those of whole rows */
+    bool begun;              /* the first bytes have been looked at */
+    bool opaque;             /* not CSV: hashed only */
+    bool has_header;
+    bool bad_header;         /* rows are counted, cells not checked */
+    bool in_prefix;          /* the booked content is being passed over */
+    bool prefix_differs;     /* it is not what was booked: read again without it */
+    bool cut_row_continued;  /* it is, but its last row had no line end and goes on differently */
+    bool line_end_due;       /* it is, and the line end that its last row lacked comes next */
+    uint64_t blanks;         /* lines without content since the last row: wrong once a row follows */
+    uint64_t first_blank;
+};
+
+int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
+               const struct layout *layout, struct cause *cause)
+{
+    *judge = (struct judge){.schema = schema, .config = config, .layout = layout};
+    judge->rows = rows_open(config->max_row_bytes, config->max_columns);
+    if (judge->rows == NULL)
+        return cause_memory(cause);
+    violations_init(&judge->result.violations, config->max_reported_errors);
+    return 0;
+}
+
+void judge_free(struct judge *judge)
+{
+    rows_close(judge->rows);
+    validate_free(&judge->sheet);
+    buffer_free(&judge->accepted);
+    violations_free(&judge->result.violations);
+    tally_clear(&judge->result.tally);
+    buffer_free(&judge->result.header);
+    *judge = (struct judge){0};
+}
+
+static void clear_result(struct judgement *result)
+{
+    struct violations violations = result->violations;
+    struct buffer header = result->header;
+
+    tally_clear(&result->tally);
+    violations_clear(&violations);
+    buffer_clear(&header);
+    *result = (struct judgement){.violations = violations, .header = header};
+}
+
+static void add_file_violation(struct judge *judge, enum code code, const char *text)
+{
+    struct buffer *message = violations_add(&judge->result.violations, code, 0, 0, NULL, NULL, 0);
+
+    if (message == NULL)
+        return;
+    buffer_string(message, text);
+    violations_added(&judge->result.violations);
+}
+
+static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
+{
+    struct judge *judge = reading->judge;
+    char text[128];
+    size_t i;
+
+    reading->begun = true;
+    for (i = 0; i < sizeof magics / sizeof *magics; i++) {
+        if (len < magics[i].len || memcmp(bytes, magics[i].bytes, magics[i].len) != 0)
+            continue;
+        snprintf(text, sizeof text, "the file is no CSV but %s", magics[i].kind);
+        add_file_violation(judge, magics[i].code, text);
+        reading->opaque = true;
+        return;
+    }
+    if (judge->config->max_file_bytes > 0 && reading->order->size > judge->config->max_file_bytes) {
+        snprintf(text, sizeof text, "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
+                 reading->order->size, judge->config->max_file_bytes >> 20);
+        add_file_violation(judge, CODE_FILE_TOO_LARGE, text);
+        reading->opaque = true;
+        return;
+    }
+    if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
+        rows_skip(judge->rows, 3);
+}
+
+static int flush(struct reading *reading, size_t at_least, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct buffer *accepted = &judge->accepted;
+
+    if (buffer_failed(accepted))
+        return cause_memory(cause);
+    if (accepted->len == 0 || accepted->len < at_least)
+        return 0;
+    if (reading->order->sink.accept != NULL && !judge->rejecting &&
+        reading->order->sink.accept(reading->order->sink.context, accepted->data, accepted->len, cause) < 0)
+        return -1;
+    buffer_clear(accepted);
+    return 0;
+}
+
+static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    uint64_t before = judge->result.violations.total;
+
+    reading->has_header = true;
+    if (row->fault == ROW_SOUND) {
+        buffer_append(&judge->result.header, row->raw, row->raw_len - (row->ended ? 1 : 0));
+        if (row->ended && judge->result.header.data[judge->result.header.len - 1] == '\r')
+            judge->result.header.len--;
+        buffer_byte(&judge->result.header, '\n');
+    }
+    if (validate_header(&judge->sheet, judge->schema, judge->layout, reading->order->name, row,
+                        &judge->result.violations, cause) < 0)
+        return -1;
+    reading->bad_header = judge->result.violations.total > before;
+    reading->in_prefix = reading->order->prefix_bytes > 0;
+    return 0;
+}
+
+static void report_blanks(struct reading *reading)
+{
+    struct row blank = {.fault = ROW_BLANK};
+    uint64_t i;
+
+    for (i = 0; i < reading->blanks; i++) {
+        blank.fault_line = reading->first_blank + i;
+        validate_fault(&blank, &reading->judge->result.violations);
+        reading->judge->result.bad_rows++;
+        reading->judge->rejecting = reading->judge->config->bad_rows == CONFIG_REJECT_FILE;
+    }
+    reading->blanks = 0;
+}
+
+static void add_truncated(struct reading *reading, const struct row *row)
+{
+    struct violations *violations = &reading->judge->result.violations;
+    struct buffer *message =
+        violations_add(violations, CODE_TRUNCATED_FILE, row->line, 0, NULL, row->raw, row->raw_len);
+
+    if (message == NULL)
+        return;
+    buffer_printf(message, "the last line has no newline%s: the file was cut off; send it again",
+                  reading->judge->config->newline_required ? "" : " and is no valid row");
+    violations_added(violations);
+}
+
+static uint64_t last_line(const struct row *row)
+{
+    uint64_t line = row->line;
+    size_t i;
+
+    for (i = 0; i < row->raw_len; i++)
+        line += row->raw[i] == '\n';
+    return line;
+}
+
+/*
+ * The last line has no line end. Valid it may count; else that is its only fault, whatever its cells look like. But NUL
+ * bytes are no row that was cut, and a quote that opened lines ago has swallowed whole rows.
+ */
+static bool last_row_valid(struct reading *reading, const struct row *row)
+{
+    struct judge *judge = reading->judge;
+    struct violations silent;
+    bool valid;
+
+    if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
+        (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
+        validate_fault(row, &judge->result.violations);
+        return false;
+    }
+    violations_init(&silent, 0);
+    valid = validate_row(&judge->sheet, row, &silent) && !judge->config->newline_required;
+    violations_free(&silent);
+    if (valid)
+        judge->result.no_newline = true;
+    else
+        add_truncated(reading, row);
+    return valid;
+}
+
+static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct judgement *result = &judge->result;
+    bool valid;
+
+    if (row->fault == ROW_BLANK) {
+        if (reading->blanks++ == 0)
+            reading->first_blank = row->line;
+        return 0;
+    }
+    if (!reading->has_header) {
+        report_blanks(reading);
+        return take_header(reading, row, cause);
+    }
+    report_blanks(reading);
+    result->no_rows = false;
+    if (reading->bad_header && row->fault == ROW_SOUND)
+        valid = false;
+    else if (!row->ended)
+        valid = last_row_valid(reading, row);
+    else
+        valid = validate_row(&judge->sheet, row, &result->violations);
+
+    if (!valid) {
+        result->bad_rows++;
+        if (judge->config->bad_rows == CONFIG_REJECT_FILE)
+            judge->rejecting = true;
+        else if (reading->order->sink.reject != NULL && !reading->bad_header)
+            return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len, cause);
+        return 0;
+    }
+    result->rows++;
+    if (judge->rejecting || reading->order->sink.accept == NULL)
+        return 0;
+    validate_write(&judge->sheet, row, &judge->accepted);
+    if (validate_tally(&judge->sheet, row, &result->tally, cause) < 0)
+        return -1;
+    return flush(reading, FLUSH_SIZE, cause);
+}
+
+/* Everything handed out since the last time belongs to whole rows: it is hashed now. */
+static void hash_consumed(struct reading *reading)
+{
+    size_t len;
+    const char *bytes = rows_consumed(reading->judge->rows, &len);
+
+    digest_update(&reading->digest, bytes, len);
+    reading->hashed += len;
+}
+
+/* At the end of the prefix: is it what was booked, and does it end at a line end? */
+static void end_prefix(struct reading *reading)
+{
+    const struct judge_order *order = reading->order;
+    struct judgement *result = &reading->judge->result;
+    unsigned char sha[DIGEST_SIZE];
+    char last = '\n', next[2] = {0};
+    struct cause ignored;
+
+    digest_final(&reading->digest, sha);
+    reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
+    /* Booked without a final newline: the row has ended only if a line end comes now. */
+    if (!reading->prefix_differs && order->size > order->prefix_bytes &&
+        durable_read(order->fd, &last, 1, order->prefix_bytes - 1, order->name, &ignored) == 1 && last != '\n') {
+        durable_read(order->fd, next, 2, order->prefix_bytes, order->name, &ignored);
+        reading->line_end_due = next[0] == '\n' || (next[0] == '\r' && next[1] == '\n');
+        reading->cut_row_continued = !reading->line_end_due;
+    }
+    if (reading->cut_row_continued)
+        reading->prefix_differs = true;
+    reading->in_prefix = reading->prefix_differs;
+    result->prefix_found = !reading->prefix_differs;
+}
+
+static int pass_prefix(struct reading *reading)
+{
+    struct rows *rows = reading->judge->rows;
+
+    hash_consumed(reading);
+    rows_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
+    hash_consumed(reading);
+    if (reading->hashed == reading->order->prefix_bytes)
+        end_prefix(reading);
+    return reading->in_prefix || reading->prefix_differs;
+}
+
+/* All rows that are there. */
+static int take_rows(struct reading *reading, struct cause *cause)
+{
+    struct row row;
+    int result;
+
+    for (;;) {
+        if (reading->opaque) {
+            rows_skip(reading->judge->rows, SIZE_MAX);
+            break;
+        }
+        if (reading->in_prefix && pass_prefix(reading))
+            break;
+        result = rows_next(reading->judge->rows, &row, cause);
+        if (result < 0)
+            return -1;
+        if (result != ROWS_ROW)
+            break;
+        if (reading->line_end_due) {
+            reading->line_end_due = false;
+            continue;
+        }
+        if (take_row(reading, &row, cause) < 0)
+            return -1;
+    }
+    hash_consumed(reading);
+    return 0;
+}
+
+static int read_all(struct reading *reading, struct cause *cause)
+{
+    const struct judge_order *order = reading->order;
+    struct rows *rows = reading->judge->rows;
+    uint64_t done = 0;
+    size_t len;
+
+    for (;;) {
+        char *space = rows_space(rows, &len);
+        ssize_t n;
+
+        if (space == NULL)
+            return cause_memory(cause);
+        if (len > order->size - done)
+            len = (size_t)(order->size - done);
+        n = durable_read(order->fd, space, len, done, order->name, cause);
+        if (n < 0)
+            return -1;
+        if ((size_t)n < len)
+            return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read", order->name);
+        rows_filled(rows, (size_t)n);
+        done += (size_t)n;
+        if (!reading->begun)
+            look_at_first_bytes(reading, space, (size_t)n);
+        if (done == order->size && !order->complete_only)
+            rows_finish(rows);
+        if (take_rows(reading, cause) < 0)
+            return -1;
+        if (reading->prefix_differs || done == order->size)
+            return 0;
+    }
+}
+
+static int read_once(struct judge *judge, const struct judge_order *order, bool *ret_prefix_differs,
+                     struct cause *cause)
+{
+    struct reading reading = {.judge = judge, .order = order};
+    bool continued = judge->result.cut_row_continued;
+    size_t rest;
+
+    clear_result(&judge->result);
+    judge->result.cut_row_continued = continued && order->prefix_bytes == 0;
+    validate_free(&judge->sheet);
+    rows_reset(judge->rows);
+    buffer_clear(&judge->accepted);
+    judge->rejecting = false;
+    judge->result.no_rows = true;
+    digest_init(&reading.digest);
+    if (read_all(&reading, cause) < 0)
+        return -1;
+    *ret_prefix_differs = reading.prefix_differs;
+    if (reading.prefix_differs) {
+        judge->result.cut_row_continued = reading.cut_row_continued;
+        return 0;
+    }
+    if (flush(&reading, 0, cause) < 0)
+        return -1;
+    rows_rest(judge->rows, &rest);
+    judge->result.rest = rest;
+    judge->result.bytes = reading.hashed;
+    digest_final(&reading.digest, judge->result.sha256);
+    judge->result.has_meta = judge->sheet.has_meta;
+    judge->result.meta = judge->sheet.meta;
+    if (judge->result.prefix_found || reading.opaque)
+        judge->result.no_rows = false;
+    if (buffer_failed(&judge->result.violations.texts) || buffer_failed(&judge->result.header))
+        return cause_memory(cause);
+    return 0;
+}
+
+int judge_run(struct judge *judge, const struct judge_order *order, struct cause *cause)
+{
+    struct judge_order whole = *order;
+    bool prefix_differs;
+
+    if (whole.prefix_bytes > whole.size)
+        whole.prefix_bytes = 0;
+    judge->result.cut_row_continued = false;
+    if (read_once(judge, &whole, &prefix_differs, cause) < 0)
+        return -1;
+    if (!prefix_differs)
+        return 0;
+    whole.prefix_bytes = 0;
+    return read_once(judge, &whole, &prefix_differs, cause);
+}
+
+bool judge_rejects(const struct judge *judge)
+{
+    const struct judgement *result = &judge->result;
+    const uint64_t *counts = result->violations.counts;
+    uint64_t rows = result->rows + result->bad_rows;
+    enum code code;
+
+    if (result->violations.total == 0)
+        return false;
+    if (judge->config->bad_rows == CONFIG_REJECT_FILE || (result->rows == 0 && !result->prefix_found))
+        return true;
+    for (code = CODE_BLANK_LABEL; code <= CODE_EXTRA_LABEL; code++)
+        if (counts[code] > 0)
+            return true;
+    /* Faults after which nothing was read, and a header that is no row. */
+    if (counts[CODE_ROW_TOO_LONG] > 0 || counts[CODE_FILE_TOO_LARGE] > 0 || counts[CODE_FORMAT_ERROR] > 0 ||
+        judge->sheet.field_of == NULL)
+        return true;
+    return (double)result->bad_rows * 100 > (double)judge->config->max_bad_percent * (double)rows;
+}
+
+bool judge_only_truncated(const struct judge *judge)
+{
+    const struct violations *violations = &judge->result.violations;
+
+    return violations->total == 1 && violations->counts[CODE_TRUNCATED_FILE] == 1;
+}

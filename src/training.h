@@ -1,0 +1,71 @@
+/*
+ * training: training_data.csv, which this module alone writes.
+ *
+ *     training_open      under the lock: makes file and ledger agree (start, adopt, cut a tail, refuse)
+ *     training_mark      where the next range begins
+ *     training_append    rows; in memory first, large files go to the end of the file while they are read
+ *     training_rewind    back to a mark: the rows were not accepted after all
+ *     training_commit    all appended bytes are in the file, durable
+ *
+ * Appends only. What stands behind the ledger's end was never committed: a reader that stops at committed_bytes of
+ * stats.json never sees it, and after a crash the next training_open saves it in state/cut/ and cuts it off.
+ */
+#ifndef PHASESENTINEL_TRAINING_H
+#define PHASESENTINEL_TRAINING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "buffer.h"
+#include "cause.h"
+#include "datadir.h"
+#include "ledger.h"
+#include "schema.h"
+#include "tally.h"
+#include "validate.h"
+
+struct training {
+    const struct datadir *dir;
+    const struct schema *schema;
+    int fd;
+    dev_t device;
+    ino_t inode;
+    struct layout layout;    /* from the file's own header */
+    uint64_t end;            /* committed */
+    uint64_t written;        /* in the file, committed or not */
+    struct buffer buffer;    /* what follows */
+    struct digest_stream *range; /* of the bytes since the mark */
+};
+
+int training_init(struct training *training, const struct datadir *dir, const struct schema *schema,
+                  struct cause *cause);
+void training_close(struct training *training);
+
+/*
+ * `ledger` is refreshed. CAUSE_DAMAGED: file and ledger contradict each other, nothing was touched. CAUSE_CONFIG: a file
+ * with rows, no ledger, and dropped files of which nobody said whether they are merged (adopt); or a required field is not
+ * in the file's header.
+ */
+int training_open(struct training *training, struct ledger *ledger, struct cause *cause);
+
+/* Takes the file as it is, whatever the ledger says: books an `adopted` line, durably. */
+int training_adopt(struct training *training, struct ledger *ledger, struct cause *cause);
+
+uint64_t training_mark(struct training *training);
+int training_append(struct training *training, const char *rows, size_t len, struct cause *cause);
+int training_rewind(struct training *training, uint64_t mark, struct cause *cause);
+
+/* Length and hash of what was appended since the last mark or rewind to it. */
+uint64_t training_range(const struct training *training, uint64_t mark, uint64_t *ret_hash);
+
+int training_commit(struct training *training, struct cause *cause);
+
+/* The file ends at `end` again, whatever was appended or half written since. */
+int training_abandon(struct training *training, uint64_t end, struct cause *cause);
+
+/* Counts the rows of a committed range. */
+int training_tally(const struct training *training, uint64_t offset, uint64_t length, struct tally *tally,
+                   struct cause *cause);
+
+#endif

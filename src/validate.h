@@ -1,0 +1,68 @@
+/*
+ * validate: one file's rows against the schema, and what is written of them.
+ *
+ *     validate_header   matches the file's columns to fields, fills missing ones from file name and defaults
+ *     validate_row      checks each cell; adds violations
+ *     validate_write    appends an accepted row in the training file's layout, cells byte for byte
+ *     validate_tally    counts an accepted row
+ *     validate_free
+ */
+#ifndef PHASESENTINEL_VALIDATE_H
+#define PHASESENTINEL_VALIDATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "cause.h"
+#include "rows.h"
+#include "schema.h"
+#include "tally.h"
+#include "violation.h"
+
+/* The training file's columns: the field in each, or -1 for a column that the schema does not know. */
+struct layout {
+    int *fields; /* owned */
+    size_t count;
+};
+
+int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause);
+void layout_free(struct layout *layout);
+
+struct memo; /* the last good value of a column: values come in runs */
+
+struct sheet {
+    const struct schema *schema; /* borrowed */
+    const struct layout *layout; /* borrowed */
+    size_t columns;              /* of the file's header */
+    int *field_of;               /* [columns]: the field, or -1: dropped */
+    int *column_of;              /* [schema->count]: the column, or -1: missing */
+    char **filled;               /* [schema->count]: what a missing column holds; NULL: nothing */
+    struct memo *memos;          /* [columns] */
+    int counted[TALLY_COUNT];    /* the field of each tally, or -1 */
+    bool has_meta;               /* a value that tells users apart came from the file name */
+    uint64_t meta;               /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
+    bool straight;               /* the file's columns are the layout's first ones: rows can be copied */
+    struct buffer suffix;        /* what follows them in each row, with its LF */
+    struct buffer scratch;
+};
+
+/* -1 for our trouble; a bad header is violations added. Free the sheet in any case. */
+int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
+                    const char *name, const struct row *header, struct violations *violations,
+                    struct cause *cause);
+
+/* Is the row without fault? Else what is wrong has been added. */
+bool validate_row(struct sheet *sheet, const struct row *row, struct violations *violations);
+
+void validate_write(const struct sheet *sheet, const struct row *row, struct buffer *out);
+
+int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally, struct cause *cause);
+
+void validate_free(struct sheet *sheet); /* takes zeroed and half-built ones */
+
+/* A row's fault, of those that rows reports, as a violation. */
+void validate_fault(const struct row *row, struct violations *violations);
+
+#endif
