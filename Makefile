@@ -2,9 +2,9 @@
 
 # The order of the modules is the architecture: a module includes headers of modules to its left only.
 MODULES = cause buffer text log map digest durable \
-	hint number moment problem ini field template draft config schema \
+	number moment hint problem ini field template draft config schema \
 	privilege datadir lock setup \
-	watch spool waiting rows tally violation validate judge \
+	watch spool rows waiting tally violation validate judge \
 	ledger seen training merge disposal stats report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
@@ -50,3 +50,127 @@ $(BUILD)/phasesentinel: $(BUILD)/phasesentinel.o $(LIBRARY)
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 -include $(wildcard $(BUILD)/*.d)
+
+# ---- the two commands of the README --------------------------------------------------------------
+
+# Debian's packages: to build, to test, to lint.
+BUILD_PACKAGES = gcc libc6-dev libcsv-dev libiniparser-dev libinotifytools0-dev nettle-dev libxxhash-dev libjansson-dev
+CHECK_PACKAGES = python3 openssh-server openssh-client rsync zip unzip mandoc procps util-linux
+LINT_PACKAGES = clang clang-format clang-tidy cppcheck shellcheck mandoc libclang-rt-14-dev valgrind
+
+# Root needs no sudo; a data directory that belongs to root needs --allow-root.
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# Installs those of the packages $(1) that are missing.
+define install_packages
+	@missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | \
+		grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "  APT   $$missing" | tr '\n' ' '; echo; \
+		$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -q --no-install-recommends $$missing; fi
+endef
+
+.PHONY: all deps check-deps lint-deps run check units bench lint format asan valgrind install uninstall dist clean help
+
+deps: ## install the packages that are missing for building
+	$(call install_packages,$(BUILD_PACKAGES))
+
+check-deps: deps
+	$(call install_packages,$(CHECK_PACKAGES))
+
+lint-deps: check-deps
+	$(call install_packages,$(LINT_PACKAGES))
+
+run: deps ## build, and run the daemon on data/ (Ctrl-C ends it)
+	@$(MAKE) --no-print-directory all
+	@exec $(BUILD)/phasesentineld $(ALLOW_ROOT) -c etc/phasesentinel.ini
+
+check: check-deps ## build, then every test
+	@$(MAKE) --no-print-directory all units
+	@BUILD=$(abspath $(BUILD)) tests/run
+
+UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+
+units: $(UNITS) ## build the unit tests
+
+$(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  UNIT  $@"
+	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -MMD -MP -MF $@.d $(LDFLAGS) $< $(LIBRARY) $(WATCH_LIBS) $(LIBS) -o $@
+
+-include $(wildcard $(BUILD)/unit/*.d)
+
+bench: all ## measure against cat (BENCH_FILES=N for a smaller run)
+	@BUILD=$(abspath $(BUILD)) tests/bench.sh
+
+# ---- what else must hold -------------------------------------------------------------------------
+
+SOURCES = $(wildcard src/*.c)
+HEADERS = $(wildcard src/*.h)
+SCRIPTS = tests/run tests/bench.sh tests/lint-order.sh $(wildcard tests/e2e/*.sh) .ci/run
+
+lint: lint-deps ## format, order of modules, warnings of two compilers, static analysis, scripts, man pages
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
+	tests/lint-order.sh $(MODULES)
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang CFLAGS='-O2 -Werror' all units
+	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(filter-out -g,$(ALL_CFLAGS)) $(DEFINES)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 $(DEFINES) -D_GNU_SOURCE src
+	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning man/*
+
+format: ## format the sources
+	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
+
+SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+asan: check-deps ## every test under ASan and UBSan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all units
+	@BUILD=$(abspath $(BUILD))/asan tests/run
+
+valgrind: lint-deps all units ## the unit tests under valgrind, descriptors too
+	@for t in $(filter-out %/watch,$(UNITS)); do echo "  VALGRIND $$t"; UNIT_SHORT=1 valgrind --quiet --error-exitcode=9 \
+		--leak-check=full --track-fds=yes $$t >/dev/null || exit 1; done
+
+# ---- installing ----------------------------------------------------------------------------------
+
+MAN1 = man/phasesentinel.1
+MAN5 = man/phasesentinel.ini.5
+MAN8 = man/phasesentineld.8
+CONFIGS = phasesentinel.ini schema.ini
+pristine = $(prefix)/share/phasesentinel
+
+install: all ## install below DESTDIR and prefix; an edited configuration stays
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(configdir) $(DESTDIR)$(pristine) \
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
+	install -m 755 $(BUILD)/phasesentinel $(DESTDIR)$(bindir)
+	install -m 755 $(BUILD)/phasesentineld $(DESTDIR)$(sbindir)
+	install -m 644 $(MAN1) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5
+	install -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8
+	sed 's|^data_dir = .*|data_dir = $(datadir)|' etc/phasesentinel.ini >$(DESTDIR)$(pristine)/phasesentinel.ini
+	install -m 644 etc/schema.ini $(DESTDIR)$(pristine)/schema.ini
+	@for f in $(CONFIGS); do \
+		if [ -e $(DESTDIR)$(configdir)/$$f ]; then echo "keeping $(configdir)/$$f"; \
+		else install -m 644 $(DESTDIR)$(pristine)/$$f $(DESTDIR)$(configdir)/$$f; fi; done
+
+uninstall: ## take away what install put there, but no data and no edited configuration
+	@for f in $(CONFIGS); do \
+		if cmp -s $(DESTDIR)$(pristine)/$$f $(DESTDIR)$(configdir)/$$f; then rm -f $(DESTDIR)$(configdir)/$$f; \
+		elif [ -e $(DESTDIR)$(configdir)/$$f ]; then echo "keeping $(configdir)/$$f: it was edited"; fi; done
+	rm -f $(DESTDIR)$(bindir)/phasesentinel $(DESTDIR)$(sbindir)/phasesentineld
+	rm -f $(DESTDIR)$(mandir)/man1/$(notdir $(MAN1)) $(DESTDIR)$(mandir)/man5/$(notdir $(MAN5)) \
+		$(DESTDIR)$(mandir)/man8/$(notdir $(MAN8))
+	rm -rf $(DESTDIR)$(pristine)
+	-@rmdir $(DESTDIR)$(configdir) 2>/dev/null
+
+dist: ## a tarball of what git has
+	git archive --prefix=phasesentinel-$(VERSION)/ -o $(BUILD)/phasesentinel-$(VERSION).tar.gz HEAD
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,8 +1,9 @@
 /*
  * buffer: bytes that grow.
  *
- * A zeroed struct is an empty buffer. Appending cannot fail one by one: when memory runs out the buffer
- * is marked failed, keeps what it has and takes no more; ask buffer_failed() once, before use of the whole.
+ * A zeroed struct is an empty buffer. Appending cannot fail one by one: when memory runs out the
+ * buffer is marked failed, keeps what it has and takes no more; ask buffer_failed() once, before
+ * use of the whole.
  */
 #ifndef PHASESENTINEL_BUFFER_H
 #define PHASESENTINEL_BUFFER_H
@@ -18,14 +19,15 @@ struct buffer {
     bool failed;
 };
 
-void buffer_free(struct buffer *buffer); /* takes zeroed and freed ones; leaves it zeroed */
+void buffer_free(struct buffer *buffer);  /* takes zeroed and freed ones; leaves it zeroed */
 void buffer_clear(struct buffer *buffer); /* empty and not failed; keeps its memory */
 bool buffer_failed(const struct buffer *buffer);
 
 /* Room for at least `more` bytes behind len; 0, or -1 with the buffer marked failed. */
 int buffer_reserve(struct buffer *buffer, size_t more);
 
-void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The content as a C string, valid until the next change; "" when failed. */
 const char *buffer_text(struct buffer *buffer);

@@ -1,4 +1,5 @@
-/* check: the daemon's verdict on a file's content, without ledger, data directory or any side effect. */
+/* check: the daemon's verdict on a file's content, without ledger, data directory or any side
+ * effect. */
 #include "command.h"
 
 #include <errno.h>
@@ -49,8 +50,8 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
     return kind;
 }
 
-static int judge_path(struct judge *judge, const char *path, int fd, const struct signature *signature, struct sums *sums,
-                      struct cause *cause)
+static int judge_path(struct judge *judge, const char *path, int fd,
+                      const struct signature *signature, struct sums *sums, struct cause *cause)
 {
     const struct judgement *result = &judge->result;
     struct judge_order order = {.fd = fd, .size = signature->size};
@@ -62,8 +63,9 @@ static int judge_path(struct judge *judge, const char *path, int fd, const struc
         return -1;
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count)
-        buffer_printf(&out, "%s: %" PRIu64 " more violations are not listed (max_reported_errors)\n", path,
-                      result->violations.total - result->violations.count);
+        buffer_printf(&out,
+                      "%s: %" PRIu64 " more violations are not listed (max_reported_errors)\n",
+                      path, result->violations.total - result->violations.count);
     if (buffer_failed(&out)) {
         buffer_free(&out);
         return cause_memory(cause);
@@ -71,10 +73,14 @@ static int judge_path(struct judge *judge, const char *path, int fd, const struc
     fwrite(out.data == NULL ? "" : out.data, 1, out.len, stdout);
     buffer_free(&out);
     if (result->no_rows && result->violations.total == 0)
-        print_line(path, signature->size == 0 ? "no bytes: such a file waits, it is not merged"
-                                              : "no rows, only a header: such a file waits, it is not merged");
+        print_line(path, signature->size == 0
+                             ? "no bytes: such a file waits, it is not merged"
+                             : "no rows, only a header: such a file waits, it is not merged");
     else if (result->no_newline && result->violations.total == 0)
-        fprintf(stderr, "%s: the last line has no newline: it counts once the file has been quiet for a while\n", path);
+        fprintf(stderr,
+                "%s: the last line has no newline: it counts once the file has been quiet for a "
+                "while\n",
+                path);
     sums->valid += result->violations.total == 0 && !result->no_rows;
     sums->rows += result->rows + result->bad_rows;
     sums->violations += result->violations.total;
@@ -94,7 +100,9 @@ static int check_path(struct judge *judge, const char *path, struct sums *sums, 
         return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", path);
     case SPOOL_OTHER:
     case SPOOL_DIRECTORY:
-        print_line(path, "file-type: no regular file: links, FIFOs, devices and directories are never opened");
+        print_line(
+            path,
+            "file-type: no regular file: links, FIFOs, devices and directories are never opened");
         sums->violations++;
         return 0;
     case SPOOL_UNREADABLE:
@@ -109,7 +117,8 @@ static int check_path(struct judge *judge, const char *path, struct sums *sums, 
     return result;
 }
 
-int command_check(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_check(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
 {
     struct layout layout = {0};
     struct judge judge = {0};
@@ -126,8 +135,8 @@ int command_check(const struct command *command, struct setup *setup, int argc, 
     for (i = optind; i < argc; i++)
         if (check_path(&judge, argv[i], &sums, cause) < 0)
             goto out;
-    printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n", sums.valid, sums.files,
-           sums.rows, sums.violations);
+    printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n",
+           sums.valid, sums.files, sums.rows, sums.violations);
     result = sums.valid == sums.files ? COMMAND_DONE : COMMAND_BAD;
 out:
     judge_free(&judge);

@@ -31,7 +31,8 @@ static void print_file(const char *what, const char *name, const char *detail)
     buffer_free(&line);
 }
 
-static void tell(void *context, const char *what, const char *name, uint64_t rows, const char *detail)
+static void tell(void *context, const char *what, const char *name, uint64_t rows,
+                 const char *detail)
 {
     struct run *run = context;
     enum verdict v;
@@ -77,11 +78,13 @@ static void print_waiting(const struct intake *intake)
         const struct waiting_file *file = &intake->waiting.files[i];
 
         if (file->reason != WAIT_DISPOSAL)
-            print_file("waiting", file->name, file->detail == NULL ? reason_name(file->reason) : file->detail);
+            print_file("waiting", file->name,
+                       file->detail == NULL ? reason_name(file->reason) : file->detail);
     }
 }
 
-int command_merge(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_merge(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
 {
     struct intake intake = {0};
     struct run run = {0};
@@ -94,21 +97,24 @@ int command_merge(const struct command *command, struct setup *setup, int argc, 
         return cause_set(cause, CAUSE_USAGE, "merge takes the whole drop directory, no file names");
     if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_CREATE_DIRS, cause) < 0)
         return -1;
-    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel merge", tell, &run, cause) < 0)
+    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel merge",
+                    tell, &run, cause) < 0)
         return -1;
     result = intake_scan(&intake, waiting_now(), LOCK_WAIT, cause);
     if (result == 0)
         result = command_run_intake(&intake, cause);
     if (result == 0 || cause->kind == CAUSE_TROUBLE) {
-        if (intake_report(&intake, true, result == 0 ? "" : cause->text, &second) < 0 && result == 0) {
+        if (intake_report(&intake, true, result == 0 ? "" : cause->text, &second) < 0 &&
+            result == 0) {
             *cause = second;
             result = -1;
         }
     }
     if (result == 0) {
         print_waiting(&intake);
-        printf("%" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64 " quarantined, %zu waiting; %" PRIu64
-               " rows merged, %" PRIu64 " in training_data.csv\n",
+        printf("%" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64
+               " quarantined, %zu waiting; %" PRIu64 " rows merged, %" PRIu64
+               " in training_data.csv\n",
                run.files[VERDICT_MERGED], run.files[VERDICT_GROWN], run.files[VERDICT_DUPLICATE],
                run.files[VERDICT_QUARANTINED], waiting_unjudged(&intake.waiting), run.rows,
                intake.merge.ledger.training_rows);
@@ -118,9 +124,11 @@ int command_merge(const struct command *command, struct setup *setup, int argc, 
     return result;
 }
 
-int command_adopt(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_adopt(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
 {
-    static const struct option own[] = {{"drops", required_argument, NULL, 'D'}, {NULL, 0, NULL, 0}};
+    static const struct option own[] = {{"drops", required_argument, NULL, 'D'},
+                                        {NULL, 0, NULL, 0}};
     struct intake intake = {0};
     const char *drops = NULL;
     int option, code, result;
@@ -130,12 +138,15 @@ int command_adopt(const struct command *command, struct setup *setup, int argc, 
             return code;
         drops = optarg;
     }
-    if (optind < argc || drops == NULL || (strcmp(drops, "merged") != 0 && strcmp(drops, "new") != 0))
-        return cause_set(cause, CAUSE_USAGE, "adopt needs --drops merged or --drops new: are the rows of the files that lie in "
-                                             DATADIR_DROP "/ in the training file already?");
+    if (optind < argc || drops == NULL ||
+        (strcmp(drops, "merged") != 0 && strcmp(drops, "new") != 0))
+        return cause_set(cause, CAUSE_USAGE,
+                         "adopt needs --drops merged or --drops new: are the rows of the files "
+                         "that lie in " DATADIR_DROP "/ in the training file already?");
     if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_CREATE_DIRS, cause) < 0)
         return -1;
-    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel adopt", NULL, NULL, cause) < 0)
+    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel adopt",
+                    NULL, NULL, cause) < 0)
         return -1;
     result = intake_adopt(&intake, strcmp(drops, "merged") == 0, cause);
     if (result == 0)

@@ -20,8 +20,8 @@ struct saving {
     bool merge;
 };
 
-static int check_word(const struct schema *schema, const char *field, const char *option, const char *value,
-                      struct cause *cause)
+static int check_word(const struct schema *schema, const char *field, const char *option,
+                      const char *value, struct cause *cause)
 {
     int i = schema_find(schema, field, strlen(field));
     struct buffer why = {0};
@@ -44,7 +44,8 @@ static int read_input(const char *path, struct buffer *input, struct cause *caus
     ssize_t n = -1;
 
     if (fd < 0)
-        return cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_TROUBLE, "cannot open %s", path);
+        return cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_TROUBLE,
+                           "cannot open %s", path);
     while (buffer_reserve(input, 65536) == 0) {
         n = read(fd, input->data + input->len, 65536);
         if (n < 0 && errno == EINTR)
@@ -58,22 +59,26 @@ static int read_input(const char *path, struct buffer *input, struct cause *caus
     if (buffer_failed(input))
         return cause_memory(cause);
     if (n < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot read %s", path == NULL ? "standard input" : path);
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot read %s",
+                           path == NULL ? "standard input" : path);
     if (input->len == 0)
         return cause_set(cause, CAUSE_NO_INPUT, "%s is empty: a header and rows are needed",
                          path == NULL ? "standard input" : path);
     return 0;
 }
 
-/* What each row gets, because neither its columns nor the file's name say it: the value of --label above all. */
+/* What each row gets, because neither its columns nor the file's name say it: the value of --label
+ * above all. */
 struct addition {
     const char *field, *value;
 };
 
-static size_t find_additions(const struct schema *schema, const struct saving *saving, const char *name,
-                             const struct row *header, struct addition additions[3], struct cause *cause)
+static size_t find_additions(const struct schema *schema, const struct saving *saving,
+                             const char *name, const struct row *header,
+                             struct addition additions[3], struct cause *cause)
 {
-    const struct addition wanted[3] = {{"user_id", saving->user_id}, {"source", saving->source}, {"label", saving->label}};
+    const struct addition wanted[3] = {
+        {"user_id", saving->user_id}, {"source", saving->source}, {"label", saving->label}};
     char **derived = calloc(schema->count + 1, sizeof *derived);
     size_t i, j, count = 0;
 
@@ -98,9 +103,10 @@ static size_t find_additions(const struct schema *schema, const struct saving *s
     return count;
 }
 
-/* The input with the additions as columns behind its own. Rows that are no CSV pass as they are: the check names them. */
-static int build(const struct setup *setup, const struct saving *saving, const char *name, const struct buffer *input,
-                 struct buffer *out, struct cause *cause)
+/* The input with the additions as columns behind its own. Rows that are no CSV pass as they are:
+ * the check names them. */
+static int build(const struct setup *setup, const struct saving *saving, const char *name,
+                 const struct buffer *input, struct buffer *out, struct cause *cause)
 {
     struct rows *rows = rows_open(setup->config.max_row_bytes, setup->config.max_columns);
     struct addition additions[3];
@@ -156,7 +162,8 @@ out:
 }
 
 /* Nothing is saved that the daemon would not take. 0, 1: bad, and said why; -1. */
-static int check(const struct setup *setup, const char *shown, const char *name, int fd, uint64_t size, struct cause *cause)
+static int check(const struct setup *setup, const char *shown, const char *name, int fd,
+                 uint64_t size, struct cause *cause)
 {
     struct layout layout = {0};
     struct judge judge = {0};
@@ -165,7 +172,8 @@ static int check(const struct setup *setup, const char *shown, const char *name,
     int result = -1;
 
     if (layout_of_schema(&layout, &setup->schema, cause) == 0 &&
-        judge_init(&judge, &setup->schema, &setup->config, &layout, cause) == 0 && judge_run(&judge, &order, cause) == 0) {
+        judge_init(&judge, &setup->schema, &setup->config, &layout, cause) == 0 &&
+        judge_run(&judge, &order, cause) == 0) {
         violations_print(&judge.result.violations, shown, &out);
         if (judge.result.no_rows && judge.result.violations.total == 0)
             buffer_printf(&out, "%s: no rows, only a header\n", shown);
@@ -183,13 +191,14 @@ static void name_for(char *out, size_t size, const struct saving *saving, time_t
     struct tm tm;
 
     gmtime_r(&when, &tm);
-    snprintf(out, size, "%s_%s_%04d%02d%02d_%02d%02d%02d.csv", saving->user_id, saving->source, (tm.tm_year + 1900) % 10000,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(out, size, "%s_%s_%04d%02d%02d_%02d%02d%02d.csv", saving->user_id, saving->source,
+             (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+             tm.tm_sec);
 }
 
 /* Written under a hidden name, synced, then named: a name that is taken means the next second. */
-static int write_file(struct setup *setup, const struct saving *saving, const struct buffer *input, char *name, size_t size,
-                      struct cause *cause)
+static int write_file(struct setup *setup, const struct saving *saving, const struct buffer *input,
+                      char *name, size_t size, struct cause *cause)
 {
     struct buffer content = {0};
     char hidden[64];
@@ -205,15 +214,18 @@ static int write_file(struct setup *setup, const struct saving *saving, const st
         cause_errno(cause, CAUSE_TROUBLE, "cannot create %s in the drop directory", hidden);
         goto out;
     }
-    if (durable_write(fd, content.data, content.len, 0, hidden, cause) < 0 || durable_sync(fd, hidden, cause) < 0)
+    if (durable_write(fd, content.data, content.len, 0, hidden, cause) < 0 ||
+        durable_sync(fd, hidden, cause) < 0)
         goto out;
-    result = check(setup, saving->path == NULL ? "standard input" : saving->path, name, fd, content.len, cause);
+    result = check(setup, saving->path == NULL ? "standard input" : saving->path, name, fd,
+                   content.len, cause);
     if (result != 0)
         goto out;
     /* Closed first: whoever sees the name finds no writer. */
     close(fd);
     fd = -1;
-    while ((result = durable_move(setup->dir.drop, hidden, setup->dir.drop, name, cause)) < 0 && cause->errnum == EEXIST)
+    while ((result = durable_move(setup->dir.drop, hidden, setup->dir.drop, name, cause)) < 0 &&
+           cause->errnum == EEXIST)
         name_for(name, size, saving, ++when);
     if (result == 0)
         result = durable_sync_dir(setup->dir.drop, name, cause);
@@ -231,7 +243,8 @@ static int merge_saved(struct setup *setup, const char *name, struct cause *caus
     struct intake intake = {0};
     int result;
 
-    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel save", NULL, NULL, cause) < 0)
+    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel save",
+                    NULL, NULL, cause) < 0)
         return -1;
     result = intake_arrive(&intake, name, true, waiting_now(), cause);
     if (result == 0)
@@ -254,8 +267,10 @@ static int save(struct setup *setup, const struct saving *saving, struct cause *
 
     if (check_word(&setup->schema, "user_id", "--user-id", saving->user_id, cause) < 0 ||
         check_word(&setup->schema, "source", "--source", saving->source, cause) < 0 ||
-        (saving->label != NULL && check_word(&setup->schema, "label", "--label", saving->label, cause) < 0) ||
-        read_input(saving->path, &input, cause) < 0 || setup_open_dirs(setup, SETUP_CREATE_DIRS, cause) < 0 ||
+        (saving->label != NULL &&
+         check_word(&setup->schema, "label", "--label", saving->label, cause) < 0) ||
+        read_input(saving->path, &input, cause) < 0 ||
+        setup_open_dirs(setup, SETUP_CREATE_DIRS, cause) < 0 ||
         datadir_open_drop(&setup->dir, cause) < 0)
         goto out;
     result = write_file(setup, saving, &input, name, sizeof name, cause);
@@ -269,7 +284,8 @@ out:
     return result;
 }
 
-int command_save(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_save(const struct command *command, struct setup *setup, int argc, char **argv,
+                 struct cause *cause)
 {
     static const struct option own[] = {{"user-id", required_argument, NULL, 'U'},
                                         {"source", required_argument, NULL, 'S'},
@@ -297,7 +313,9 @@ int command_save(const struct command *command, struct setup *setup, int argc, c
         }
     }
     if (saving.user_id == NULL || optind + 1 < argc)
-        return cause_set(cause, CAUSE_USAGE, "save needs --user-id and at most one file. Try: phasesentinel save --help");
+        return cause_set(
+            cause, CAUSE_USAGE,
+            "save needs --user-id and at most one file. Try: phasesentinel save --help");
     saving.path = optind < argc && strcmp(argv[optind], "-") != 0 ? argv[optind] : NULL;
     if (setup_load(setup, cause) < 0)
         return -1;

@@ -1,4 +1,5 @@
-/* stats: the statistics as the last batch left them. status: what is going on now. Both only read. */
+/* stats: the statistics as the last batch left them. status: what is going on now. Both only read.
+ */
 #include "command.h"
 
 #include <errno.h>
@@ -27,7 +28,9 @@ static int read_text(int dir_fd, const char *name, struct buffer *out, struct ca
     ssize_t n;
 
     if (fd < 0)
-        return dir_fd < 0 || errno == ENOENT ? 0 : cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", name);
+        return dir_fd < 0 || errno == ENOENT
+                   ? 0
+                   : cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", name);
     if (fstat(fd, &st) < 0 || buffer_reserve(out, (size_t)st.st_size + 1) < 0) {
         close(fd);
         return cause_memory(cause);
@@ -40,8 +43,8 @@ static int read_text(int dir_fd, const char *name, struct buffer *out, struct ca
     return 0;
 }
 
-static int parse_json_option(const struct command *command, struct setup *setup, int argc, char **argv, bool *ret_json,
-                             int *ret_code, struct cause *cause)
+static int parse_json_option(const struct command *command, struct setup *setup, int argc,
+                             char **argv, bool *ret_json, int *ret_code, struct cause *cause)
 {
     static const struct option own[] = {{"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     int option;
@@ -57,7 +60,8 @@ static int parse_json_option(const struct command *command, struct setup *setup,
     return 0;
 }
 
-int command_stats(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_stats(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
 {
     struct buffer text = {0};
     int code, result;
@@ -70,15 +74,18 @@ int command_stats(const struct command *command, struct setup *setup, int argc, 
         return -1;
     result = read_text(setup->dir.stats, json ? "stats.json" : "summary.txt", &text, cause);
     if (result == 0 && text.len == 0)
-        result = cause_set(cause, CAUSE_NO_INPUT, "there are no statistics in %s yet: run phasesentinel merge, or start the daemon",
-                           setup->dir.path);
+        result = cause_set(
+            cause, CAUSE_NO_INPUT,
+            "there are no statistics in %s yet: run phasesentinel merge, or start the daemon",
+            setup->dir.path);
     if (result == 0)
         fwrite(text.data, 1, text.len, stdout);
     buffer_free(&text);
     return result;
 }
 
-/* ---- status -------------------------------------------------------------------------------------- */
+/* ---- status
+ * -------------------------------------------------------------------------------------- */
 
 struct view {
     struct setup *setup;
@@ -95,7 +102,8 @@ struct view {
 /* The daemon holds its lock as long as it lives. */
 static int look_for_daemon(struct view *view, struct cause *cause)
 {
-    int state = view->setup->dir.state, fd = state < 0 ? -1 : openat(state, "daemon.lock", O_RDONLY | O_CLOEXEC);
+    int state = view->setup->dir.state,
+        fd = state < 0 ? -1 : openat(state, "daemon.lock", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return 0;
@@ -104,8 +112,10 @@ static int look_for_daemon(struct view *view, struct cause *cause)
     return view->daemon_up ? read_text(state, "daemon.lock", &view->holder, cause) : 0;
 }
 
-/* A file that is neither accepted nor on the list has not been looked at. What the list has and is gone stays out. */
-static void found(void *context, const char *name, enum spool_kind kind, const struct signature *signature)
+/* A file that is neither accepted nor on the list has not been looked at. What the list has and is
+ * gone stays out. */
+static void found(void *context, const char *name, enum spool_kind kind,
+                  const struct signature *signature)
 {
     struct view *view = context;
     struct waiting_file *file = waiting_find(&view->waiting, name);
@@ -138,7 +148,8 @@ static int look(struct view *view, struct cause *cause)
     struct setup *setup = view->setup;
     size_t i;
 
-    if (look_for_daemon(view, cause) < 0 || read_text(setup->dir.state, "trouble", &view->trouble, cause) < 0)
+    if (look_for_daemon(view, cause) < 0 ||
+        read_text(setup->dir.state, "trouble", &view->trouble, cause) < 0)
         return -1;
     if (setup->dir.state >= 0 && (ledger_open(&view->ledger, setup->dir.state, cause) < 0 ||
                                   ledger_refresh(&view->ledger, false, cause) < 0))
@@ -155,7 +166,8 @@ static int look(struct view *view, struct cause *cause)
     if (view->failed)
         return cause_memory(cause);
     for (i = 0; i < view->waiting.count; i++)
-        view->waiting.files[i].done = !view->waiting.files[i].counted || view->waiting.files[i].reason == WAIT_DISPOSAL;
+        view->waiting.files[i].done =
+            !view->waiting.files[i].counted || view->waiting.files[i].reason == WAIT_DISPOSAL;
     waiting_sweep(&view->waiting);
     return disposal_survey(&setup->dir, &view->ledger, &view->quarantine, cause);
 }
@@ -170,7 +182,8 @@ static const char *advise(const struct view *view)
             if (view->waiting.files[i].reason == WAIT_NEW)
                 return "phasesentinel merge";
     if (view->quarantine.files > 0)
-        return "read quarantine/NAME.errors.csv, mend the file, try it with: phasesentinel check FILE, and drop it again";
+        return "read quarantine/NAME.errors.csv, mend the file, try it with: phasesentinel check "
+               "FILE, and drop it again";
     if (view->waiting.count > 0)
         return view->daemon_up ? "" : "phasesentinel merge";
     return "";
@@ -204,9 +217,12 @@ static void print_status(const struct view *view, const char *next)
         }
         buffer_byte(&out, '\n');
     }
-    buffer_printf(&out, "ignored      %" PRIu64 " names that do not end in .csv, begin with a dot or are directories\n", view->ignored);
-    buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n", view->quarantine.files,
-                  view->quarantine.resolved);
+    buffer_printf(&out,
+                  "ignored      %" PRIu64
+                  " names that do not end in .csv, begin with a dot or are directories\n",
+                  view->ignored);
+    buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
+                  view->quarantine.files, view->quarantine.resolved);
     if (next[0] != '\0')
         buffer_printf(&out, "next         %s\n", next);
     fwrite(out.data, 1, out.len, stdout);
@@ -230,8 +246,9 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
     if (files == NULL)
         return cause_memory(cause);
     for (i = 0; i < view->waiting.count; i++)
-        files[i] = (struct status_file){view->waiting.files[i].name, reason_name(view->waiting.files[i].reason),
-                                        view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail, ""};
+        files[i] = (struct status_file){
+            view->waiting.files[i].name, reason_name(view->waiting.files[i].reason),
+            view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail, ""};
     status.waiting = files;
     if (view->holder.len > 0)
         view->holder.len--;
@@ -245,7 +262,8 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
     return result;
 }
 
-int command_status(const struct command *command, struct setup *setup, int argc, char **argv, struct cause *cause)
+int command_status(const struct command *command, struct setup *setup, int argc, char **argv,
+                   struct cause *cause)
 {
     struct view view = {.setup = setup, .ledger = {.fd = -1}, .cause = cause};
     int code, result;

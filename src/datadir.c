@@ -26,8 +26,14 @@ static int open_child(int parent, const char *name, bool create, int *ret_fd, st
 
 static int open_all(struct datadir *dir, const char *path, bool create, struct cause *cause)
 {
-    *dir = (struct datadir){.root = -1, .drop = -1, .quarantine = -1, .archive = -1, .stats = -1,
-                            .state = -1, .moving = -1, .cut = -1};
+    *dir = (struct datadir){.root = -1,
+                            .drop = -1,
+                            .quarantine = -1,
+                            .archive = -1,
+                            .stats = -1,
+                            .state = -1,
+                            .moving = -1,
+                            .cut = -1};
     dir->path = strdup(path);
     if (dir->path == NULL)
         return cause_memory(cause);
@@ -71,7 +77,8 @@ int datadir_open_drop(struct datadir *dir, struct cause *cause)
     datadir_close_drop(dir);
     dir->drop = openat(dir->root, DATADIR_DROP, DIRECTORY);
     if (dir->drop < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the drop directory %s/" DATADIR_DROP, dir->path);
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the drop directory %s/" DATADIR_DROP,
+                           dir->path);
     return 0;
 }
 

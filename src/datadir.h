@@ -1,10 +1,11 @@
 /*
  * datadir: the directories below data_dir, open.
  *
- * Everything that is done to a file is done relative to one of these descriptors. datadir_open creates what is
- * missing (durably), datadir_look opens without creating anything, for commands that only read: what is not there is
- * then -1. The drop directory is open only while work is done in it, between datadir_open_drop and datadir_close_drop: it
- * may be removed, replaced, unmounted or mounted over, and an open descriptor would hide that or hinder it.
+ * Everything that is done to a file is done relative to one of these descriptors. datadir_open
+ * creates what is missing (durably), datadir_look opens without creating anything, for commands
+ * that only read: what is not there is then -1. The drop directory is open only while work is done
+ * in it, between datadir_open_drop and datadir_close_drop: it may be removed, replaced, unmounted
+ * or mounted over, and an open descriptor would hide that or hinder it.
  */
 #ifndef PHASESENTINEL_DATADIR_H
 #define PHASESENTINEL_DATADIR_H
@@ -28,7 +29,8 @@ struct datadir {
 
 int datadir_open(struct datadir *dir, const char *path, struct cause *cause);
 int datadir_look(struct datadir *dir, const char *path, struct cause *cause);
-int datadir_open_drop(struct datadir *dir, struct cause *cause); /* CAUSE_TROUBLE: it is not there */
+int datadir_open_drop(struct datadir *dir,
+                      struct cause *cause); /* CAUSE_TROUBLE: it is not there */
 void datadir_close_drop(struct datadir *dir);
 void datadir_close(struct datadir *dir);
 

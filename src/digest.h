@@ -1,8 +1,8 @@
 /*
  * digest: SHA-256 for the identity of content, XXH3-64 for checks against damage.
  *
- * The only module that includes nettle and xxhash. A struct digest is plain memory: a copy of it is the state
- * of the bytes so far, which is how a prefix's hash comes for nothing.
+ * The only module that includes nettle and xxhash. A struct digest is plain memory: a copy of it is
+ * the state of the bytes so far, which is how a prefix's hash comes for nothing.
  */
 #ifndef PHASESENTINEL_DIGEST_H
 #define PHASESENTINEL_DIGEST_H
@@ -20,7 +20,8 @@ struct digest {
 
 void digest_init(struct digest *digest);
 void digest_update(struct digest *digest, const void *bytes, size_t len);
-void digest_final(const struct digest *digest, unsigned char out[DIGEST_SIZE]); /* leaves it as it is */
+void digest_final(const struct digest *digest,
+                  unsigned char out[DIGEST_SIZE]); /* leaves it as it is */
 
 void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len);
 

@@ -40,10 +40,11 @@ static void seq_name(char out[SEQ_NAME_SIZE], uint64_t seq, const char *what)
     snprintf(out, SEQ_NAME_SIZE, "%" PRIu64 ".%s", seq, what);
 }
 
-/* ---- reasons ------------------------------------------------------------------------------------- */
+/* ---- reasons
+ * ------------------------------------------------------------------------------------- */
 
-int disposal_write_errors(const struct datadir *dir, uint64_t seq, const struct violations *violations,
-                          struct cause *cause)
+int disposal_write_errors(const struct datadir *dir, uint64_t seq,
+                          const struct violations *violations, struct cause *cause)
 {
     struct buffer out = {0};
     char name[SEQ_NAME_SIZE];
@@ -51,8 +52,9 @@ int disposal_write_errors(const struct datadir *dir, uint64_t seq, const struct 
 
     seq_name(name, seq, "errors.csv");
     violations_write_csv(violations, &out);
-    result = buffer_failed(&out) ? cause_memory(cause)
-                                 : durable_replace(dir->moving, name, out.data, out.len, true, cause);
+    result = buffer_failed(&out)
+                 ? cause_memory(cause)
+                 : durable_replace(dir->moving, name, out.data, out.len, true, cause);
     buffer_free(&out);
     return result;
 }
@@ -77,10 +79,13 @@ void disposal_drop_reasons(const struct datadir *dir, uint64_t seq)
     unlinkat(dir->moving, name, 0);
 }
 
-/* ---- taking -------------------------------------------------------------------------------------- */
+/* ---- taking
+ * -------------------------------------------------------------------------------------- */
 
-/* Somebody else's file came under our hands: back to the drop directory, under another name if its own is taken. */
-static int put_back(const struct datadir *dir, const char *moving, const char *name, struct cause *cause)
+/* Somebody else's file came under our hands: back to the drop directory, under another name if its
+ * own is taken. */
+static int put_back(const struct datadir *dir, const char *moving, const char *name,
+                    struct cause *cause)
 {
     char other[SLOT_NAME_SIZE];
     size_t stem = strlen(name) - 4;
@@ -91,14 +96,16 @@ static int put_back(const struct datadir *dir, const char *moving, const char *n
     for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
         snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + stem);
         if (durable_move(dir->moving, moving, dir->drop, other, cause) == 0) {
-            log_notice("%s was replaced while it was moved: the older one is back as %s", name, other);
+            log_notice("%s was replaced while it was moved: the older one is back as %s", name,
+                       other);
             return 0;
         }
     }
     return -1;
 }
 
-/* Is the file under this name what was read, and does nobody write to it? A rename changes the ctime alone. */
+/* Is the file under this name what was read, and does nobody write to it? A rename changes the
+ * ctime alone. */
 static bool is_what_was_read(int dir_fd, const char *name, const struct signature *read)
 {
     struct signature found;
@@ -114,8 +121,8 @@ static bool is_what_was_read(int dir_fd, const char *name, const struct signatur
 }
 
 /* The drop directory is a file system of its own: hidden and compared there, then copied. */
-static int take_across(const struct datadir *dir, const char *name, const struct signature *read, uint64_t seq,
-                       struct cause *cause)
+static int take_across(const struct datadir *dir, const char *name, const struct signature *read,
+                       uint64_t seq, struct cause *cause)
 {
     char moving[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE + 32];
 
@@ -131,8 +138,8 @@ static int take_across(const struct datadir *dir, const char *name, const struct
     return durable_move(dir->drop, hidden, dir->moving, moving, cause);
 }
 
-int disposal_take(const struct datadir *dir, const char *name, const struct signature *read, uint64_t seq,
-                  struct cause *cause)
+int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
+                  uint64_t seq, struct cause *cause)
 {
     struct signature now;
     char moving[SEQ_NAME_SIZE];
@@ -155,7 +162,8 @@ int disposal_take(const struct datadir *dir, const char *name, const struct sign
     return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
 }
 
-/* ---- finishing ----------------------------------------------------------------------------------- */
+/* ---- finishing
+ * ----------------------------------------------------------------------------------- */
 
 static bool exists(int dir_fd, const char *name)
 {
@@ -165,8 +173,9 @@ static bool exists(int dir_fd, const char *name)
 }
 
 /*
- * The nth NAME: NAME, NAME.~2~, NAME.~3~; with a companion's suffix. A '/' cannot stand in one file name, and a name that
- * leaves no room for the suffixes is shortened, with its hash in place of the rest.
+ * The nth NAME: NAME, NAME.~2~, NAME.~3~; with a companion's suffix. A '/' cannot stand in one file
+ * name, and a name that leaves no room for the suffixes is shortened, with its hash in place of the
+ * rest.
  */
 static void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const char *suffix)
 {
@@ -197,8 +206,10 @@ static int same_bytes(int left, int right, uint64_t limit, struct cause *cause)
         return cause_memory(cause);
     while (result == 1 && done < limit) {
         size_t want = limit - done < CHUNK_SIZE ? (size_t)(limit - done) : CHUNK_SIZE;
-        ssize_t l = durable_read(left, chunks, want, done, "a copy in quarantine or archive", cause);
-        ssize_t r = durable_read(right, chunks + CHUNK_SIZE, want, done, "a file on its way there", cause);
+        ssize_t l =
+            durable_read(left, chunks, want, done, "a copy in quarantine or archive", cause);
+        ssize_t r =
+            durable_read(right, chunks + CHUNK_SIZE, want, done, "a file on its way there", cause);
 
         if (l < 0 || r < 0)
             result = -1;
@@ -224,8 +235,8 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
 }
 
 /*
- * Is this slot free? Errors go first, then one thing more, rejects or the file: where errors stand alone while ours wait no
- * longer, they are ours, put there before a crash.
+ * Is this slot free? Errors go first, then one thing more, rejects or the file: where errors stand
+ * alone while ours wait no longer, they are ours, put there before a crash.
  */
 static bool slot_fits(int dir_fd, const char *name, unsigned n, bool errors_wait)
 {
@@ -234,11 +245,12 @@ static bool slot_fits(int dir_fd, const char *name, unsigned n, bool errors_wait
     slot_name(data, name, n, "");
     slot_name(errors, name, n, ".errors.csv");
     slot_name(rejects, name, n, ".rejects.csv");
-    return !exists(dir_fd, data) && !exists(dir_fd, rejects) && exists(dir_fd, errors) != errors_wait;
+    return !exists(dir_fd, data) && !exists(dir_fd, rejects) &&
+           exists(dir_fd, errors) != errors_wait;
 }
 
-static int place(const struct datadir *dir, uint64_t seq, const char *what, int to_dir, const char *name, unsigned n,
-                 const char *suffix, struct cause *cause)
+static int place(const struct datadir *dir, uint64_t seq, const char *what, int to_dir,
+                 const char *name, unsigned n, const char *suffix, struct cause *cause)
 {
     char from[SEQ_NAME_SIZE], to[SLOT_NAME_SIZE];
 
@@ -250,7 +262,8 @@ static int place(const struct datadir *dir, uint64_t seq, const char *what, int 
 }
 
 /* 1: the directory holds an equal copy under one of the name's slots; 0: no; -1. */
-static int has_copy(const struct datadir *dir, const char *moving, int to_dir, const char *name, struct cause *cause)
+static int has_copy(const struct datadir *dir, const char *moving, int to_dir, const char *name,
+                    struct cause *cause)
 {
     char slot[SLOT_NAME_SIZE];
     struct signature ignored;
@@ -273,7 +286,8 @@ static int has_copy(const struct datadir *dir, const char *moving, int to_dir, c
     return result;
 }
 
-static int finish_quarantine(const struct datadir *dir, const char *name, uint64_t seq, struct cause *cause)
+static int finish_quarantine(const struct datadir *dir, const char *name, uint64_t seq,
+                             struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], errors[SEQ_NAME_SIZE];
     bool errors_wait;
@@ -301,7 +315,8 @@ static int finish_quarantine(const struct datadir *dir, const char *name, uint64
     return place(dir, seq, "csv", dir->quarantine, name, n, "", cause);
 }
 
-static int finish_archive(const struct datadir *dir, const char *name, uint64_t seq, struct cause *cause)
+static int finish_archive(const struct datadir *dir, const char *name, uint64_t seq,
+                          struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
     unsigned n = 1;
@@ -320,8 +335,8 @@ static int finish_archive(const struct datadir *dir, const char *name, uint64_t 
     return place(dir, seq, "csv", dir->archive, name, n, "", cause);
 }
 
-int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq, enum disposal disposal,
-                    struct cause *cause)
+int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
+                    enum disposal disposal, struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], errors[SEQ_NAME_SIZE], rejects[SEQ_NAME_SIZE];
 
@@ -344,7 +359,8 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq, e
     return 0;
 }
 
-int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size, struct cause *cause)
+int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
+                     struct cause *cause)
 {
     char slot[SLOT_NAME_SIZE], companion[SLOT_NAME_SIZE];
     struct signature copy;
@@ -373,9 +389,11 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
     }
 }
 
-/* ---- recovering ---------------------------------------------------------------------------------- */
+/* ---- recovering
+ * ---------------------------------------------------------------------------------- */
 
-static int hash_matches(int dir_fd, const char *name, const struct ledger_line *line, struct cause *cause)
+static int hash_matches(int dir_fd, const char *name, const struct ledger_line *line,
+                        struct cause *cause)
 {
     unsigned char sha256[DIGEST_SIZE];
     struct signature signature;
@@ -404,8 +422,9 @@ static int hash_matches(int dir_fd, const char *name, const struct ledger_line *
     return result;
 }
 
-static int recover_one(const struct datadir *dir, const struct ledger *ledger, const struct config *config,
-                       uint64_t seq, struct ledger_line *line, struct cause *cause)
+static int recover_one(const struct datadir *dir, const struct ledger *ledger,
+                       const struct config *config, uint64_t seq, struct ledger_line *line,
+                       struct cause *cause)
 {
     enum disposal disposal;
     char file[SEQ_NAME_SIZE];
@@ -418,7 +437,8 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger, c
         disposal_drop_reasons(dir, seq);
         return 0;
     }
-    disposal = line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
+    disposal =
+        line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
     if (exists(dir->moving, file)) {
         same = hash_matches(dir->moving, file, line, cause);
         if (same < 0)
@@ -454,14 +474,15 @@ static int recover_hidden(const struct datadir *dir, struct cause *cause)
     while (result == 0 && (entry = readdir(list)) != NULL)
         if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0) {
             unlinkat(dir->moving, entry->d_name + sizeof prefix - 1, 0);
-            result = durable_move(dir->drop, entry->d_name, dir->moving, entry->d_name + sizeof prefix - 1, cause);
+            result = durable_move(dir->drop, entry->d_name, dir->moving,
+                                  entry->d_name + sizeof prefix - 1, cause);
         }
     closedir(list);
     return result;
 }
 
-int disposal_recover(const struct datadir *dir, const struct ledger *ledger, const struct config *config,
-                     struct cause *cause)
+int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
+                     const struct config *config, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
     const struct dirent *entry;
@@ -473,8 +494,8 @@ int disposal_recover(const struct datadir *dir, const struct ledger *ledger, con
 
     if (line == NULL)
         return cause_memory(cause);
-    if (fstat(dir->drop, &drop) == 0 && fstat(dir->moving, &moving) == 0 && drop.st_dev != moving.st_dev &&
-        recover_hidden(dir, cause) < 0)
+    if (fstat(dir->drop, &drop) == 0 && fstat(dir->moving, &moving) == 0 &&
+        drop.st_dev != moving.st_dev && recover_hidden(dir, cause) < 0)
         goto out;
     fd = openat(dir->moving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     list = fd < 0 ? NULL : fdopendir(fd);
@@ -489,7 +510,8 @@ int disposal_recover(const struct datadir *dir, const struct ledger *ledger, con
         if (text_number(entry->d_name, len, UINT64_MAX, &seq)) {
             if (recover_one(dir, ledger, config, seq, line, cause) < 0)
                 goto out;
-        } else if (len == 0 && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+        } else if (len == 0 && strcmp(entry->d_name, ".") != 0 &&
+                   strcmp(entry->d_name, "..") != 0) {
             unlinkat(dir->moving, entry->d_name, 0); /* a temporary file of durable_replace */
         }
     }
@@ -501,10 +523,12 @@ out:
     return result;
 }
 
-/* ---- survey -------------------------------------------------------------------------------------- */
+/* ---- survey
+ * -------------------------------------------------------------------------------------- */
 
 /* Adds up what one NAME.errors.csv counts. A file that is not of our making counts nothing. */
-static int count_errors(int dir_fd, const char *name, struct quarantine_survey *survey, struct cause *cause)
+static int count_errors(int dir_fd, const char *name, struct quarantine_survey *survey,
+                        struct cause *cause)
 {
     struct rows *rows = rows_open(1 << 20, 16);
     struct signature signature;
@@ -524,7 +548,8 @@ static int count_errors(int dir_fd, const char *name, struct quarantine_survey *
         if (next == ROWS_MORE) {
             char *space = rows_space(rows, &len);
 
-            n = space == NULL ? cause_memory(cause) : durable_read(fd, space, len, done, name, cause);
+            n = space == NULL ? cause_memory(cause)
+                              : durable_read(fd, space, len, done, name, cause);
             if (n < 0)
                 goto out;
             rows_filled(rows, (size_t)n);
@@ -539,9 +564,12 @@ static int count_errors(int dir_fd, const char *name, struct quarantine_survey *
             continue;
         code = code_from_name(row.cells[3].text, row.cells[3].len);
         digits = row.cells[5].len;
-        while (digits > 0 && (row.cells[5].text[digits - 1] < '0' || row.cells[5].text[digits - 1] > '9'))
+        while (digits > 0 &&
+               (row.cells[5].text[digits - 1] < '0' || row.cells[5].text[digits - 1] > '9'))
             digits--;
-        count = row.cells[0].len == 0 && text_number(row.cells[5].text, digits, UINT64_MAX, &more) ? more : 1;
+        count = row.cells[0].len == 0 && text_number(row.cells[5].text, digits, UINT64_MAX, &more)
+                    ? more
+                    : 1;
         if (code >= 0)
             survey->violations[code] += count;
     }
@@ -574,8 +602,8 @@ static void base_name(char out[SLOT_NAME_SIZE], const char *slot)
         *tilde = '\0';
 }
 
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger, struct quarantine_survey *survey,
-                    struct cause *cause)
+int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
+                    struct quarantine_survey *survey, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
     char companion[SLOT_NAME_SIZE], name[SLOT_NAME_SIZE];
@@ -586,7 +614,8 @@ int disposal_survey(const struct datadir *dir, const struct ledger *ledger, stru
     *survey = (struct quarantine_survey){0};
     if (line == NULL)
         return cause_memory(cause);
-    fd = dir->quarantine < 0 ? -1 : openat(dir->quarantine, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd =
+        dir->quarantine < 0 ? -1 : openat(dir->quarantine, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     list = fd < 0 ? NULL : fdopendir(fd);
     if (list == NULL) {
         if (fd >= 0)

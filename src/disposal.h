@@ -1,13 +1,14 @@
 /*
  * disposal: what becomes of a judged file. Archived, deleted, or in quarantine with its reasons.
  *
- * Before the verdict is booked its reasons are written and synced under the number that its ledger line will have, in
- * state/moving/: SEQ.errors.csv and SEQ.rejects.csv. After it the file itself is taken from the drop directory to
- * state/moving/SEQ.csv, where nobody else reaches it, compared with what was read, and only then given its place, reasons
- * first. What a crash leaves in state/moving/ is completed by disposal_recover, or undone where no line was booked.
+ * Before the verdict is booked its reasons are written and synced under the number that its ledger
+ * line will have, in state/moving/: SEQ.errors.csv and SEQ.rejects.csv. After it the file itself is
+ * taken from the drop directory to state/moving/SEQ.csv, where nobody else reaches it, compared
+ * with what was read, and only then given its place, reasons first. What a crash leaves in
+ * state/moving/ is completed by disposal_recover, or undone where no line was booked.
  *
- * Names in quarantine/ and archive/ are never overwritten: a second NAME becomes NAME.~2~, its companions likewise; but a
- * copy equal byte for byte is dropped.
+ * Names in quarantine/ and archive/ are never overwritten: a second NAME becomes NAME.~2~, its
+ * companions likewise; but a copy equal byte for byte is dropped.
  */
 #ifndef PHASESENTINEL_DISPOSAL_H
 #define PHASESENTINEL_DISPOSAL_H
@@ -28,8 +29,8 @@ enum disposal { DISPOSAL_KEEP, DISPOSAL_ARCHIVE, DISPOSAL_DELETE, DISPOSAL_QUARA
 enum disposal disposal_of_accepted(const struct config *config);
 
 /* Writes SEQ.errors.csv, durably. */
-int disposal_write_errors(const struct datadir *dir, uint64_t seq, const struct violations *violations,
-                          struct cause *cause);
+int disposal_write_errors(const struct datadir *dir, uint64_t seq,
+                          const struct violations *violations, struct cause *cause);
 
 /* SEQ.rejects.csv, opened for writing and emptied; the caller appends, syncs and closes. -1. */
 int disposal_open_rejects(const struct datadir *dir, uint64_t seq, struct cause *cause);
@@ -38,31 +39,34 @@ int disposal_open_rejects(const struct datadir *dir, uint64_t seq, struct cause 
 void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);
 
 /*
- * Takes the file out of the drop directory. CAUSE_AGAIN: there stands something else than was read (it was put back, a new
- * arrival), or somebody has it open. Then, and when it is gone, nothing has changed.
+ * Takes the file out of the drop directory. CAUSE_AGAIN: there stands something else than was read
+ * (it was put back, a new arrival), or somebody has it open. Then, and when it is gone, nothing has
+ * changed.
  */
-int disposal_take(const struct datadir *dir, const char *name, const struct signature *read, uint64_t seq,
-                  struct cause *cause);
+int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
+                  uint64_t seq, struct cause *cause);
 
 /* Gives what stands under SEQ in state/moving/ its place. */
-int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq, enum disposal disposal,
-                    struct cause *cause);
+int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
+                    enum disposal disposal, struct cause *cause);
 
-/* NAME was accepted: copies in quarantine that are a prefix of it (fd) are taken away, with their companions. */
-int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size, struct cause *cause);
+/* NAME was accepted: copies in quarantine that are a prefix of it (fd) are taken away, with their
+ * companions. */
+int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
+                     struct cause *cause);
 
 /* Under the lock: completes or undoes whatever stands in state/moving/. */
-int disposal_recover(const struct datadir *dir, const struct ledger *ledger, const struct config *config,
-                     struct cause *cause);
+int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
+                     const struct config *config, struct cause *cause);
 
 /* What stands in quarantine/ now. */
 struct quarantine_survey {
-    uint64_t files;      /* data files whose name's last verdict is quarantined */
-    uint64_t resolved;   /* the others: a later file of that name was accepted */
+    uint64_t files;                  /* data files whose name's last verdict is quarantined */
+    uint64_t resolved;               /* the others: a later file of that name was accepted */
     uint64_t violations[CODE_COUNT]; /* in all NAME.errors.csv */
 };
 
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger, struct quarantine_survey *survey,
-                    struct cause *cause);
+int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
+                    struct quarantine_survey *survey, struct cause *cause);
 
 #endif

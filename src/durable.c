@@ -43,7 +43,8 @@ int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const 
     return 0;
 }
 
-ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what, struct cause *cause)
+ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what,
+                     struct cause *cause)
 {
     char *to = bytes;
     size_t done = 0;
@@ -136,8 +137,8 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
-    if (copy_bytes(from_fd, offset, length, fd, name, cause) == 0 && durable_sync(fd, name, cause) == 0 &&
-        durable_rename(dir_fd, temporary, name, cause) == 0)
+    if (copy_bytes(from_fd, offset, length, fd, name, cause) == 0 &&
+        durable_sync(fd, name, cause) == 0 && durable_rename(dir_fd, temporary, name, cause) == 0)
         result = durable_sync_dir(dir_fd, name, cause);
     close(fd);
     if (result < 0)
@@ -145,7 +146,8 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     return result;
 }
 
-static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause)
+static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to,
+                        struct cause *cause)
 {
     struct timespec times[2];
     struct stat st;

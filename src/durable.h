@@ -1,9 +1,10 @@
 /*
  * durable: the steps by which bytes and names survive a crash.
  *
- * The only module that calls fsync, rename and ftruncate. `what` names the file in messages. A failed sync is
- * CAUSE_STOP and must never be tried again: the kernel may have dropped the pages and call the next one a
- * success. Everything else that fails here is CAUSE_TROUBLE: nothing has happened that a restart would not undo.
+ * The only module that calls fsync, rename and ftruncate. `what` names the file in messages. A
+ * failed sync is CAUSE_STOP and must never be tried again: the kernel may have dropped the pages
+ * and call the next one a success. Everything else that fails here is CAUSE_TROUBLE: nothing has
+ * happened that a restart would not undo.
  */
 #ifndef PHASESENTINEL_DURABLE_H
 #define PHASESENTINEL_DURABLE_H
@@ -23,7 +24,8 @@ int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const 
                   struct cause *cause);
 
 /* Reads up to len bytes at the offset; fewer only at the end of the file. */
-ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what, struct cause *cause);
+ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what,
+                     struct cause *cause);
 
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 
@@ -31,19 +33,21 @@ int durable_truncate(int fd, uint64_t length, const char *what, struct cause *ca
 int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause);
 
 /*
- * The whole file at once: written as .NAME.tmp, synced if `sync`, renamed over NAME. After a crash NAME is old or
- * new; without `sync` a power cut may leave it short.
+ * The whole file at once: written as .NAME.tmp, synced if `sync`, renamed over NAME. After a crash
+ * NAME is old or new; without `sync` a power cut may leave it short.
  */
 int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
                     struct cause *cause);
 
-/* A new file from `length` bytes at `offset` of another, synced with its directory. Replaces a file of that name. */
+/* A new file from `length` bytes at `offset` of another, synced with its directory. Replaces a file
+ * of that name. */
 int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, const char *name,
                  struct cause *cause);
 
 /*
- * Moves a file, never over another one: -1 with errno EEXIST in the cause if the name is taken. Across file systems
- * it is copied, synced and then unlinked. Does not sync the directories: durable_sync_dir does, once for many.
+ * Moves a file, never over another one: -1 with errno EEXIST in the cause if the name is taken.
+ * Across file systems it is copied, synced and then unlinked. Does not sync the directories:
+ * durable_sync_dir does, once for many.
  */
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause);
 

@@ -54,8 +54,7 @@ enum field_fault {
 };
 
 /*
- * Checks one value: valid UTF-8 without NUL, and text[len] == '\0' where the field has a pattern.
- * If it does not fit and `why` is not NULL, a sentence with value, rule and the usual cause is
+ * Checks one value: valid UTF-8 without NUL. If it does not fit and `why` is not NULL, a sentence with value, rule and the usual cause is
  * appended to it.
  */
 enum field_fault field_check(const struct field *field, const char *text, size_t len,

@@ -23,11 +23,11 @@
 struct booked {
     char *name; /* owned */
     struct signature signature;
-    uint64_t at, seq;        /* its ledger line */
-    enum disposal disposal;  /* DISPOSAL_KEEP: it stays */
-    bool reasons;            /* rejected rows wait in state/moving/ */
-    bool resolves;           /* the name may have copies in quarantine that this file supersedes */
-    bool settled;            /* all of it is booked: it need not be read again */
+    uint64_t at, seq;       /* its ledger line */
+    enum disposal disposal; /* DISPOSAL_KEEP: it stays */
+    bool reasons;           /* rejected rows wait in state/moving/ */
+    bool resolves;          /* the name may have copies in quarantine that this file supersedes */
+    bool settled;           /* all of it is booked: it need not be read again */
     bool young;
 };
 
@@ -45,13 +45,20 @@ struct look {
     uint64_t rejects_len;
     struct ledger_line base; /* the longest content booked for this name or inode */
     bool has_base;
-    bool base_is_own;   /* of this name */
+    bool base_is_own;        /* of this name */
     struct ledger_line last; /* the last line of this name */
     bool has_last;
-    bool sink_failed;   /* our own disk, not the file's */
+    bool sink_failed; /* our own disk, not the file's */
 };
 
-enum decision { DECIDE_WAIT, DECIDE_KNOWN, DECIDE_DUPLICATE, DECIDE_MERGE, DECIDE_GROW, DECIDE_QUARANTINE };
+enum decision {
+    DECIDE_WAIT,
+    DECIDE_KNOWN,
+    DECIDE_DUPLICATE,
+    DECIDE_MERGE,
+    DECIDE_GROW,
+    DECIDE_QUARANTINE
+};
 
 static int64_t real_now(void)
 {
@@ -66,16 +73,19 @@ static int64_t seconds(unsigned count)
     return (int64_t)count * SECOND;
 }
 
-static void tell(const struct intake *intake, const char *what, const char *name, uint64_t rows, const char *detail)
+static void tell(const struct intake *intake, const char *what, const char *name, uint64_t rows,
+                 const char *detail)
 {
     if (intake->tell != NULL)
         intake->tell(intake->tell_context, what, name, rows, detail);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ------------------------------------------------------------------------------------- */
 
-int intake_open(struct intake *intake, const struct config *config, const struct schema *schema, struct datadir *dir,
-                const char *program, intake_tell *tell_function, void *tell_context, struct cause *cause)
+int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
+                struct datadir *dir, const char *program, intake_tell *tell_function,
+                void *tell_context, struct cause *cause)
 {
     *intake = (struct intake){.config = config,
                               .schema = schema,
@@ -87,7 +97,8 @@ int intake_open(struct intake *intake, const struct config *config, const struct
                               .report_due = true};
     if (merge_open(&intake->merge, dir, schema, program, cause) < 0 ||
         judge_init(&intake->judge, schema, config, &intake->merge.training.layout, cause) < 0 ||
-        seen_open(&intake->seen, dir->state, cause) < 0 || stats_open(&intake->stats, dir, schema, cause) < 0 ||
+        seen_open(&intake->seen, dir->state, cause) < 0 ||
+        stats_open(&intake->stats, dir, schema, cause) < 0 ||
         waiting_load(&intake->waiting, dir->state, cause) < 0) {
         intake_close(intake);
         return -1;
@@ -116,10 +127,12 @@ void intake_close(struct intake *intake)
     intake->booked = NULL;
 }
 
-/* ---- what there is to do ------------------------------------------------------------------------- */
+/* ---- what there is to do
+ * ------------------------------------------------------------------------- */
 
 /* The numbers of user_data/: each file that is counted stands for its rows that are accepted. */
-static bool is_counted(const struct intake *intake, const char *name, const struct waiting_file *file)
+static bool is_counted(const struct intake *intake, const char *name,
+                       const struct waiting_file *file)
 {
     return seen_has(&intake->seen, name) || (file != NULL && file->counted);
 }
@@ -149,19 +162,22 @@ static void count_out(struct intake *intake, const char *name)
 }
 
 /* Books a line, and its rows with the file's. */
-static int book(struct intake *intake, const struct waiting_file *file, struct ledger_line *line, struct cause *cause)
+static int book(struct intake *intake, const struct waiting_file *file, struct ledger_line *line,
+                struct cause *cause)
 {
     struct ledger *ledger = &intake->merge.ledger;
     uint64_t before = ledger_rows_of(ledger, file->name);
 
-    if (ledger_add(ledger, line, cause) < 0 || stats_apply(&intake->stats, line, &intake->judge.result.tally, cause) < 0)
+    if (ledger_add(ledger, line, cause) < 0 ||
+        stats_apply(&intake->stats, line, &intake->judge.result.tally, cause) < 0)
         return -1;
     if (is_counted(intake, file->name, file))
         intake->user_rows += ledger_rows_of(ledger, file->name) - before;
     return 0;
 }
 
-int intake_arrive(struct intake *intake, const char *name, bool closed, int64_t due, struct cause *cause)
+int intake_arrive(struct intake *intake, const char *name, bool closed, int64_t due,
+                  struct cause *cause)
 {
     struct waiting_file *file;
 
@@ -193,25 +209,30 @@ struct scan {
     struct scanned {
         char *name; /* owned */
         bool is_file;
-    } *found; /* those to be looked at */
+    } * found; /* those to be looked at */
     size_t count, cap;
     struct cause *cause;
     bool failed;
 };
 
 /* Nothing about it has changed since it was last looked at. */
-static bool is_as_it_was(const struct intake *intake, const char *name, const struct signature *signature)
+static bool is_as_it_was(const struct intake *intake, const char *name,
+                         const struct signature *signature)
 {
     const struct waiting_file *file = waiting_find(&intake->waiting, name);
 
     if (file != NULL)
-        return file->looked && signature_equal(&file->signature, signature) && file->reason != WAIT_UNREADABLE &&
-               file->reason != WAIT_TROUBLE && file->reason != WAIT_FILE_TYPE;
-    return seen_holds(&intake->seen, name, signature, ledger_last_at(&intake->merge.ledger, name)) &&
-           !seen_is_young(&intake->seen, name) && disposal_of_accepted(intake->config) == DISPOSAL_KEEP;
+        return file->looked && signature_equal(&file->signature, signature) &&
+               file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
+               file->reason != WAIT_FILE_TYPE;
+    return seen_holds(&intake->seen, name, signature,
+                      ledger_last_at(&intake->merge.ledger, name)) &&
+           !seen_is_young(&intake->seen, name) &&
+           disposal_of_accepted(intake->config) == DISPOSAL_KEEP;
 }
 
-static void scan_found(void *context, const char *name, enum spool_kind kind, const struct signature *signature)
+static void scan_found(void *context, const char *name, enum spool_kind kind,
+                       const struct signature *signature)
 {
     struct scan *scan = context;
     struct intake *intake = scan->intake;
@@ -250,7 +271,8 @@ static int compare_names(const void *left, const void *right)
     return strcmp(((const struct scanned *)left)->name, ((const struct scanned *)right)->name);
 }
 
-static int take_found(struct intake *intake, const struct scan *scan, int64_t due, struct cause *cause)
+static int take_found(struct intake *intake, const struct scan *scan, int64_t due,
+                      struct cause *cause)
 {
     size_t i;
 
@@ -289,7 +311,8 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
         intake->report_due |= files != intake->user_files || rows != intake->user_rows;
         qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
         result = take_found(intake, &scan, due, cause);
-        /* What was waited for and is not there any more has to be looked at once, to find that out. */
+        /* What was waited for and is not there any more has to be looked at once, to find that out.
+         */
         for (i = 0; i < intake->waiting.count; i++)
             if (!intake->waiting.files[i].counted)
                 intake->waiting.files[i].due = waiting_now();
@@ -316,9 +339,11 @@ void intake_hurry(struct intake *intake)
             intake->waiting.files[i].due = now;
 }
 
-/* ---- the story of a file: claim, read, check, merge or reject ------------------------------------- */
+/* ---- the story of a file: claim, read, check, merge or reject
+ * ------------------------------------- */
 
-static void wait_for(struct intake *intake, struct waiting_file *file, enum reason reason, const char *detail, int64_t due)
+static void wait_for(struct intake *intake, struct waiting_file *file, enum reason reason,
+                     const char *detail, int64_t due)
 {
     if (!waiting_set(&intake->waiting, file, reason, detail, due))
         return;
@@ -328,13 +353,16 @@ static void wait_for(struct intake *intake, struct waiting_file *file, enum reas
 }
 
 /*
- * It is as it was judged. Where it was read too soon after its last change, so much time must have passed that a change
- * would show.
+ * It is as it was judged. Where it was read too soon after its last change, so much time must have
+ * passed that a change would show.
  */
-static bool is_known(const struct intake *intake, const struct waiting_file *file, const struct look *look)
+static bool is_known(const struct intake *intake, const struct waiting_file *file,
+                     const struct look *look)
 {
-    return seen_holds(&intake->seen, file->name, &look->signature, ledger_last_at(&intake->merge.ledger, file->name)) &&
-           (!seen_is_young(&intake->seen, file->name) || (look->patient && intake->config->settle * SECOND >= YOUNG_AGE));
+    return seen_holds(&intake->seen, file->name, &look->signature,
+                      ledger_last_at(&intake->merge.ledger, file->name)) &&
+           (!seen_is_young(&intake->seen, file->name) ||
+            (look->patient && intake->config->settle * SECOND >= YOUNG_AGE));
 }
 
 static void note_writer(struct intake *intake, struct waiting_file *file, struct look *look)
@@ -344,16 +372,19 @@ static void note_writer(struct intake *intake, struct waiting_file *file, struct
 
     if (writer == SPOOL_WRITER_UNKNOWN && !intake->lease_unknown) {
         intake->lease_unknown = true;
-        log_notice("the kernel does not tell who writes to %s (it takes the file's owner or CAP_LEASE): closing, moving "
+        log_notice("the kernel does not tell who writes to %s (it takes the file's owner or "
+                   "CAP_LEASE): closing, moving "
                    "and %u seconds of quiet decide",
                    file->name, intake->config->settle);
     }
-    look->writer = writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !file->closed && !quiet);
+    look->writer =
+        writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !file->closed && !quiet);
     look->patient = quiet && !look->writer;
     look->complete_only = look->writer;
 }
 
-/* Opens the file if it may be judged now; else it waits, is done, or is gone. Returns true with look->fd open. */
+/* Opens the file if it may be judged now; else it waits, is done, or is gone. Returns true with
+ * look->fd open. */
 static bool claim(struct intake *intake, struct waiting_file *file, struct look *look)
 {
     enum spool_kind kind = spool_open(intake->dir->drop, file->name, &look->fd, &look->signature);
@@ -366,11 +397,13 @@ static bool claim(struct intake *intake, struct waiting_file *file, struct look 
         file->done = true;
         return false;
     case SPOOL_OTHER:
-        wait_for(intake, file, WAIT_FILE_TYPE, "no regular file: links, FIFOs and devices are never opened; send the file itself",
+        wait_for(intake, file, WAIT_FILE_TYPE,
+                 "no regular file: links, FIFOs and devices are never opened; send the file itself",
                  WAITING_NEVER);
         return false;
     case SPOOL_UNREADABLE:
-        wait_for(intake, file, WAIT_UNREADABLE, "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
+        wait_for(intake, file, WAIT_UNREADABLE,
+                 "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
                  WAITING_NEVER);
         return false;
     case SPOOL_TROUBLE:
@@ -385,13 +418,15 @@ static bool claim(struct intake *intake, struct waiting_file *file, struct look 
     look->known = is_known(intake, file, look);
     quiet_at = file->since + seconds(intake->config->settle);
     latest = file->judged + seconds(intake->config->rescan);
-    if (look->signature.size == 0)
+    if (look->writer && look->now < quiet_at && look->now < latest)
+        wait_for(intake, file, WAIT_WRITER, "a program has it open for writing",
+                 quiet_at < latest ? quiet_at : latest);
+    else if (look->signature.size == 0)
         wait_for(intake, file, WAIT_EMPTY, "no bytes yet", WAITING_NEVER);
     else if (look->signature.mtime == 0)
-        wait_for(intake, file, WAIT_PARTIAL, "an interrupted rsync --partial left it (modification time 0): run rsync again",
+        wait_for(intake, file, WAIT_PARTIAL,
+                 "an interrupted rsync --partial left it (modification time 0): run rsync again",
                  WAITING_NEVER);
-    else if (look->writer && look->now < quiet_at && look->now < latest)
-        wait_for(intake, file, WAIT_WRITER, "a program has it open for writing", quiet_at < latest ? quiet_at : latest);
     else
         return true;
     close(look->fd);
@@ -430,8 +465,10 @@ static int sink_reject(void *context, const char *raw, size_t len, struct cause 
     int result = 0;
 
     if (sink->look->rejects < 0) {
-        sink->look->rejects = disposal_open_rejects(sink->intake->dir, sink->intake->merge.ledger.next_seq, cause);
-        result = sink->look->rejects < 0 ? -1 : write_reject(sink, header->data, header->len, cause);
+        sink->look->rejects =
+            disposal_open_rejects(sink->intake->dir, sink->intake->merge.ledger.next_seq, cause);
+        result =
+            sink->look->rejects < 0 ? -1 : write_reject(sink, header->data, header->len, cause);
     }
     if (result == 0)
         result = write_reject(sink, raw, len, cause);
@@ -453,7 +490,8 @@ static int unread(struct intake *intake, struct look *look, struct cause *cause)
 }
 
 /* What the ledger knows of this name, and of this inode under another one. */
-static int recall(struct intake *intake, const struct waiting_file *file, struct look *look, struct cause *cause)
+static int recall(struct intake *intake, const struct waiting_file *file, struct look *look,
+                  struct cause *cause)
 {
     const struct ledger *ledger = &intake->merge.ledger;
     int known = ledger_last(ledger, file->name, &look->last, cause);
@@ -467,14 +505,16 @@ static int recall(struct intake *intake, const struct waiting_file *file, struct
     look->has_base = look->base_is_own = known > 0;
     if (known == 0) {
         at = seen_inode(&intake->seen, &look->signature);
-        look->has_base = at != 0 && at < ledger->end && ledger_at(ledger, at, &look->base, &stale) > 0 &&
+        look->has_base = at != 0 && at < ledger->end &&
+                         ledger_at(ledger, at, &look->base, &stale) > 0 &&
                          look->base.verdict != VERDICT_QUARANTINED;
     }
     return known < 0 ? -1 : 0;
 }
 
 /* Reads and checks it up to the size of the first look. */
-static int read_file(struct intake *intake, const struct waiting_file *file, struct look *look, struct cause *cause)
+static int read_file(struct intake *intake, const struct waiting_file *file, struct look *look,
+                     struct cause *cause)
 {
     struct sink_context context = {intake, look};
     struct judge_order order = {.fd = look->fd,
@@ -491,8 +531,10 @@ static int read_file(struct intake *intake, const struct waiting_file *file, str
     return judge_run(&intake->judge, &order, cause);
 }
 
-/* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed, no verdict. */
-static int read_steadily(struct intake *intake, struct waiting_file *file, struct look *look, struct cause *cause)
+/* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
+ * no verdict. */
+static int read_steadily(struct intake *intake, struct waiting_file *file, struct look *look,
+                         struct cause *cause)
 {
     struct signature after, path;
     unsigned tries;
@@ -500,11 +542,13 @@ static int read_steadily(struct intake *intake, struct waiting_file *file, struc
     for (tries = 0; tries < 2; tries++) {
         if (read_file(intake, file, look, cause) < 0)
             return cause->kind == CAUSE_AGAIN ? 0 : -1;
-        if (spool_signature(look->fd, &after) != SPOOL_FILE || spool_look(intake->dir->drop, file->name, &path) != SPOOL_FILE)
+        if (spool_signature(look->fd, &after) != SPOOL_FILE ||
+            spool_look(intake->dir->drop, file->name, &path) != SPOOL_FILE)
             return 0;
         if (path.device != after.device || path.inode != after.inode)
             return 0;
-        if (signature_equal(&after, &look->signature) || (look->complete_only && after.size > look->signature.size))
+        if (signature_equal(&after, &look->signature) ||
+            (look->complete_only && after.size > look->signature.size))
             return 1;
         if (after.size <= look->signature.size)
             return 0;
@@ -518,7 +562,8 @@ static int read_steadily(struct intake *intake, struct waiting_file *file, struc
 }
 
 /* It does not pass. Bad now, or may it still change? */
-static enum decision decide_failing(struct intake *intake, struct waiting_file *file, const struct look *look)
+static enum decision decide_failing(struct intake *intake, struct waiting_file *file,
+                                    const struct look *look)
 {
     const struct config *config = intake->config;
     struct buffer detail = {0};
@@ -532,7 +577,8 @@ static enum decision decide_failing(struct intake *intake, struct waiting_file *
     violations_summary(&intake->judge.result.violations, &detail);
     if (look->writer)
         due = look->now + seconds(config->rescan);
-    wait_for(intake, file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING, buffer_text(&detail), due > look->now ? due : look->now + SOON);
+    wait_for(intake, file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING, buffer_text(&detail),
+             due > look->now ? due : look->now + SOON);
     buffer_free(&detail);
     return DECIDE_WAIT;
 }
@@ -556,22 +602,26 @@ static void add_changed(struct intake *intake, const struct look *look)
         is[n > 0 ? n : 0] = '\0';
         is[strcspn(is, "\r\n")] = '\0';
         buffer_printf(message,
-                      "its last row was merged as '%s', without a line end, and now goes on as '%s%s': check that row in the "
+                      "its last row was merged as '%s', without a line end, and now goes on as "
+                      "'%s%s': check that row in the "
                       "training file; to take the new content under another name, rename the file",
                       strrchr(was, '\n') != NULL ? strrchr(was, '\n') + 1 : was,
                       strrchr(was, '\n') != NULL ? strrchr(was, '\n') + 1 : was, is);
     } else {
-        buffer_printf(message,
-                      "a file of this name with other content (%" PRIu64 " bytes) was accepted before: if these are other rows, "
-                      "drop them under another name; to take such files anyway, set changed = merge",
-                      look->base.bytes);
+        buffer_printf(
+            message,
+            "a file of this name with other content (%" PRIu64
+            " bytes) was accepted before: if these are other rows, "
+            "drop them under another name; to take such files anyway, set changed = merge",
+            look->base.bytes);
     }
     violations_added(violations);
 }
 
 /* Content that the ledger knows already. */
-static int decide_known(struct intake *intake, struct waiting_file *file, struct look *look, const struct ledger_line *known,
-                        enum decision *ret_decision, struct cause *cause)
+static int decide_known(struct intake *intake, struct waiting_file *file, struct look *look,
+                        const struct ledger_line *known, enum decision *ret_decision,
+                        struct cause *cause)
 {
     const struct judgement *result = &intake->judge.result;
     struct ledger_line *own;
@@ -579,38 +629,46 @@ static int decide_known(struct intake *intake, struct waiting_file *file, struct
 
     *ret_decision = DECIDE_KNOWN;
     if (result->rest > 0) {
-        wait_for(intake, file, WAIT_INCOMPLETE, "its last row is incomplete; the rows before it are merged",
+        wait_for(intake, file, WAIT_INCOMPLETE,
+                 "its last row is incomplete; the rows before it are merged",
                  look->writer ? look->now + seconds(intake->config->rescan) : WAITING_NEVER);
         *ret_decision = DECIDE_WAIT;
         return 0;
     }
     if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
-        memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 && look->last.has_meta == result->has_meta &&
-        look->last.meta == result->meta)
+        memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+        look->last.has_meta == result->has_meta && look->last.meta == result->meta)
         return 0;
     *ret_decision = DECIDE_DUPLICATE;
-    /* Merged again if asked for, but never under the same name, nor because the file was renamed. */
-    if (!intake->config->merge_duplicates || strcmp(known->name, file->name) == 0 || (look->has_base && !look->base_is_own))
+    /* Merged again if asked for, but never under the same name, nor because the file was renamed.
+     */
+    if (!intake->config->merge_duplicates || strcmp(known->name, file->name) == 0 ||
+        (look->has_base && !look->base_is_own))
         return 0;
     own = malloc(sizeof *own);
     if (own == NULL)
         return cause_memory(cause);
-    same_name = ledger_content(&intake->merge.ledger, result->sha256, result->has_meta, result->meta, file->name, own, cause);
+    same_name = ledger_content(&intake->merge.ledger, result->sha256, result->has_meta,
+                               result->meta, file->name, own, cause);
     free(own);
     if (same_name == 0)
         *ret_decision = DECIDE_MERGE;
     return same_name < 0 ? -1 : 0;
 }
 
-/* New rows behind content that is booked. Their complete ones merge at once, whatever the last one is. */
-static enum decision decide_grown(struct intake *intake, struct waiting_file *file, struct look *look)
+/* New rows behind content that is booked. Their complete ones merge at once, whatever the last one
+ * is. */
+static enum decision decide_grown(struct intake *intake, struct waiting_file *file,
+                                  struct look *look)
 {
     const struct judgement *result = &intake->judge.result;
     bool nothing_new = result->rows + result->bad_rows == 0;
 
     if (result->rest > 0 && nothing_new) {
-        wait_for(intake, file, WAIT_INCOMPLETE, "its last row is incomplete; the rows before it are merged",
-                 look->writer || !look->patient ? look->now + seconds(intake->config->settle) : WAITING_NEVER);
+        wait_for(intake, file, WAIT_INCOMPLETE,
+                 "its last row is incomplete; the rows before it are merged",
+                 look->writer || !look->patient ? look->now + seconds(intake->config->settle)
+                                                : WAITING_NEVER);
         return DECIDE_WAIT;
     }
     if (result->violations.total > 0 && (!look->patient || judge_rejects(&intake->judge)))
@@ -619,8 +677,8 @@ static enum decision decide_grown(struct intake *intake, struct waiting_file *fi
 }
 
 /* The order of rules is the contract's: known, grown, changed, new. */
-static int decide(struct intake *intake, struct waiting_file *file, struct look *look, enum decision *ret_decision,
-                  struct cause *cause)
+static int decide(struct intake *intake, struct waiting_file *file, struct look *look,
+                  enum decision *ret_decision, struct cause *cause)
 {
     const struct judgement *result = &intake->judge.result;
     struct ledger_line *known;
@@ -628,13 +686,15 @@ static int decide(struct intake *intake, struct waiting_file *file, struct look 
 
     *ret_decision = DECIDE_WAIT;
     if (result->no_rows) {
-        wait_for(intake, file, result->bytes + result->rest == 0 ? WAIT_EMPTY : WAIT_HEADER_ONLY, "only a header yet", WAITING_NEVER);
+        wait_for(intake, file, result->bytes + result->rest == 0 ? WAIT_EMPTY : WAIT_HEADER_ONLY,
+                 "only a header yet", WAITING_NEVER);
         return 0;
     }
     known = malloc(sizeof *known);
     if (known == NULL)
         return cause_memory(cause);
-    found = ledger_content(&intake->merge.ledger, result->sha256, result->has_meta, result->meta, NULL, known, cause);
+    found = ledger_content(&intake->merge.ledger, result->sha256, result->has_meta, result->meta,
+                           NULL, known, cause);
     if (found > 0)
         found = decide_known(intake, file, look, known, ret_decision, cause);
     else if (found == 0)
@@ -651,7 +711,8 @@ static int decide(struct intake *intake, struct waiting_file *file, struct look 
     } else if (result->violations.total > 0 && (!look->patient || judge_rejects(&intake->judge))) {
         *ret_decision = decide_failing(intake, file, look);
     } else if (result->no_newline && !look->patient) {
-        wait_for(intake, file, WAIT_NEWLINE, "its last row has no newline: it counts once the file is quiet",
+        wait_for(intake, file, WAIT_NEWLINE,
+                 "its last row has no newline: it counts once the file is quiet",
                  file->since + seconds(intake->config->settle));
     } else {
         *ret_decision = DECIDE_MERGE;
@@ -659,11 +720,12 @@ static int decide(struct intake *intake, struct waiting_file *file, struct look 
     return 0;
 }
 
-/* ---- carrying it out ----------------------------------------------------------------------------- */
+/* ---- carrying it out
+ * ----------------------------------------------------------------------------- */
 
 /* Its batch is not durable yet: what is to be done then is kept. */
-static struct booked *keep(struct intake *intake, const char *name, const struct look *look, uint64_t at, uint64_t seq,
-                           struct cause *cause)
+static struct booked *keep(struct intake *intake, const char *name, const struct look *look,
+                           uint64_t at, uint64_t seq, struct cause *cause)
 {
     struct booked *booked;
 
@@ -679,7 +741,8 @@ static struct booked *keep(struct intake *intake, const char *name, const struct
         intake->booked_cap = cap;
     }
     booked = &intake->booked[intake->booked_count];
-    *booked = (struct booked){.name = strdup(name), .signature = look->signature, .at = at, .seq = seq};
+    *booked =
+        (struct booked){.name = strdup(name), .signature = look->signature, .at = at, .seq = seq};
     if (booked->name == NULL) {
         cause_memory(cause);
         return NULL;
@@ -689,8 +752,8 @@ static struct booked *keep(struct intake *intake, const char *name, const struct
 }
 
 /* An accepted file stays, or leaves once it is quiet. */
-static int settle(struct intake *intake, struct waiting_file *file, const struct look *look, uint64_t at, uint64_t seq,
-                  bool reasons, struct cause *cause)
+static int settle(struct intake *intake, struct waiting_file *file, const struct look *look,
+                  uint64_t at, uint64_t seq, bool reasons, struct cause *cause)
 {
     enum disposal disposal = disposal_of_accepted(intake->config);
     struct booked *booked = keep(intake, file->name, look, at, seq, cause);
@@ -702,7 +765,8 @@ static int settle(struct intake *intake, struct waiting_file *file, const struct
     booked->settled = look->known || intake->judge.result.rest == 0;
     booked->young = real_now() - look->signature.ctime < YOUNG_AGE;
     if (!booked->settled) {
-        wait_for(intake, file, WAIT_INCOMPLETE, "its last row is incomplete; the rows before it are merged",
+        wait_for(intake, file, WAIT_INCOMPLETE,
+                 "its last row is incomplete; the rows before it are merged",
                  look->now + seconds(intake->config->settle));
     } else if (disposal == DISPOSAL_KEEP || look->patient) {
         booked->disposal = disposal;
@@ -714,13 +778,16 @@ static int settle(struct intake *intake, struct waiting_file *file, const struct
     return 0;
 }
 
-static void fill_line(const struct intake *intake, const struct waiting_file *file, enum verdict verdict,
-                      struct ledger_line *line)
+static void fill_line(const struct intake *intake, const struct waiting_file *file,
+                      enum verdict verdict, struct ledger_line *line)
 {
     const struct judgement *result = &intake->judge.result;
 
-    *line = (struct ledger_line){.verdict = verdict, .time = real_now(), .bytes = result->bytes,
-                                 .has_meta = result->has_meta, .meta = result->meta};
+    *line = (struct ledger_line){.verdict = verdict,
+                                 .time = real_now(),
+                                 .bytes = result->bytes,
+                                 .has_meta = result->has_meta,
+                                 .meta = result->meta};
     line->range_hash = digest_check("", 0);
     memcpy(line->sha256, result->sha256, DIGEST_SIZE);
     snprintf(line->name, sizeof line->name, "%s", file->name);
@@ -737,8 +804,8 @@ static int write_reasons(struct intake *intake, struct look *look, struct cause 
     return disposal_write_errors(intake->dir, seq, &intake->judge.result.violations, cause);
 }
 
-static int accept_file(struct intake *intake, struct waiting_file *file, struct look *look, enum verdict verdict,
-                       struct cause *cause)
+static int accept_file(struct intake *intake, struct waiting_file *file, struct look *look,
+                       enum verdict verdict, struct cause *cause)
 {
     struct judgement *result = &intake->judge.result;
     struct ledger_line *line = malloc(sizeof *line);
@@ -757,8 +824,9 @@ static int accept_file(struct intake *intake, struct waiting_file *file, struct 
         settle(intake, file, look, line->at, line->seq, result->violations.total > 0, cause) < 0)
         goto out;
     intake->accepted_files++;
-    snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s%s", line->rows, verdict == VERDICT_GROWN ? " new" : "",
-             line->rows == 1 ? "" : "s", line->rejected > 0 ? ", some rejected: see quarantine/" : "");
+    snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s%s", line->rows,
+             verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s",
+             line->rejected > 0 ? ", some rejected: see quarantine/" : "");
     tell(intake, verdict_name(verdict), file->name, line->rows, detail);
     done = 0;
 out:
@@ -766,7 +834,8 @@ out:
     return done;
 }
 
-static int skip_duplicate(struct intake *intake, struct waiting_file *file, struct look *look, struct cause *cause)
+static int skip_duplicate(struct intake *intake, struct waiting_file *file, struct look *look,
+                          struct cause *cause)
 {
     const struct judgement *result = &intake->judge.result;
     struct ledger_line *line = malloc(2 * sizeof *line), *known;
@@ -776,14 +845,16 @@ static int skip_duplicate(struct intake *intake, struct waiting_file *file, stru
     if (line == NULL)
         return cause_memory(cause);
     known = &line[1];
-    if (ledger_content(&intake->merge.ledger, result->sha256, result->has_meta, result->meta, NULL, known, cause) < 0)
+    if (ledger_content(&intake->merge.ledger, result->sha256, result->has_meta, result->meta, NULL,
+                       known, cause) < 0)
         goto out;
     snprintf(detail, sizeof detail, "the same content as %s, nothing to merge", known->name);
     fill_line(intake, file, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
         line->duplicate += ledger_rows_of(&intake->merge.ledger, look->base.name);
-    if (book(intake, file, line, cause) < 0 || settle(intake, file, look, line->at, line->seq, false, cause) < 0)
+    if (book(intake, file, line, cause) < 0 ||
+        settle(intake, file, look, line->at, line->seq, false, cause) < 0)
         goto out;
     tell(intake, verdict_name(VERDICT_DUPLICATE), file->name, line->duplicate, detail);
     done = 0;
@@ -792,7 +863,8 @@ out:
     return done;
 }
 
-static int quarantine_file(struct intake *intake, struct waiting_file *file, struct look *look, struct cause *cause)
+static int quarantine_file(struct intake *intake, struct waiting_file *file, struct look *look,
+                           struct cause *cause)
 {
     const struct judgement *result = &intake->judge.result;
     struct ledger_line *line = malloc(sizeof *line);
@@ -806,7 +878,8 @@ static int quarantine_file(struct intake *intake, struct waiting_file *file, str
 
     if (line == NULL)
         return cause_memory(cause);
-    /* The same bad content once more, from a nightly re-send or a crash before the move: booked already. */
+    /* The same bad content once more, from a nightly re-send or a crash before the move: booked
+     * already. */
     if (again)
         seq = look->last.seq;
     if (disposal_write_errors(intake->dir, seq, &result->violations, cause) < 0)
@@ -833,8 +906,8 @@ out:
     return done;
 }
 
-static int carry_out(struct intake *intake, struct waiting_file *file, struct look *look, enum decision decision,
-                     struct cause *cause)
+static int carry_out(struct intake *intake, struct waiting_file *file, struct look *look,
+                     enum decision decision, struct cause *cause)
 {
     bool takes_rows = decision == DECIDE_MERGE || decision == DECIDE_GROW;
 
@@ -869,7 +942,8 @@ static bool wants_complete_rows(const struct intake *intake, const struct look *
 }
 
 /* It changed under our hands, or its disk failed: no verdict, look again. */
-static void put_off(struct intake *intake, struct waiting_file *file, const struct look *look, const char *trouble)
+static void put_off(struct intake *intake, struct waiting_file *file, const struct look *look,
+                    const char *trouble)
 {
     int64_t now = waiting_now(), spent = now - look->now;
 
@@ -905,7 +979,8 @@ static int intake_file(struct intake *intake, struct waiting_file *file, struct 
         look->complete_only = true;
         steady = read_steadily(intake, file, look, cause);
     }
-    if (steady < 0 && (cause->kind != CAUSE_TROUBLE || look->sink_failed || cause->errnum == ENOMEM))
+    if (steady < 0 &&
+        (cause->kind != CAUSE_TROUBLE || look->sink_failed || cause->errnum == ENOMEM))
         goto out;
     if (steady <= 0) {
         put_off(intake, file, look, steady == 0 ? NULL : cause->text);
@@ -923,11 +998,13 @@ out:
     return result;
 }
 
-/* ---- a batch ------------------------------------------------------------------------------------- */
+/* ---- a batch
+ * ------------------------------------------------------------------------------------- */
 
 static int compare_order(const void *left, const void *right)
 {
-    const struct waiting_file *l = *(struct waiting_file *const *)left, *r = *(struct waiting_file *const *)right;
+    const struct waiting_file *l = *(struct waiting_file *const *)left,
+                              *r = *(struct waiting_file *const *)right;
 
     return l->order < r->order ? -1 : l->order > r->order;
 }
@@ -972,7 +1049,8 @@ static int resolve(struct intake *intake, const struct booked *booked, struct ca
 
 static int finish_file(struct intake *intake, const struct booked *booked, struct cause *cause)
 {
-    if (booked->settled && seen_put(&intake->seen, booked->name, &booked->signature, booked->at, booked->young, cause) < 0)
+    if (booked->settled && seen_put(&intake->seen, booked->name, &booked->signature, booked->at,
+                                    booked->young, cause) < 0)
         return -1;
     if (booked->resolves && resolve(intake, booked, cause) < 0)
         return -1;
@@ -990,7 +1068,8 @@ static int finish_file(struct intake *intake, const struct booked *booked, struc
     /* Something else stands there now, or nothing; it is looked at again. */
     if (booked->disposal == DISPOSAL_QUARANTINE)
         disposal_drop_reasons(intake->dir, booked->seq);
-    else if (booked->reasons && disposal_finish(intake->dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
+    else if (booked->reasons &&
+             disposal_finish(intake->dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
         return -1;
     return intake_arrive(intake, booked->name, false, waiting_now() + SOON, cause);
 }
@@ -1006,7 +1085,8 @@ static int finish_files(struct intake *intake, struct cause *cause)
     return 0;
 }
 
-/* The batch never was: its files are due again, and counts that ran ahead are made again from what stands. */
+/* The batch never was: its files are due again, and counts that ran ahead are made again from what
+ * stands. */
 static int undo(struct intake *intake, struct cause *cause)
 {
     struct cause second;
@@ -1022,7 +1102,8 @@ static int undo(struct intake *intake, struct cause *cause)
         }
     }
     stats_close(&intake->stats);
-    if (stats_open(&intake->stats, intake->dir, intake->schema, &second) < 0 || merge_abandon(&intake->merge, &second) < 0) {
+    if (stats_open(&intake->stats, intake->dir, intake->schema, &second) < 0 ||
+        merge_abandon(&intake->merge, &second) < 0) {
         *cause = second;
         cause->kind = CAUSE_STOP;
     }
@@ -1082,7 +1163,8 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
     return result;
 }
 
-/* ---- adopting ------------------------------------------------------------------------------------ */
+/* ---- adopting
+ * ------------------------------------------------------------------------------------ */
 
 struct adoption {
     struct intake *intake;
@@ -1092,8 +1174,10 @@ struct adoption {
     bool failed;
 };
 
-/* A file whose rows are in the training file already: its content is known from now on. Valid or not does not matter. */
-static void adopt_drop(void *context, const char *name, enum spool_kind kind, const struct signature *signature)
+/* A file whose rows are in the training file already: its content is known from now on. Valid or
+ * not does not matter. */
+static void adopt_drop(void *context, const char *name, enum spool_kind kind,
+                       const struct signature *signature)
 {
     struct adoption *adoption = context;
     struct intake *intake = adoption->intake;
@@ -1103,7 +1187,8 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind, co
     struct signature opened;
 
     (void)signature;
-    if (adoption->failed || kind != SPOOL_FILE || spool_open(adoption->dir_fd, name, &order.fd, &opened) != SPOOL_FILE)
+    if (adoption->failed || kind != SPOOL_FILE ||
+        spool_open(adoption->dir_fd, name, &order.fd, &opened) != SPOOL_FILE)
         return;
     order.size = opened.size;
     line = malloc(sizeof *line);
@@ -1138,18 +1223,21 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
         if (result == 0)
             result = ledger_commit(&intake->merge.ledger, cause);
         if (result == 0)
-            log_notice("%" PRIu64 " files in " DATADIR_DROP "/ and archive/ count as merged", adoption.files);
+            log_notice("%" PRIu64 " files in " DATADIR_DROP "/ and archive/ count as merged",
+                       adoption.files);
     }
     if (result < 0 && cause->kind != CAUSE_STOP)
         undo(intake, cause);
     if (result == 0)
-        result = stats_catch_up(&intake->stats, &intake->merge.ledger, &intake->merge.training, cause);
+        result =
+            stats_catch_up(&intake->stats, &intake->merge.ledger, &intake->merge.training, cause);
     end(intake, result == 0);
     intake->report_due = true;
     return result;
 }
 
-/* ---- reporting ----------------------------------------------------------------------------------- */
+/* ---- reporting
+ * ----------------------------------------------------------------------------------- */
 
 static void write_trouble(const struct intake *intake, const char *trouble)
 {
@@ -1179,7 +1267,8 @@ int intake_report(struct intake *intake, bool seen, const char *trouble, struct 
             return -1;
         intake->quarantine_changed = false;
     }
-    if (waiting_save(&intake->waiting, intake->dir->state, cause) < 0 || (seen && seen_save(&intake->seen, cause) < 0))
+    if (waiting_save(&intake->waiting, intake->dir->state, cause) < 0 ||
+        (seen && seen_save(&intake->seen, cause) < 0))
         return -1;
     if (!intake->report_due)
         return 0;

@@ -1,9 +1,9 @@
 /*
  * intake: the life of a dropped file, from its first sign to its last place.
  *
- * intake_file in intake.c is the story: claim, read, check, merge or reject. A batch of files is decided under the lock and
- * committed at once. The daemon calls this when something arrives or falls due, `merge` from cron until nothing is left;
- * both may do so at the same time.
+ * intake_file in intake.c is the story: claim, read, check, merge or reject. A batch of files is
+ * decided under the lock and committed at once. The daemon calls this when something arrives or
+ * falls due, `merge` from cron until nothing is left; both may do so at the same time.
  *
  *     intake_open
  *     intake_scan, intake_arrive, intake_gone     what there is to do
@@ -29,7 +29,8 @@
 #include "waiting.h"
 
 /* Each verdict, and each new reason to wait, is told once: "merged", NAME, "3 rows". */
-typedef void intake_tell(void *context, const char *what, const char *name, uint64_t rows, const char *detail);
+typedef void intake_tell(void *context, const char *what, const char *name, uint64_t rows,
+                         const char *detail);
 
 struct booked; /* what is left to do for a file once its batch is durable */
 
@@ -49,7 +50,8 @@ struct intake {
     intake_tell *tell;
     void *tell_context;
 
-    uint64_t user_files; /* in the drop directory, as of the last scan and what came and went since */
+    uint64_t
+        user_files; /* in the drop directory, as of the last scan and what came and went since */
     uint64_t ignored;
     uint64_t user_rows;
 
@@ -61,17 +63,20 @@ struct intake {
 };
 
 /* All borrowed until intake_close. tell may be NULL. */
-int intake_open(struct intake *intake, const struct config *config, const struct schema *schema, struct datadir *dir,
-                const char *program, intake_tell *tell, void *tell_context, struct cause *cause);
+int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
+                struct datadir *dir, const char *program, intake_tell *tell, void *tell_context,
+                struct cause *cause);
 void intake_close(struct intake *intake);
 
-/* An event: something of this name appeared, or was closed or moved here by its writer. Not before `due`. */
-int intake_arrive(struct intake *intake, const char *name, bool closed, int64_t due, struct cause *cause);
+/* An event: something of this name appeared, or was closed or moved here by its writer. Not before
+ * `due`. */
+int intake_arrive(struct intake *intake, const char *name, bool closed, int64_t due,
+                  struct cause *cause);
 void intake_gone(struct intake *intake, const char *name);
 
 /*
- * Everything in the drop directory that is not known to be done is due then. Takes the lock for a moment, to know what is
- * booked; fails as intake_run does.
+ * Everything in the drop directory that is not known to be done is due then. Takes the lock for a
+ * moment, to know what is booked; fails as intake_run does.
  */
 int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cause *cause);
 
@@ -82,15 +87,17 @@ int64_t intake_due(const struct intake *intake);
 void intake_hurry(struct intake *intake);
 
 /*
- * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done. CAUSE_TROUBLE: the batch was undone,
- * its files are due again. Everything else ends the program.
+ * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done.
+ * CAUSE_TROUBLE: the batch was undone, its files are due again. Everything else ends the program.
  */
 int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause);
 
-/* Takes the training file as it is; with drops_merged the files that lie there count as merged already. */
+/* Takes the training file as it is; with drops_merged the files that lie there count as merged
+ * already. */
 int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause);
 
-/* Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, "" for nothing. */
+/* Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
+ * for nothing. */
 int intake_report(struct intake *intake, bool seen, const char *trouble, struct cause *cause);
 
 #endif

@@ -17,14 +17,18 @@ static const struct magic {
     const char *kind;
 } magics[] = {
     {"\x1F\x8B", 2, CODE_FORMAT_ERROR, "gzip: unpack it first (gunzip)"},
-    {"PK\x03\x04", 4, CODE_FORMAT_ERROR, "zip, or a spreadsheet (.xlsx, .ods): unpack it, or export it as CSV"},
+    {"PK\x03\x04", 4, CODE_FORMAT_ERROR,
+     "zip, or a spreadsheet (.xlsx, .ods): unpack it, or export it as CSV"},
     {"PK\x05\x06", 4, CODE_FORMAT_ERROR, "an empty zip archive"},
     {"PAR1", 4, CODE_FORMAT_ERROR, "Parquet: export it as CSV"},
     {"\x28\xB5\x2F\xFD", 4, CODE_FORMAT_ERROR, "zstd: unpack it first (unzstd)"},
-    {"\xFD" "7zXZ\0", 6, CODE_FORMAT_ERROR, "xz: unpack it first (unxz)"},
+    {"\xFD"
+     "7zXZ\0",
+     6, CODE_FORMAT_ERROR, "xz: unpack it first (unxz)"},
     {"BZh", 3, CODE_FORMAT_ERROR, "bzip2: unpack it first (bunzip2)"},
     {"7z\xBC\xAF\x27\x1C", 6, CODE_FORMAT_ERROR, "a 7z archive: unpack it first"},
-    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR, "an old spreadsheet (.xls): export it as CSV"},
+    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR,
+     "an old spreadsheet (.xls): export it as CSV"},
     {"%PDF-", 5, CODE_FORMAT_ERROR, "PDF"},
     {"SQLite format 3", 16, CODE_FORMAT_ERROR, "an SQLite database: export the table as CSV"},
     {"ARROW1", 6, CODE_FORMAT_ERROR, "Arrow or Feather: export it as CSV"},
@@ -38,16 +42,16 @@ struct reading {
     struct judge *judge;
     const struct judge_order *order;
     struct digest digest;
-    uint64_t hashed;         /* bytes in digest: those of whole rows */
-    bool begun;              /* the first bytes have been looked at */
-    bool opaque;             /* not CSV: hashed only */
+    uint64_t hashed; /* bytes in digest: those of whole rows */
+    bool begun;      /* the first bytes have been looked at */
+    bool opaque;     /* not CSV: hashed only */
     bool has_header;
-    bool bad_header;         /* rows are counted, cells not checked */
-    bool in_prefix;          /* the booked content is being passed over */
-    bool prefix_differs;     /* it is not what was booked: read again without it */
-    bool cut_row_continued;  /* it is, but its last row had no line end and goes on differently */
-    bool line_end_due;       /* it is, and the line end that its last row lacked comes next */
-    uint64_t blanks;         /* lines without content since the last row: wrong once a row follows */
+    bool bad_header;        /* rows are counted, cells not checked */
+    bool in_prefix;         /* the booked content is being passed over */
+    bool prefix_differs;    /* it is not what was booked: read again without it */
+    bool cut_row_continued; /* it is, but its last row had no line end and goes on differently */
+    bool line_end_due;      /* it is, and the line end that its last row lacked comes next */
+    uint64_t blanks;        /* lines without content since the last row: wrong once a row follows */
     uint64_t first_blank;
 };
 
@@ -110,7 +114,8 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
         return;
     }
     if (judge->config->max_file_bytes > 0 && reading->order->size > judge->config->max_file_bytes) {
-        snprintf(text, sizeof text, "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
+        snprintf(text, sizeof text,
+                 "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
                  reading->order->size, judge->config->max_file_bytes >> 20);
         add_file_violation(judge, CODE_FILE_TOO_LARGE, text);
         reading->opaque = true;
@@ -130,7 +135,8 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
     if (reading->order->sink.accept != NULL && !judge->rejecting &&
-        reading->order->sink.accept(reading->order->sink.context, accepted->data, accepted->len, cause) < 0)
+        reading->order->sink.accept(reading->order->sink.context, accepted->data, accepted->len,
+                                    cause) < 0)
         return -1;
     buffer_clear(accepted);
     return 0;
@@ -194,8 +200,9 @@ static uint64_t last_line(const struct row *row)
 }
 
 /*
- * The last line has no line end. Valid it may count; else that is its only fault, whatever its cells look like. But NUL
- * bytes are no row that was cut, and a quote that opened lines ago has swallowed whole rows.
+ * The last line has no line end. Valid it may count; else that is its only fault, whatever its
+ * cells look like. But NUL bytes are no row that was cut, and a quote that opened lines ago has
+ * swallowed whole rows.
  */
 static bool last_row_valid(struct reading *reading, const struct row *row)
 {
@@ -242,12 +249,15 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     else
         valid = validate_row(&judge->sheet, row, &result->violations);
 
+    if (judge->sheet.no_memory)
+        return cause_memory(cause);
     if (!valid) {
         result->bad_rows++;
         if (judge->config->bad_rows == CONFIG_REJECT_FILE)
             judge->rejecting = true;
         else if (reading->order->sink.reject != NULL && !reading->bad_header)
-            return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len, cause);
+            return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len,
+                                               cause);
         return 0;
     }
     result->rows++;
@@ -282,7 +292,8 @@ static void end_prefix(struct reading *reading)
     reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
     if (!reading->prefix_differs && order->size > order->prefix_bytes &&
-        durable_read(order->fd, &last, 1, order->prefix_bytes - 1, order->name, &ignored) == 1 && last != '\n') {
+        durable_read(order->fd, &last, 1, order->prefix_bytes - 1, order->name, &ignored) == 1 &&
+        last != '\n') {
         durable_read(order->fd, next, 2, order->prefix_bytes, order->name, &ignored);
         reading->line_end_due = next[0] == '\n' || (next[0] == '\r' && next[1] == '\n');
         reading->cut_row_continued = !reading->line_end_due;
@@ -353,7 +364,8 @@ static int read_all(struct reading *reading, struct cause *cause)
         if (n < 0)
             return -1;
         if ((size_t)n < len)
-            return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read", order->name);
+            return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read",
+                             order->name);
         rows_filled(rows, (size_t)n);
         done += (size_t)n;
         if (!reading->begun)
@@ -429,14 +441,15 @@ bool judge_rejects(const struct judge *judge)
 
     if (result->violations.total == 0)
         return false;
-    if (judge->config->bad_rows == CONFIG_REJECT_FILE || (result->rows == 0 && !result->prefix_found))
+    if (judge->config->bad_rows == CONFIG_REJECT_FILE ||
+        (result->rows == 0 && !result->prefix_found))
         return true;
     for (code = CODE_BLANK_LABEL; code <= CODE_EXTRA_LABEL; code++)
         if (counts[code] > 0)
             return true;
     /* Faults after which nothing was read, and a header that is no row. */
-    if (counts[CODE_ROW_TOO_LONG] > 0 || counts[CODE_FILE_TOO_LARGE] > 0 || counts[CODE_FORMAT_ERROR] > 0 ||
-        judge->sheet.field_of == NULL)
+    if (counts[CODE_ROW_TOO_LONG] > 0 || counts[CODE_FILE_TOO_LARGE] > 0 ||
+        counts[CODE_FORMAT_ERROR] > 0 || judge->sheet.field_of == NULL)
         return true;
     return (double)result->bad_rows * 100 > (double)judge->config->max_bad_percent * (double)rows;
 }

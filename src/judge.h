@@ -1,12 +1,13 @@
 /*
  * judge: one reading of a file. Hashed, parsed, checked and written out in the same pass.
  *
- * What is hashed is what is checked is what is written: the bytes are read once, up to the size of the first look. A
- * judgement knows nothing of ledger or training file; the accepted rows go to a sink in pieces while reading, and
- * whoever gave the sink takes them back when the verdict is another one. `check` gives no sink: same verdict, no trace.
+ * What is hashed is what is checked is what is written: the bytes are read once, up to the size of
+ * the first look. A judgement knows nothing of ledger or training file; the accepted rows go to a
+ * sink in pieces while reading, and whoever gave the sink takes them back when the verdict is
+ * another one. `check` gives no sink: same verdict, no trace.
  *
- * Content that is booked already under this name may be a prefix of the file: then only what follows it is parsed and
- * checked, and the rows before it cost no more than their hash.
+ * Content that is booked already under this name may be a prefix of the file: then only what
+ * follows it is parsed and checked, and the rows before it cost no more than their hash.
  */
 #ifndef PHASESENTINEL_JUDGE_H
 #define PHASESENTINEL_JUDGE_H
@@ -32,9 +33,9 @@ struct judge_sink {
 
 struct judge_order {
     int fd;
-    const char *name;   /* as dropped: metadata may come from it */
-    uint64_t size;      /* so many bytes are judged */
-    bool complete_only; /* an incomplete last row is left out: the file may still be growing */
+    const char *name;      /* as dropped: metadata may come from it */
+    uint64_t size;         /* so many bytes are judged */
+    bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
     uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
     unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
     struct judge_sink sink;
@@ -42,19 +43,20 @@ struct judge_order {
 
 struct judgement {
     struct violations violations;
-    struct tally tally;    /* of the accepted rows */
-    struct buffer header;  /* the file's header as it came, for NAME.rejects.csv */
-    uint64_t bytes;        /* judged: all, or without the incomplete last row */
+    struct tally tally;   /* of the accepted rows */
+    struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
+    uint64_t bytes;       /* judged: all, or without the incomplete last row */
     unsigned char sha256[DIGEST_SIZE];
     bool has_meta;
     uint64_t meta;
-    uint64_t rows;         /* accepted: in the sink, unless the file is rejected whole */
+    uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
     uint64_t bad_rows;
-    uint64_t rest;         /* bytes of an incomplete last row that was left out */
-    bool no_newline;       /* the last row is valid, but has no line end */
-    bool no_rows;          /* nothing, or only a header */
-    bool prefix_found;     /* the prefix is there: rows are those behind it */
-    bool cut_row_continued; /* the prefix is there, but its last row goes on: rows are those of the whole file */
+    uint64_t rest;          /* bytes of an incomplete last row that was left out */
+    bool no_newline;        /* the last row is valid, but has no line end */
+    bool no_rows;           /* nothing, or only a header */
+    bool prefix_found;      /* the prefix is there: rows are those behind it */
+    bool cut_row_continued; /* the prefix is there, but its last row goes on: rows are those of the
+                               whole file */
 };
 
 /* Reusable from file to file: its buffers stay. */
@@ -74,12 +76,13 @@ int judge_init(struct judge *judge, const struct schema *schema, const struct co
 void judge_free(struct judge *judge);
 
 /*
- * Fills judge->result, valid until the next run. CAUSE_AGAIN: the file became shorter while it was read. CAUSE_TROUBLE: it
- * could not be read, or the sink failed.
+ * Fills judge->result, valid until the next run. CAUSE_AGAIN: the file became shorter while it was
+ * read. CAUSE_TROUBLE: it could not be read, or the sink failed.
  */
 int judge_run(struct judge *judge, const struct judge_order *order, struct cause *cause);
 
-/* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or all. */
+/* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or
+ * all. */
 bool judge_rejects(const struct judge *judge);
 
 /* An incomplete last row is all that is wrong. */

@@ -3,9 +3,10 @@
  *
  *     seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_hash,check
  *
- * No cell is ever quoted: in `name` bytes outside A-Za-z0-9._~-/ stand as %XX, the others hold digits, letters, - : and .
- * time is UTC. meta is 16 hex digits or empty. A line without rows has the length 0, the hash of no bytes and, as its
- * offset, the end of the training file so far. check is the XXH3-64 of the line before its last comma.
+ * No cell is ever quoted: in `name` bytes outside A-Za-z0-9._~-/ stand as %XX, the others hold
+ * digits, letters, - : and . time is UTC. meta is 16 hex digits or empty. A line without rows has
+ * the length 0, the hash of no bytes and, as its offset, the end of the training file so far. check
+ * is the XXH3-64 of the line before its last comma.
  */
 #include "ledger.h"
 
@@ -22,22 +23,24 @@
 #include "durable.h"
 #include "text.h"
 
-#define HEADER \
-    "seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_hash,check\n"
-#define HEADER_SIZE (sizeof HEADER - 1)
+#define HEADER                                                                                     \
+    "seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_"   \
+    "hash,check\n"
+#define HEADER_SIZE   (sizeof HEADER - 1)
 #define LINE_MAX_SIZE (3 * LEDGER_NAME_SIZE + 512)
-#define CHUNK_SIZE (1024 * 1024)
-#define CELLS 15
+#define CHUNK_SIZE    (1024 * 1024)
+#define CELLS         15
 
 struct ledger_name {
-    uint64_t last_at;    /* the last line of this name */
-    uint64_t longest_at; /* the one with the longest content that is in the training file; 0: none */
+    uint64_t last_at; /* the last line of this name */
+    uint64_t
+        longest_at; /* the one with the longest content that is in the training file; 0: none */
     uint64_t longest_bytes;
     uint64_t rows; /* of its present content, good and bad; 0 when that is in quarantine */
 };
 
-static const char *const verdict_names[VERDICT_COUNT] = {"started",   "adopted",     "merged",   "grown",
-                                                         "duplicate", "quarantined", "forgotten"};
+static const char *const verdict_names[VERDICT_COUNT] = {
+    "started", "adopted", "merged", "grown", "duplicate", "quarantined", "forgotten"};
 
 const char *verdict_name(enum verdict verdict)
 {
@@ -55,16 +58,17 @@ static void format_line(struct buffer *out, const struct ledger_line *line)
     char when[TEXT_TIME_SIZE];
     size_t start = out->len;
 
-    buffer_printf(out, "%" PRIu64 ",%" PRIu64 ",%s,%s,", line->seq, line->batch, text_time(when, line->time),
-                  verdict_names[line->verdict]);
+    buffer_printf(out, "%" PRIu64 ",%" PRIu64 ",%s,%s,", line->seq, line->batch,
+                  text_time(when, line->time), verdict_names[line->verdict]);
     text_percent(out, line->name, strlen(line->name));
     buffer_printf(out, ",%" PRIu64 ",", line->bytes);
     digest_hex(out, line->sha256, DIGEST_SIZE);
     buffer_byte(out, ',');
     if (line->has_meta)
         buffer_printf(out, "%016" PRIx64, line->meta);
-    buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%016" PRIx64, line->rows,
-                  line->rejected, line->duplicate, line->offset, line->length, line->range_hash);
+    buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%016" PRIx64,
+                  line->rows, line->rejected, line->duplicate, line->offset, line->length,
+                  line->range_hash);
     if (!buffer_failed(out))
         buffer_printf(out, ",%016" PRIx64 "\n", digest_check(out->data + start, out->len - start));
 }
@@ -121,11 +125,12 @@ static bool parse_time(const struct buffer cell, int64_t *ret_time)
     int milliseconds;
     const char *t = cell.data;
 
-    if (cell.len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
-        t[19] != '.' || t[23] != 'Z')
+    if (cell.len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' ||
+        t[16] != ':' || t[19] != '.' || t[23] != 'Z')
         return false;
-    if (!digits(t, 4, &tm.tm_year) || !digits(t + 5, 2, &tm.tm_mon) || !digits(t + 8, 2, &tm.tm_mday) ||
-        !digits(t + 11, 2, &tm.tm_hour) || !digits(t + 14, 2, &tm.tm_min) || !digits(t + 17, 2, &tm.tm_sec) ||
+    if (!digits(t, 4, &tm.tm_year) || !digits(t + 5, 2, &tm.tm_mon) ||
+        !digits(t + 8, 2, &tm.tm_mday) || !digits(t + 11, 2, &tm.tm_hour) ||
+        !digits(t + 14, 2, &tm.tm_min) || !digits(t + 17, 2, &tm.tm_sec) ||
         !digits(t + 20, 3, &milliseconds))
         return false;
     tm.tm_year -= 1900;
@@ -137,8 +142,9 @@ static bool parse_time(const struct buffer cell, int64_t *ret_time)
 static bool parse_name(const struct buffer cell, char name[LEDGER_NAME_SIZE])
 {
     struct buffer raw = {0};
-    bool valid = text_unpercent(&raw, cell.data, cell.len) == 0 && raw.len > 0 && raw.len < LEDGER_NAME_SIZE &&
-                 !buffer_failed(&raw) && memchr(raw.data, '\0', raw.len) == NULL;
+    bool valid = text_unpercent(&raw, cell.data, cell.len) == 0 && raw.len > 0 &&
+                 raw.len < LEDGER_NAME_SIZE && !buffer_failed(&raw) &&
+                 memchr(raw.data, '\0', raw.len) == NULL;
 
     if (valid) {
         memcpy(name, raw.data, raw.len);
@@ -273,14 +279,17 @@ static int absorb(struct ledger *ledger, const struct ledger_line *line, struct 
     if (line->verdict == VERDICT_GROWN)
         known->rows += line->rows + line->rejected;
     else if (line->verdict != VERDICT_FORGOTTEN)
-        known->rows = line->verdict == VERDICT_QUARANTINED ? 0 : line->rows + line->rejected + line->duplicate;
+        known->rows = line->verdict == VERDICT_QUARANTINED
+                          ? 0
+                          : line->rows + line->rejected + line->duplicate;
     if (line->verdict != VERDICT_QUARANTINED && line->verdict != VERDICT_FORGOTTEN &&
         line->bytes >= known->longest_bytes) {
         known->longest_at = line->at;
         known->longest_bytes = line->bytes;
     }
     if (counts_as_known(line->verdict) &&
-        map_put(&ledger->by_content, content_key(line->sha256, line->has_meta, line->meta), line->at) < 0)
+        map_put(&ledger->by_content, content_key(line->sha256, line->has_meta, line->meta),
+                line->at) < 0)
         return cause_memory(cause);
     return 0;
 }
@@ -295,8 +304,12 @@ static bool follows(const struct ledger *ledger, const struct ledger_line *line)
 
 static void forget_all(struct ledger *ledger)
 {
-    struct ledger empty = {.dir_fd = ledger->dir_fd, .fd = ledger->fd, .device = ledger->device,
-                           .inode = ledger->inode, .cut = ledger->cut, .next_seq = 1};
+    struct ledger empty = {.dir_fd = ledger->dir_fd,
+                           .fd = ledger->fd,
+                           .device = ledger->device,
+                           .inode = ledger->inode,
+                           .cut = ledger->cut,
+                           .next_seq = 1};
 
     map_free(&ledger->by_content);
     map_free(&ledger->by_name);
@@ -377,9 +390,11 @@ static int read_header(struct ledger *ledger, struct cause *cause)
     if (n < 0)
         return -1;
     if ((size_t)n != HEADER_SIZE || memcmp(header, HEADER, HEADER_SIZE) != 0)
-        return cause_set(cause, CAUSE_DAMAGED,
-                         "state/" LEDGER_FILE " does not begin with the header of a ledger: nothing was touched; put "
-                         "the right file back, or move it away and run: phasesentinel adopt --drops merged|new");
+        return cause_set(
+            cause, CAUSE_DAMAGED,
+            "state/" LEDGER_FILE
+            " does not begin with the header of a ledger: nothing was touched; put "
+            "the right file back, or move it away and run: phasesentinel adopt --drops merged|new");
     ledger->end = HEADER_SIZE;
     return 0;
 }
@@ -396,7 +411,8 @@ static int read_lines(struct ledger *ledger, struct cause *cause)
         goto out;
     }
     for (;;) {
-        ssize_t n = durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, "state/" LEDGER_FILE, cause);
+        ssize_t n =
+            durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, "state/" LEDGER_FILE, cause);
         const char *from = chunk, *end = chunk + n, *lf;
 
         if (n < 0)
@@ -422,8 +438,9 @@ out:
 }
 
 /*
- * Behind ledger->end stands something that is no next line. Was it all written in the last batch? Then no more than that
- * batch is in doubt and it may be cut. The last batch is the last good line's, or one that begins with the bad line.
+ * Behind ledger->end stands something that is no next line. Was it all written in the last batch?
+ * Then no more than that batch is in doubt and it may be cut. The last batch is the last good
+ * line's, or one that begins with the bad line.
  */
 static int judge_tail(struct ledger *ledger, uint64_t size, struct cause *cause)
 {
@@ -436,8 +453,8 @@ static int judge_tail(struct ledger *ledger, uint64_t size, struct cause *cause)
         cause_memory(cause);
         goto out;
     }
-    if (durable_read(ledger->fd, tail.data, size - ledger->end, ledger->end, "state/" LEDGER_FILE, cause) !=
-        (ssize_t)(size - ledger->end))
+    if (durable_read(ledger->fd, tail.data, size - ledger->end, ledger->end, "state/" LEDGER_FILE,
+                     cause) != (ssize_t)(size - ledger->end))
         goto out;
     from = tail.data;
     end = tail.data + (size - ledger->end);
@@ -446,7 +463,8 @@ static int judge_tail(struct ledger *ledger, uint64_t size, struct cause *cause)
             line->batch != ledger->next_seq) {
             cause_set(cause, CAUSE_DAMAGED,
                       "state/" LEDGER_FILE " is damaged at byte %" PRIu64 " (line %" PRIu64
-                      "), before its last batch: nothing was touched; put back a copy of data_dir/state and the "
+                      "), before its last batch: nothing was touched; put back a copy of "
+                      "data_dir/state and the "
                       "training file of the same time, or move state/" LEDGER_FILE
                       " away and run: phasesentinel adopt --drops merged|new",
                       ledger->end, ledger->next_seq + 1);
@@ -511,8 +529,8 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause)
 }
 
 /* The line at this place; *ret_next is the place behind it. */
-static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line, uint64_t *ret_next,
-                   struct cause *cause)
+static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
+                   uint64_t *ret_next, struct cause *cause)
 {
     char line[LINE_MAX_SIZE];
     const char *text = line, *lf;
@@ -539,20 +557,23 @@ static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line 
     return 1;
 }
 
-int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line, struct cause *cause)
+int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
+              struct cause *cause)
 {
     uint64_t next;
 
     return read_at(ledger, at, ret_line, &next, cause);
 }
 
-int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE], bool has_meta,
-                   uint64_t meta, const char *name, struct ledger_line *ret_line, struct cause *cause)
+int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
+                   bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
+                   struct cause *cause)
 {
     const struct map_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(&ledger->by_content, content_key(sha256, has_meta, meta), &cursor)) != NULL) {
+    while ((slot = map_find(&ledger->by_content, content_key(sha256, has_meta, meta), &cursor)) !=
+           NULL) {
         if (ledger_at(ledger, slot->value, ret_line, cause) < 0)
             return -1;
         if (memcmp(ret_line->sha256, sha256, DIGEST_SIZE) == 0 && ret_line->has_meta == has_meta &&
@@ -577,8 +598,8 @@ uint64_t ledger_rows_of(const struct ledger *ledger, const char *name)
 }
 
 /* Two names of one hash share an entry: a line that speaks of the other is as good as none. */
-static int line_of(const struct ledger *ledger, uint64_t at, const char *name, struct ledger_line *ret_line,
-                   struct cause *cause)
+static int line_of(const struct ledger *ledger, uint64_t at, const char *name,
+                   struct ledger_line *ret_line, struct cause *cause)
 {
     if (at == 0)
         return 0;
@@ -587,7 +608,8 @@ static int line_of(const struct ledger *ledger, uint64_t at, const char *name, s
     return strcmp(ret_line->name, name) == 0;
 }
 
-int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line, struct cause *cause)
+int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
+                struct cause *cause)
 {
     return line_of(ledger, ledger_last_at(ledger, name), name, ret_line, cause);
 }
@@ -600,7 +622,8 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
     return known == NULL ? 0 : line_of(ledger, known->longest_at, name, ret_line, cause);
 }
 
-int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line, struct cause *cause)
+int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
+                  struct cause *cause)
 {
     uint64_t at = HEADER_SIZE;
     int result = 0;
@@ -611,7 +634,8 @@ int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line 
     return result;
 }
 
-int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line, struct cause *cause)
+int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,
+                struct cause *cause)
 {
     if (*at < HEADER_SIZE)
         *at = HEADER_SIZE;
@@ -638,8 +662,8 @@ int ledger_commit(struct ledger *ledger, struct cause *cause)
 {
     if (ledger->pending.len == 0)
         return 0;
-    if (durable_write(ledger->fd, ledger->pending.data, ledger->pending.len, ledger->end, "state/" LEDGER_FILE,
-                      cause) < 0)
+    if (durable_write(ledger->fd, ledger->pending.data, ledger->pending.len, ledger->end,
+                      "state/" LEDGER_FILE, cause) < 0)
         return -1;
     if (durable_sync(ledger->fd, "state/" LEDGER_FILE, cause) < 0)
         return -1;
@@ -655,7 +679,8 @@ int ledger_abandon(struct ledger *ledger, struct cause *cause)
 
     if (ledger->fd < 0 || fstat(ledger->fd, &st) < 0)
         return 0;
-    if ((uint64_t)st.st_size > end && durable_truncate(ledger->fd, end, "state/" LEDGER_FILE, cause) < 0)
+    if ((uint64_t)st.st_size > end &&
+        durable_truncate(ledger->fd, end, "state/" LEDGER_FILE, cause) < 0)
         return -1;
     if (ledger->pending.len == 0)
         return 0;

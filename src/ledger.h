@@ -1,16 +1,17 @@
 /*
  * ledger: every verdict ever given, a line each, appended and never changed.
  *
- * state/ledger.csv is the truth about what is merged: a row counts when the line that books it is durable. In memory
- * there is an index of it, by content and by name, of about 64 bytes a line; the lines themselves stay on disk.
+ * state/ledger.csv is the truth about what is merged: a row counts when the line that books it is
+ * durable. In memory there is an index of it, by content and by name, of about 64 bytes a line; the
+ * lines themselves stay on disk.
  *
- *     ledger_open, ledger_refresh      under the lock: reads what others appended, repairs a torn end
- *     ledger_content, _last, _longest  what is known
- *     ledger_add ...                   books lines in memory; lookups see them at once
- *     ledger_commit                    one write, one sync: now they stand
- *     ledger_abandon                   or they never were
+ *     ledger_open, ledger_refresh      under the lock: reads what others appended, repairs a torn
+ * end ledger_content, _last, _longest  what is known ledger_add ...                   books lines
+ * in memory; lookups see them at once ledger_commit                    one write, one sync: now
+ * they stand ledger_abandon                   or they never were
  *
- * A crash before ledger_commit returns leaves the lines out, torn (the next refresh cuts them off) or in.
+ * A crash before ledger_commit returns leaves the lines out, torn (the next refresh cuts them off)
+ * or in.
  */
 #ifndef PHASESENTINEL_LEDGER_H
 #define PHASESENTINEL_LEDGER_H
@@ -68,7 +69,7 @@ struct ledger {
     uint64_t batch;    /* of the last line */
     uint64_t cut;      /* bytes that the last refresh cut off; whoever logs it clears it */
 
-    bool has_start;        /* a started or adopted line has been read */
+    bool has_start;                /* a started or adopted line has been read */
     struct ledger_line start;      /* the last of them */
     struct ledger_line last_range; /* the last line with rows in the training file */
     uint64_t training_end;         /* how far the training file is booked */
@@ -95,30 +96,39 @@ void ledger_close(struct ledger *ledger);
 int ledger_create(struct ledger *ledger, struct cause *cause);
 
 /*
- * Reads what has been appended, or all again when the file is another one. With `repair`, under the lock only, a torn
- * last batch is cut; a bad line earlier is CAUSE_DAMAGED. Without, reading ends at the first bad line.
+ * Reads what has been appended, or all again when the file is another one. With `repair`, under the
+ * lock only, a torn last batch is cut; a bad line earlier is CAUSE_DAMAGED. Without, reading ends
+ * at the first bad line.
  */
 int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause);
 
-/* Copies and syncs the file before it is believed: after a holder of the lock has died its end may be in memory only. */
+/* Copies and syncs the file before it is believed: after a holder of the lock has died its end may
+ * be in memory only. */
 int ledger_make_durable(struct ledger *ledger, struct cause *cause);
 
 /*
- * The lookups return 1 with the line, 0 for nothing, -1. ledger_content looks for content that counts as known: merged,
- * grown, duplicate or forgotten; under this very name only, if name is not NULL.
+ * The lookups return 1 with the line, 0 for nothing, -1. ledger_content looks for content that
+ * counts as known: merged, grown, duplicate or forgotten; under this very name only, if name is not
+ * NULL.
  */
-int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE], bool has_meta,
-                   uint64_t meta, const char *name, struct ledger_line *ret_line, struct cause *cause);
-int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line, struct cause *cause);
+int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
+                   bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
+                   struct cause *cause);
+int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
+                struct cause *cause);
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                    struct cause *cause);
-int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line, struct cause *cause);
-int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line, struct cause *cause);
+int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
+              struct cause *cause);
+int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
+                  struct cause *cause);
 
-/* Where the last line of this name stands, from the index alone; 0: none. May, very rarely, speak of another name. */
+/* Where the last line of this name stands, from the index alone; 0: none. May, very rarely, speak
+ * of another name. */
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name);
 
-/* The rows, good and bad, of the content that was last accepted under this name; from the index alone. */
+/* The rows, good and bad, of the content that was last accepted under this name; from the index
+ * alone. */
 uint64_t ledger_rows_of(const struct ledger *ledger, const char *name);
 
 /* Books a line: seq, batch, offset and at are filled in, and the caller's line with them. */
@@ -127,6 +137,7 @@ int ledger_commit(struct ledger *ledger, struct cause *cause);
 int ledger_abandon(struct ledger *ledger, struct cause *cause);
 
 /* The committed lines from `at` on, in order; *at moves. */
-int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line, struct cause *cause);
+int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,
+                struct cause *cause);
 
 #endif

@@ -20,7 +20,8 @@ static void read_mark(struct lock *lock)
     lock->holder[strcspn(lock->holder, "\n")] = '\0';
 }
 
-int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms, struct cause *cause)
+int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms,
+              struct cause *cause)
 {
     struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
     unsigned waited = 0;

@@ -1,9 +1,10 @@
 /*
  * lock: who may work on a data directory, and whether the last one ended well.
  *
- * A lock is flock(2) on a file that is never unlinked. While it is held with lock_mark the file holds a line about
- * the holder; a holder that ends well clears it. Who takes the lock and finds a line knows that the last holder
- * died at work (or was stopped by a failed sync) and must not believe what only the page cache says.
+ * A lock is flock(2) on a file that is never unlinked. While it is held with lock_mark the file
+ * holds a line about the holder; a holder that ends well clears it. Who takes the lock and finds a
+ * line knows that the last holder died at work (or was stopped by a failed sync) and must not
+ * believe what only the page cache says.
  */
 #ifndef PHASESENTINEL_LOCK_H
 #define PHASESENTINEL_LOCK_H
@@ -20,9 +21,11 @@ struct lock {
 };
 
 /* Waits up to wait_ms. CAUSE_BUSY names the holder where it is known. */
-int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms, struct cause *cause);
+int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms,
+              struct cause *cause);
 int lock_mark(struct lock *lock, const char *program, struct cause *cause);
 int lock_clear(struct lock *lock, struct cause *cause);
-void lock_release(struct lock *lock); /* leaves a mark standing: clear it first if the work is whole */
+void lock_release(
+    struct lock *lock); /* leaves a mark standing: clear it first if the work is whole */
 
 #endif

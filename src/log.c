@@ -31,7 +31,8 @@ int log_level_from_name(const char *name)
     return -1;
 }
 
-/* systemd sets JOURNAL_STREAM to DEVICE:INODE of the stream; a redirected stderr no longer matches it. */
+/* systemd sets JOURNAL_STREAM to DEVICE:INODE of the stream; a redirected stderr no longer matches
+ * it. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -40,7 +41,8 @@ static bool stderr_is_journal(void)
 
     if (stream == NULL || fstat(STDERR_FILENO, &st) < 0)
         return false;
-    snprintf(ours, sizeof ours, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    snprintf(ours, sizeof ours, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
     return strcmp(stream, ours) == 0;
 }
 
@@ -84,8 +86,8 @@ void log_line(enum log_level level, const char *format, ...)
         buffer_printf(&line, "%s: ", settings.program);
     text_printable(&line, text.data, text.len);
     buffer_byte(&line, '\n');
-    /* One write a line, so that lines of several processes do not mix. A log that cannot be written to
-     * must not stop the work. */
+    /* One write a line, so that lines of several processes do not mix. A log that cannot be written
+     * to must not stop the work. */
     if (!buffer_failed(&line))
         (void)!write(STDERR_FILENO, line.data, line.len);
     buffer_free(&text);

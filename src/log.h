@@ -1,8 +1,9 @@
 /*
  * log: one line an event, to stderr.
  *
- * Under journald (JOURNAL_STREAM names our stderr) a line begins with journald's priority prefix and has no
- * time; elsewhere with time and level. Every line is made printable, so texts may hold raw file names.
+ * Under journald (JOURNAL_STREAM names our stderr) a line begins with journald's priority prefix
+ * and has no time; elsewhere with time and level. Every line is made printable, so texts may hold
+ * raw file names.
  */
 #ifndef PHASESENTINEL_LOG_H
 #define PHASESENTINEL_LOG_H
@@ -10,7 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 
 /* "error warning notice info debug"; -1 for any other word. */
 int log_level_from_name(const char *name);

@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Keys are hashes: their high half spreads over any capacity below 2^32, not only over powers of two. */
+/* Keys are hashes: their high half spreads over any capacity below 2^32, not only over powers of
+ * two. */
 static size_t home(const struct map *map, uint64_t key)
 {
     return (size_t)((key >> 32) * map->cap >> 32);
@@ -63,7 +64,8 @@ struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor)
     if (map->cap == 0)
         return NULL;
     /* The cursor is the slot to look at next, plus one. */
-    for (i = *cursor == 0 ? home(map, key) : *cursor - 1; map->slots[i].value != 0; i = next(map, i)) {
+    for (i = *cursor == 0 ? home(map, key) : *cursor - 1; map->slots[i].value != 0;
+         i = next(map, i)) {
         if (map->slots[i].key == key) {
             *cursor = next(map, i) + 1;
             return &map->slots[i];

@@ -1,18 +1,20 @@
 /*
- * What a crash leaves, and what the next merge_begin makes of it. The tests' crash points carry these numbers.
+ * What a crash leaves, and what the next merge_begin makes of it. The tests' crash points carry
+ * these numbers.
  *
  *   after                                 on disk                                  recovery
- *   1 the lock is marked                  a mark                                   the ledger is copied before it is believed
- *   2 rows are appended                   a tail behind the ledger's end           kept in state/cut/, cut off; the files,
- *                                                                                  still dropped and not booked, merge again
- *   3 the training file is synced         the same, durable                        as 2
- *   4 the ledger lines are written        lines, whole or torn, not durable        a torn batch is cut at the first bad line;
- *                                                                                  whole lines stand: their rows are durable (3)
- *   5 the ledger is synced                the batch is merged                      nothing to do
- *   6 reasons, moves, deletions           some in state/moving/                    disposal_recover completes them
- *   7 the lock's mark is cleared          all done                                 nothing to do
+ *   1 the lock is marked                  a mark                                   the ledger is
+ * copied before it is believed 2 rows are appended                   a tail behind the ledger's end
+ * kept in state/cut/, cut off; the files, still dropped and not booked, merge again 3 the training
+ * file is synced         the same, durable                        as 2 4 the ledger lines are
+ * written        lines, whole or torn, not durable        a torn batch is cut at the first bad
+ * line; whole lines stand: their rows are durable (3) 5 the ledger is synced                the
+ * batch is merged                      nothing to do 6 reasons, moves, deletions           some in
+ * state/moving/                    disposal_recover completes them 7 the lock's mark is cleared all
+ * done                                 nothing to do
  *
- * A file is judged again after 2 to 4 and its content is not known yet, so it is new: merged once. After 5 it is known.
+ * A file is judged again after 2 to 4 and its content is not known yet, so it is new: merged once.
+ * After 5 it is known.
  */
 #include "merge.h"
 
@@ -20,8 +22,8 @@
 
 #include "log.h"
 
-int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema, const char *program,
-               struct cause *cause)
+int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema,
+               const char *program, struct cause *cause)
 {
     *merge = (struct merge){.dir = dir, .program = program, .lock = {.fd = -1}};
     if (ledger_open(&merge->ledger, dir->state, cause) < 0)
@@ -47,14 +49,16 @@ int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause 
     if (lock_mark(&merge->lock, merge->program, cause) < 0)
         goto fail;
     if (merge->recovered) {
-        log_notice("the last run ended in the middle of its work (%s): recovering", merge->lock.holder);
+        log_notice("the last run ended in the middle of its work (%s): recovering",
+                   merge->lock.holder);
         if (ledger_make_durable(&merge->ledger, cause) < 0)
             goto fail;
     }
     if (ledger_refresh(&merge->ledger, true, cause) < 0)
         goto fail;
     if (merge->ledger.cut > 0)
-        log_notice("the ledger's last batch was torn by a crash: %" PRIu64 " bytes of it were cut off",
+        log_notice("the ledger's last batch was torn by a crash: %" PRIu64
+                   " bytes of it were cut off",
                    merge->ledger.cut);
     merge->ledger.cut = 0;
     if ((adopt ? training_adopt(&merge->training, &merge->ledger, cause)

@@ -6,7 +6,8 @@
  *     merge_commit    rows durable, then the lines that book them durable
  *     merge_end       gives the lock back
  *
- * After an error of kind CAUSE_TROUBLE merge_abandon undoes the batch; after CAUSE_STOP nothing may be touched any more.
+ * After an error of kind CAUSE_TROUBLE merge_abandon undoes the batch; after CAUSE_STOP nothing may
+ * be touched any more.
  */
 #ifndef PHASESENTINEL_MERGE_H
 #define PHASESENTINEL_MERGE_H
@@ -30,11 +31,12 @@ struct merge {
 };
 
 /* Opens, takes no lock and changes nothing. Borrows all it is given. */
-int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema, const char *program,
-               struct cause *cause);
+int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema,
+               const char *program, struct cause *cause);
 void merge_close(struct merge *merge);
 
-/* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after wait_ms. */
+/* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after
+ * wait_ms. */
 int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause *cause);
 int merge_commit(struct merge *merge, struct cause *cause);
 int merge_abandon(struct merge *merge, struct cause *cause);

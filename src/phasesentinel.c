@@ -8,15 +8,18 @@
 static const struct command commands[] = {
     {"check", "FILE...", "say whether files would be accepted, and what is wrong with them",
      "  phasesentinel check metrics.csv\n"
-     "  phasesentinel check outbox/*.csv && scp outbox/*.csv host:/var/lib/phasesentinel/user_data/\n",
+     "  phasesentinel check outbox/*.csv && scp outbox/*.csv "
+     "host:/var/lib/phasesentinel/user_data/\n",
      command_check},
     {"merge", "", "merge what lies in the drop directory, once, and end (for cron)",
      "  phasesentinel merge\n"
      "  */5 * * * * phasesentinel merge -c /etc/phasesentinel/phasesentinel.ini\n",
      command_merge},
-    {"save", "--user-id ID [--source S] [--label L] [--merge] [FILE]", "put metric rows into the drop directory",
+    {"save", "--user-id ID [--source S] [--label L] [--merge] [FILE]",
+     "put metric rows into the drop directory",
      "  collector | phasesentinel save --user-id user_001\n"
-     "  phasesentinel save --user-id user_001 --source simulation --label anomaly --merge metrics.csv\n",
+     "  phasesentinel save --user-id user_001 --source simulation --label anomaly --merge "
+     "metrics.csv\n",
      command_save},
     {"stats", "[--json]", "print the statistics",
      "  phasesentinel stats\n"
@@ -27,7 +30,8 @@ static const struct command commands[] = {
      "  phasesentinel status --json | jq .waiting\n",
      command_status},
     {"adopt", "--drops merged|new", "take an existing or hand-edited training_data.csv as it is",
-     "  phasesentinel adopt --drops merged     the rows of the files that lie in user_data/ are in it already\n"
+     "  phasesentinel adopt --drops merged     the rows of the files that lie in user_data/ are in "
+     "it already\n"
      "  phasesentinel adopt --drops new        they are not: merge them\n",
      command_adopt},
 };
@@ -47,18 +51,20 @@ static void print_usage(FILE *to)
     for (i = 0; i < COMMAND_COUNT; i++)
         fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\nOptions of every command:\n"
-          "  -c, --config FILE    configuration (else $PHASESENTINEL_CONFIG, else " CONFIG_FILE ")\n"
+          "  -c, --config FILE    configuration (else $PHASESENTINEL_CONFIG, else " CONFIG_FILE
+          ")\n"
           "  -d, --data-dir DIR   data directory, instead of [paths] data_dir\n"
           "      --allow-root     run as root on a data directory that belongs to root\n"
           "  -h, --help           this text; behind a command, that command's\n"
           "  -V, --version        the version\n\n"
-          "Exit codes: 0 done, 1 some file is not valid, 64 usage, 65 damaged ledger or training file, 66 no such input,\n"
+          "Exit codes: 0 done, 1 some file is not valid, 64 usage, 65 damaged ledger or training "
+          "file, 66 no such input,\n"
           "74 I/O error, 75 busy, 78 configuration. See phasesentinel(1).\n",
           to);
 }
 
-int command_option(const struct command *command, struct setup *setup, int argc, char **argv, const char *own_short,
-                   const struct option *own, int *ret_code)
+int command_option(const struct command *command, struct setup *setup, int argc, char **argv,
+                   const char *own_short, const struct option *own, int *ret_code)
 {
     static const struct option common[] = {SETUP_LONG_OPTIONS};
     struct option all[16] = {{0}};
@@ -72,8 +78,8 @@ int command_option(const struct command *command, struct setup *setup, int argc,
     snprintf(shorts, sizeof shorts, "%s%s", SETUP_SHORT_OPTIONS, own_short);
     while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
         if (option == 'h') {
-            printf("Usage: phasesentinel %s %s\n\n%s\n%s. See phasesentinel(1).\n", command->name, command->arguments,
-                   command->help, command->summary);
+            printf("Usage: phasesentinel %s %s\n\n%s\n%s. See phasesentinel(1).\n", command->name,
+                   command->arguments, command->help, command->summary);
             *ret_code = 0;
             return COMMAND_HELP;
         }

@@ -1,4 +1,5 @@
-/* phasesentineld: the daemon. Watches the drop directory and runs the intake when there is something to do. */
+/* phasesentineld: the daemon. Watches the drop directory and runs the intake when there is
+ * something to do. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,11 +16,12 @@
 #include "setup.h"
 #include "watch.h"
 
-#define SECOND       INT64_C(1000000000)
-#define RETRY_BUSY   (SECOND / 50) /* `merge` holds the lock: its batch is soon over */
-#define RETRY_LOST   SECOND        /* the drop directory is gone */
-#define RETRY_PAUSE  (10 * SECOND) /* the disk is full, or the like */
-#define REPORT_DELAY (SECOND / 5)  /* statistics follow a batch at this distance, once for many batches */
+#define SECOND      INT64_C(1000000000)
+#define RETRY_BUSY  (SECOND / 50) /* `merge` holds the lock: its batch is soon over */
+#define RETRY_LOST  SECOND        /* the drop directory is gone */
+#define RETRY_PAUSE (10 * SECOND) /* the disk is full, or the like */
+#define REPORT_DELAY                                                                               \
+    (SECOND / 5) /* statistics follow a batch at this distance, once for many batches */
 
 /* Lines about files are bounded: a burst, then a few a second; the rest is summed up. */
 #define LINES_BURST  30
@@ -39,22 +41,26 @@ struct daemon {
     uint64_t unsaid_files, unsaid_rows;
 };
 
-/* ---- telling ------------------------------------------------------------------------------------- */
+/* ---- telling
+ * ------------------------------------------------------------------------------------- */
 
 static void say_unsaid(struct daemon *daemon)
 {
     if (daemon->unsaid_files > 0)
-        log_info("and %" PRIu64 " more files, %" PRIu64 " rows merged", daemon->unsaid_files, daemon->unsaid_rows);
+        log_info("and %" PRIu64 " more files, %" PRIu64 " rows merged", daemon->unsaid_files,
+                 daemon->unsaid_rows);
     daemon->unsaid_files = daemon->unsaid_rows = 0;
 }
 
-static void tell(void *context, const char *what, const char *name, uint64_t rows, const char *detail)
+static void tell(void *context, const char *what, const char *name, uint64_t rows,
+                 const char *detail)
 {
     struct daemon *daemon = context;
     int64_t now = waiting_now(), refill = (now - daemon->lines_time) / LINES_REFILL;
 
     if (refill > 0) {
-        daemon->lines_left = daemon->lines_left + refill < LINES_BURST ? daemon->lines_left + refill : LINES_BURST;
+        daemon->lines_left =
+            daemon->lines_left + refill < LINES_BURST ? daemon->lines_left + refill : LINES_BURST;
         daemon->lines_time = now;
     }
     if (daemon->lines_left == 0) {
@@ -63,8 +69,8 @@ static void tell(void *context, const char *what, const char *name, uint64_t row
         return;
     }
     daemon->lines_left--;
-    log_line(strcmp(what, "quarantined") == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s %s: %s", what, name,
-             detail != NULL ? detail : "");
+    log_line(strcmp(what, "quarantined") == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s %s: %s",
+             what, name, detail != NULL ? detail : "");
 }
 
 static void set_trouble(struct daemon *daemon, const char *text)
@@ -79,7 +85,8 @@ static void set_trouble(struct daemon *daemon, const char *text)
     daemon->next_report = waiting_now();
 }
 
-/* ---- the parts of a round ------------------------------------------------------------------------ */
+/* ---- the parts of a round
+ * ------------------------------------------------------------------------ */
 
 static int64_t arrival_due(const struct daemon *daemon, int64_t now)
 {
@@ -149,7 +156,8 @@ static void stop_watching(struct daemon *daemon, const char *why)
     watch_close(); /* closing the descriptor takes it out of the epoll set */
     daemon->watching = false;
     daemon->next_watch = waiting_now();
-    log_warning("the drop directory %s/" DATADIR_DROP " %s: looking for it every second", daemon->setup.dir.path, why);
+    log_warning("the drop directory %s/" DATADIR_DROP " %s: looking for it every second",
+                daemon->setup.dir.path, why);
 }
 
 static void keep_watching(struct daemon *daemon, int64_t now)
@@ -184,7 +192,8 @@ static int take_events(struct daemon *daemon, struct cause *cause)
             intake_gone(&daemon->intake, name);
             break;
         case WATCH_OVERFLOW:
-            log_notice("more arrived than the kernel could tell of: looking at the whole directory");
+            log_notice(
+                "more arrived than the kernel could tell of: looking at the whole directory");
             rescan = true;
             break;
         case WATCH_LOST:
@@ -225,7 +234,8 @@ static void report(struct daemon *daemon, int64_t now, bool seen)
 /* A bad new configuration is reported and the old one kept. */
 static int reload(struct daemon *daemon, struct cause *cause)
 {
-    struct setup fresh = {.config_path = daemon->setup.config_path, .data_dir = daemon->setup.data_dir,
+    struct setup fresh = {.config_path = daemon->setup.config_path,
+                          .data_dir = daemon->setup.data_dir,
                           .allow_root = daemon->setup.allow_root};
 
     daemon->reload = false;
@@ -237,7 +247,8 @@ static int reload(struct daemon *daemon, struct cause *cause)
         return 0;
     }
     if (strcmp(fresh.config.data_dir, daemon->setup.config.data_dir) != 0) {
-        log_error("reload: data_dir cannot change from %s to %s while we run: restart; the old configuration stays",
+        log_error("reload: data_dir cannot change from %s to %s while we run: restart; the old "
+                  "configuration stays",
                   daemon->setup.config.data_dir, fresh.config.data_dir);
         setup_free(&fresh);
         return 0;
@@ -249,8 +260,8 @@ static int reload(struct daemon *daemon, struct cause *cause)
     daemon->setup.schema = fresh.schema;
     daemon->setup.config = fresh.config;
     log_notice("configuration reloaded from %s", daemon->setup.config_path);
-    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema, &daemon->setup.dir, "phasesentineld",
-                    tell, daemon, cause) < 0)
+    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
+                    &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
         return -1;
     daemon->next_tick = waiting_now() + (int64_t)daemon->setup.config.interval * SECOND;
     return scan(daemon, cause);
@@ -337,7 +348,8 @@ static int round_once(struct daemon *daemon, struct cause *cause)
     return 0;
 }
 
-/* ---- starting ------------------------------------------------------------------------------------ */
+/* ---- starting
+ * ------------------------------------------------------------------------------------ */
 
 static int open_wakeups(struct daemon *daemon, struct cause *cause)
 {
@@ -367,13 +379,14 @@ static int start(struct daemon *daemon, struct cause *cause)
 {
     const struct config *config = &daemon->setup.config;
 
-    if (open_wakeups(daemon, cause) < 0 || setup_open_dirs(&daemon->setup, SETUP_CREATE_DIRS, cause) < 0)
+    if (open_wakeups(daemon, cause) < 0 ||
+        setup_open_dirs(&daemon->setup, SETUP_CREATE_DIRS, cause) < 0)
         return -1;
     if (lock_take(&daemon->lock, daemon->setup.dir.state, "daemon.lock", 0, cause) < 0 ||
         lock_mark(&daemon->lock, "phasesentineld", cause) < 0)
         return -1;
-    if (intake_open(&daemon->intake, config, &daemon->setup.schema, &daemon->setup.dir, "phasesentineld", tell, daemon,
-                    cause) < 0)
+    if (intake_open(&daemon->intake, config, &daemon->setup.schema, &daemon->setup.dir,
+                    "phasesentineld", tell, daemon, cause) < 0)
         return -1;
     if (config->merge == CONFIG_MERGE_TIMER)
         log_info("merging every %u seconds, and on SIGUSR1", config->interval);
@@ -414,7 +427,8 @@ static const char usage[] =
     "  kill -HUP PID                         reads the configuration again\n"
     "  kill -USR1 PID                        merges now\n"
     "\n"
-    "Watches the drop directory, checks every CSV file that arrives and merges its rows into training_data.csv.\n"
+    "Watches the drop directory, checks every CSV file that arrives and merges its rows into "
+    "training_data.csv.\n"
     "Stays in the foreground and logs to stderr.\n"
     "\n"
     "  -c, --config FILE    configuration (else $PHASESENTINEL_CONFIG, else " CONFIG_FILE ")\n"
@@ -428,7 +442,8 @@ static const char usage[] =
 int main(int argc, char **argv)
 {
     static const struct option options[] = {SETUP_LONG_OPTIONS, {NULL, 0, NULL, 0}};
-    struct daemon daemon = {.epoll = -1, .signals = -1, .timer = -1, .lock = {.fd = -1}, .lines_left = LINES_BURST};
+    struct daemon daemon = {
+        .epoll = -1, .signals = -1, .timer = -1, .lock = {.fd = -1}, .lines_left = LINES_BURST};
     struct cause cause = {0};
     int option, result;
 
@@ -449,7 +464,9 @@ int main(int argc, char **argv)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "phasesentineld: takes no arguments but options: %s\nTry: phasesentineld --help\n", argv[optind]);
+        fprintf(stderr,
+                "phasesentineld: takes no arguments but options: %s\nTry: phasesentineld --help\n",
+                argv[optind]);
         return 64;
     }
     if (setup_load(&daemon.setup, &cause) < 0)

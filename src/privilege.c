@@ -18,16 +18,18 @@ int privilege_drop(const char *data_dir, bool allow_root, struct cause *cause)
         return 0;
     if (stat(data_dir, &st) < 0) {
         if (errno != ENOENT)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at the data directory %s", data_dir);
+            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at the data directory %s",
+                               data_dir);
         missing = true;
     }
     if (st.st_uid == 0) {
         if (allow_root)
             return 0;
-        return cause_set(cause, CAUSE_USAGE,
-                         "started as root, and the data directory %s %s root: give it to an ordinary user "
-                         "(chown -R USER: %s), or say --allow-root",
-                         data_dir, missing ? "would belong to" : "belongs to", data_dir);
+        return cause_set(
+            cause, CAUSE_USAGE,
+            "started as root, and the data directory %s %s root: give it to an ordinary user "
+            "(chown -R USER: %s), or say --allow-root",
+            data_dir, missing ? "would belong to" : "belongs to", data_dir);
     }
     owner = getpwuid(st.st_uid);
     groups = owner != NULL ? initgroups(owner->pw_name, st.st_gid) : setgroups(0, NULL);

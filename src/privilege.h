@@ -1,8 +1,8 @@
 /*
  * privilege: root reads no stranger's files.
  *
- * Started as root, a program becomes the owner of the data directory before it opens anything in it. Where that is
- * root too, the user must say so (--allow-root).
+ * Started as root, a program becomes the owner of the data directory before it opens anything in
+ * it. Where that is root too, the user must say so (--allow-root).
  */
 #ifndef PHASESENTINEL_PRIVILEGE_H
 #define PHASESENTINEL_PRIVILEGE_H

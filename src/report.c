@@ -8,7 +8,8 @@
 #include "durable.h"
 #include "text.h"
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ---------------------------------------------------------------------------------------- */
 
 static json_t *number(uint64_t value)
 {
@@ -21,7 +22,8 @@ static json_t *string(const char *text, size_t len)
     json_t *json;
 
     text_repair_utf8(&valid, text, len);
-    json = buffer_failed(&valid) ? NULL : json_stringn(valid.data == NULL ? "" : valid.data, valid.len);
+    json = buffer_failed(&valid) ? NULL
+                                 : json_stringn(valid.data == NULL ? "" : valid.data, valid.len);
     buffer_free(&valid);
     return json;
 }
@@ -41,7 +43,8 @@ static json_t *counts(const struct counter *counter)
 
     for (i = 0; i < counter->count; i++)
         if (counter->entries[i].rows > 0)
-            json_object_set_new(object, counter->entries[i].value, number(counter->entries[i].rows));
+            json_object_set_new(object, counter->entries[i].value,
+                                number(counter->entries[i].rows));
     return object;
 }
 
@@ -100,8 +103,9 @@ int report_json(const struct report *report, struct buffer *out, struct cause *c
             json_object_set_new(json, keys[by], counts(&report->stats->tally.by[by]));
     json_object_set_new(json, "files", files_by_verdict(ledger));
     json_object_set_new(json, "rows",
-                        json_pack("{s:o, s:o, s:o, s:o}", "merged", number(ledger->rows), "rejected",
-                                  number(ledger->rejected), "duplicate", number(ledger->duplicate), "forgotten",
+                        json_pack("{s:o, s:o, s:o, s:o}", "merged", number(ledger->rows),
+                                  "rejected", number(ledger->rejected), "duplicate",
+                                  number(ledger->duplicate), "forgotten",
                                   number(ledger->forgotten)));
     json_object_set_new(json, "violations", violations_by_code(report->quarantine));
     json_object_set_new(json, "waiting", number(report->waiting));
@@ -120,10 +124,11 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     for (i = 0; i < status->waiting_count; i++) {
         const struct status_file *file = &status->waiting[i];
 
-        json_array_append_new(waiting,
-                              json_pack("{s:o, s:s, s:o, s:s}", "name", string(file->name, strlen(file->name)),
-                                        "reason", file->reason, "detail", string(file->detail, strlen(file->detail)),
-                                        "since", file->since));
+        json_array_append_new(waiting, json_pack("{s:o, s:s, s:o, s:s}", "name",
+                                                 string(file->name, strlen(file->name)), "reason",
+                                                 file->reason, "detail",
+                                                 string(file->detail, strlen(file->detail)),
+                                                 "since", file->since));
     }
     json_object_set_new(json, "daemon", json_boolean(status->daemon_up));
     json_object_set_new(json, "holder", string(status->daemon, strlen(status->daemon)));
@@ -137,7 +142,8 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     return dump(json, out, cause);
 }
 
-/* ---- for a person -------------------------------------------------------------------------------- */
+/* ---- for a person
+ * -------------------------------------------------------------------------------- */
 
 static int by_rows(const void *left, const void *right)
 {
@@ -150,7 +156,8 @@ static int by_rows(const void *left, const void *right)
 }
 
 /* The largest counts of one kind, on one line. */
-static void summary_counts(const char *title, const struct counter *counter, uint64_t total, struct buffer *out)
+static void summary_counts(const char *title, const struct counter *counter, uint64_t total,
+                           struct buffer *out)
 {
     const size_t most = 8;
     const struct tally_entry **sorted = calloc(counter->count + 1, sizeof *sorted);
@@ -188,23 +195,28 @@ void report_summary(const struct report *report, struct buffer *out)
     bool first = true;
 
     buffer_printf(out, "PhaseSentinel collector, %s\n\n", text_time(when, report->time));
-    buffer_printf(out, "training     %" PRIu64 " rows, %" PRIu64 " bytes", ledger->training_rows, ledger->training_end);
+    buffer_printf(out, "training     %" PRIu64 " rows, %" PRIu64 " bytes", ledger->training_rows,
+                  ledger->training_end);
     if (ledger->last_merge > 0)
         buffer_printf(out, ", last merge %s", text_time(when, ledger->last_merge));
-    buffer_printf(out, "\ndropped      %" PRIu64 " CSV files with %" PRIu64 " rows, %" PRIu64 " waiting\n",
-                  report->user_files, report->total_user_samples, report->waiting);
-    buffer_printf(out, "files        %" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64
-                       " quarantined\n",
-                  ledger->files[VERDICT_MERGED], ledger->files[VERDICT_GROWN], ledger->files[VERDICT_DUPLICATE],
-                  ledger->files[VERDICT_QUARANTINED]);
-    buffer_printf(out, "rows         %" PRIu64 " merged, %" PRIu64 " rejected, %" PRIu64 " duplicate, %" PRIu64
-                       " forgotten\n",
+    buffer_printf(
+        out, "\ndropped      %" PRIu64 " CSV files with %" PRIu64 " rows, %" PRIu64 " waiting\n",
+        report->user_files, report->total_user_samples, report->waiting);
+    buffer_printf(out,
+                  "files        %" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64
+                  " duplicate, %" PRIu64 " quarantined\n",
+                  ledger->files[VERDICT_MERGED], ledger->files[VERDICT_GROWN],
+                  ledger->files[VERDICT_DUPLICATE], ledger->files[VERDICT_QUARANTINED]);
+    buffer_printf(out,
+                  "rows         %" PRIu64 " merged, %" PRIu64 " rejected, %" PRIu64
+                  " duplicate, %" PRIu64 " forgotten\n",
                   ledger->rows, ledger->rejected, ledger->duplicate, ledger->forgotten);
     for (by = TALLY_USERS; by < TALLY_COUNT; by++)
         if (has_field(report, by))
             summary_counts(titles[by], &report->stats->tally.by[by], ledger->training_rows, out);
-    buffer_printf(out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved by a later file\n",
-                  report->quarantine->files, report->quarantine->resolved);
+    buffer_printf(
+        out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved by a later file\n",
+        report->quarantine->files, report->quarantine->resolved);
     for (code = 0; code < CODE_COUNT; code++)
         if (report->quarantine->violations[code] > 0) {
             buffer_printf(out, "%s%s %" PRIu64, first ? "violations   " : ", ", code_name(code),
@@ -215,7 +227,8 @@ void report_summary(const struct report *report, struct buffer *out)
         buffer_byte(out, '\n');
 }
 
-/* ---- for scripts --------------------------------------------------------------------------------- */
+/* ---- for scripts
+ * --------------------------------------------------------------------------------- */
 
 static void write_users(const struct report *report, struct buffer *out)
 {
@@ -231,7 +244,8 @@ static void write_users(const struct report *report, struct buffer *out)
 
         text_csv_cell(out, user->value, user->len);
         buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s\n",
-                      counter_get(&stats->files, user->value, user->len), counter_get(rows, user->value, user->len),
+                      counter_get(&stats->files, user->value, user->len),
+                      counter_get(rows, user->value, user->len),
                       counter_get(&stats->rejected, user->value, user->len),
                       text_time(when, (int64_t)user->rows));
     }
@@ -247,18 +261,20 @@ static void write_users(const struct report *report, struct buffer *out)
 
 static void metric_head(struct buffer *out, const char *name, const char *type, const char *help)
 {
-    buffer_printf(out, "# HELP phasesentinel_%s %s\n# TYPE phasesentinel_%s %s\n", name, help, name, type);
+    buffer_printf(out, "# HELP phasesentinel_%s %s\n# TYPE phasesentinel_%s %s\n", name, help, name,
+                  type);
 }
 
-static void metric(struct buffer *out, const char *name, const char *type, const char *help, double value)
+static void metric(struct buffer *out, const char *name, const char *type, const char *help,
+                   double value)
 {
     metric_head(out, name, type, help);
     buffer_printf(out, "phasesentinel_%s %.17g\n", name, value);
 }
 
 /* Backslash, quote and line feed are escaped in a label's value. */
-static void metric_label(struct buffer *out, const char *name, const char *label, const char *value, size_t len,
-                         uint64_t count)
+static void metric_label(struct buffer *out, const char *name, const char *label, const char *value,
+                         size_t len, uint64_t count)
 {
     struct buffer valid = {0};
     size_t i;
@@ -290,19 +306,25 @@ static void write_prometheus(const struct report *report, struct buffer *out)
 
     metric_head(out, "files_total", "counter", "Verdicts given, by verdict.");
     for (v = VERDICT_MERGED; v < VERDICT_COUNT; v++)
-        metric_label(out, "files_total", "verdict", verdict_name(v), strlen(verdict_name(v)), ledger->files[v]);
+        metric_label(out, "files_total", "verdict", verdict_name(v), strlen(verdict_name(v)),
+                     ledger->files[v]);
     metric_head(out, "rows_total", "counter", "Rows booked, by what became of them.");
     metric_label(out, "rows_total", "result", "merged", 6, ledger->rows);
     metric_label(out, "rows_total", "result", "rejected", 8, ledger->rejected);
     metric_label(out, "rows_total", "result", "duplicate", 9, ledger->duplicate);
     metric_label(out, "rows_total", "result", "forgotten", 9, ledger->forgotten);
-    metric(out, "training_rows", "gauge", "Rows in the training file.", (double)ledger->training_rows);
-    metric(out, "training_bytes", "gauge", "Committed bytes of the training file.", (double)ledger->training_end);
-    metric(out, "drop_files", "gauge", "CSV files in the drop directory.", (double)report->user_files);
-    metric(out, "waiting_files", "gauge", "Dropped files without a verdict.", (double)report->waiting);
+    metric(out, "training_rows", "gauge", "Rows in the training file.",
+           (double)ledger->training_rows);
+    metric(out, "training_bytes", "gauge", "Committed bytes of the training file.",
+           (double)ledger->training_end);
+    metric(out, "drop_files", "gauge", "CSV files in the drop directory.",
+           (double)report->user_files);
+    metric(out, "waiting_files", "gauge", "Dropped files without a verdict.",
+           (double)report->waiting);
     metric(out, "quarantined_files", "gauge", "Files in quarantine that nothing has resolved.",
            (double)report->quarantine->files);
-    metric_head(out, "quarantine_violations", "gauge", "Violations of what is in quarantine, by code.");
+    metric_head(out, "quarantine_violations", "gauge",
+                "Violations of what is in quarantine, by code.");
     for (code = 0; code < CODE_COUNT; code++)
         metric_label(out, "quarantine_violations", "code", code_name(code), strlen(code_name(code)),
                      report->quarantine->violations[code]);
@@ -313,12 +335,13 @@ static void write_prometheus(const struct report *report, struct buffer *out)
             continue;
         metric_head(out, names[by], "gauge", "Rows in the training file, by value.");
         for (i = 0; i < counter->count; i++)
-            metric_label(out, names[by], tally_field(by), counter->entries[i].value, counter->entries[i].len,
-                         counter->entries[i].rows);
+            metric_label(out, names[by], tally_field(by), counter->entries[i].value,
+                         counter->entries[i].len, counter->entries[i].rows);
     }
     metric(out, "last_merge_timestamp_seconds", "gauge", "When rows were last merged; 0: never.",
            (double)ledger->last_merge / 1e9);
-    metric(out, "stats_timestamp_seconds", "gauge", "When these numbers were made.", (double)report->time / 1e9);
+    metric(out, "stats_timestamp_seconds", "gauge", "When these numbers were made.",
+           (double)report->time / 1e9);
 }
 
 int report_write(const struct report *report, const struct datadir *dir, struct cause *cause)
@@ -331,11 +354,13 @@ int report_write(const struct report *report, const struct datadir *dir, struct 
         goto done;
     buffer_clear(&out);
     write_users(report, &out);
-    if (buffer_failed(&out) || durable_replace(dir->stats, "users.csv", out.data, out.len, false, cause) < 0)
+    if (buffer_failed(&out) ||
+        durable_replace(dir->stats, "users.csv", out.data, out.len, false, cause) < 0)
         goto done;
     buffer_clear(&out);
     report_summary(report, &out);
-    if (buffer_failed(&out) || durable_replace(dir->stats, "summary.txt", out.data, out.len, false, cause) < 0)
+    if (buffer_failed(&out) ||
+        durable_replace(dir->stats, "summary.txt", out.data, out.len, false, cause) < 0)
         goto done;
     buffer_clear(&out);
     write_prometheus(report, &out);

@@ -1,8 +1,8 @@
 /*
  * report: the statistics as files, for scripts and for people.
  *
- * stats.json, users.csv, summary.txt and phasesentinel.prom, each replaced whole, all of the same instant. The only
- * module that includes jansson.
+ * stats.json, users.csv, summary.txt and phasesentinel.prom, each replaced whole, all of the same
+ * instant. The only module that includes jansson.
  */
 #ifndef PHASESENTINEL_REPORT_H
 #define PHASESENTINEL_REPORT_H

@@ -17,12 +17,12 @@ struct rows {
 
     char *data; /* a window of the file: [0, end) is buffered, [0, pos) handed out */
     size_t cap, pos, end;
-    size_t consumed;     /* where rows_consumed stands */
-    size_t scanned;      /* no LF in [pos, scanned): not searched again */
-    uint64_t offset;     /* of data[0] in the file */
-    uint64_t line;       /* of data[pos] */
-    bool finished;       /* no more bytes will come */
-    bool dead;           /* after ROW_TOO_LONG */
+    size_t consumed; /* where rows_consumed stands */
+    size_t scanned;  /* no LF in [pos, scanned): not searched again */
+    uint64_t offset; /* of data[0] in the file */
+    uint64_t line;   /* of data[pos] */
+    bool finished;   /* no more bytes will come */
+    bool dead;       /* after ROW_TOO_LONG */
 
     struct cell *cells;
     size_t cell_cap;
@@ -30,9 +30,9 @@ struct rows {
 
     struct csv_parser csv;
     bool csv_ready;
-    struct buffer texts;     /* the cells that libcsv gave, each with a NUL */
-    bool row_done;           /* libcsv's end-of-row callback came */
-    uint64_t quoted_breaks;  /* LFs inside the cells of this record */
+    struct buffer texts;    /* the cells that libcsv gave, each with a NUL */
+    bool row_done;          /* libcsv's end-of-row callback came */
+    uint64_t quoted_breaks; /* LFs inside the cells of this record */
     bool out_of_memory;
 };
 
@@ -216,8 +216,10 @@ static enum row_fault check_bytes(const char *line, size_t len, bool ended, size
     return ROW_SOUND;
 }
 
-/* One physical line of a record with quotes in it, through libcsv. Sets row_done when the record ends with it. */
-static enum row_fault feed_csv(struct rows *rows, const char *line, size_t len, bool last, size_t *ret_offset)
+/* One physical line of a record with quotes in it, through libcsv. Sets row_done when the record
+ * ends with it. */
+static enum row_fault feed_csv(struct rows *rows, const char *line, size_t len, bool last,
+                               size_t *ret_offset)
 {
     size_t done = csv_parse(&rows->csv, line, len, on_cell, on_row, rows);
 
@@ -232,7 +234,8 @@ static enum row_fault feed_csv(struct rows *rows, const char *line, size_t len, 
     return ROW_SOUND;
 }
 
-static void blame(const struct rows *rows, struct row *row, enum row_fault fault, uint64_t line, size_t at)
+static void blame(const struct rows *rows, struct row *row, enum row_fault fault, uint64_t line,
+                  size_t at)
 {
     row->fault = fault;
     row->fault_line = line;
@@ -240,7 +243,8 @@ static void blame(const struct rows *rows, struct row *row, enum row_fault fault
 }
 
 /* The record starts at pos and its first line's content is [pos, content), next line at `next`. */
-static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line, size_t *next, bool *ret_whole)
+static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line, size_t *next,
+                       bool *ret_whole)
 {
     uint64_t line = rows->line, opened;
     size_t from = start_of_line, to = *next, at = 0;
@@ -303,7 +307,8 @@ static int more_or_too_long(struct rows *rows, struct row *row)
 {
     if (rows->end - rows->pos <= rows->max_row_bytes)
         return ROWS_MORE;
-    *row = (struct row){.raw = rows->data + rows->pos, .raw_len = rows->end - rows->pos, .line = rows->line};
+    *row = (struct row){
+        .raw = rows->data + rows->pos, .raw_len = rows->end - rows->pos, .line = rows->line};
     blame(rows, row, ROW_TOO_LONG, rows->line, rows->pos);
     if (memchr(row->raw, '\0', row->raw_len) != NULL)
         blame(rows, row, ROW_NUL, rows->line,
@@ -324,7 +329,8 @@ static uint64_t count_lines(const char *from, const char *to)
     return count;
 }
 
-/* The first physical line that begins at pos: its end (behind the LF) or 0 when it is not whole yet. */
+/* The first physical line that begins at pos: its end (behind the LF) or 0 when it is not whole
+ * yet. */
 static size_t find_line_end(struct rows *rows)
 {
     size_t from = rows->scanned > rows->pos ? rows->scanned : rows->pos;

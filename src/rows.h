@@ -7,9 +7,10 @@
  *         rows_consumed, for the hash: exactly the bytes of the rows handed out
  *     rows_close
  *
- * Physical lines without a quote are split at their commas; a record with a quote in it goes through libcsv (strict),
- * which this module alone includes. Both give the same cells. A row that is no CSV comes out with its fault, and
- * reading goes on at the next line; only ROW_TOO_LONG ends it. Memory is bounded by max_row_bytes.
+ * Physical lines without a quote are split at their commas; a record with a quote in it goes
+ * through libcsv (strict), which this module alone includes. Both give the same cells. A row that
+ * is no CSV comes out with its fault, and reading goes on at the next line; only ROW_TOO_LONG ends
+ * it. Memory is bounded by max_row_bytes.
  */
 #ifndef PHASESENTINEL_ROWS_H
 #define PHASESENTINEL_ROWS_H
@@ -33,7 +34,7 @@ enum row_fault {
 };
 
 struct cell {
-    const char *text; /* borrowed until the next call; NUL-terminated only if the row is not `plain` */
+    const char *text; /* borrowed until the next call; not NUL-terminated */
     size_t len;
 };
 
@@ -48,7 +49,8 @@ struct row {
     enum row_fault fault;
     uint64_t fault_line;   /* ROW_UNTERMINATED: where the quote was opened */
     uint64_t fault_offset; /* of the byte to blame, in the file */
-    uint64_t opened_line;  /* ROW_STRAY_QUOTE behind a cell that began on another line: that line; else 0 */
+    uint64_t opened_line;  /* ROW_STRAY_QUOTE behind a cell that began on another line: that line;
+                              else 0 */
 };
 
 enum rows_result { ROWS_ROW, ROWS_MORE, ROWS_END };
@@ -62,7 +64,8 @@ void rows_reset(struct rows *rows); /* ready for another file */
 /* Everything through libcsv: the reference that the quick way is tested against. */
 void rows_use_reference(struct rows *rows, bool only_libcsv);
 
-/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what rows_next and rows_consumed lent. */
+/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what rows_next and
+ * rows_consumed lent. */
 char *rows_space(struct rows *rows, size_t *ret_len);
 void rows_filled(struct rows *rows, size_t len);
 void rows_finish(struct rows *rows);
@@ -70,7 +73,8 @@ void rows_finish(struct rows *rows);
 /* -1: out of memory. */
 int rows_next(struct rows *rows, struct row *ret_row, struct cause *cause);
 
-/* Passes over up to `len` buffered bytes unread, counting their lines; they must end at the end of a row. */
+/* Passes over up to `len` buffered bytes unread, counting their lines; they must end at the end of
+ * a row. */
 size_t rows_skip(struct rows *rows, size_t len);
 
 /* The bytes handed out since the last call. */

@@ -1,6 +1,7 @@
 /*
- * state/seen: 8 bytes of magic, the seed, the number of entries, the entries (four 64-bit words each), the XXH3-64 of all
- * that stands before it; in the machine's byte order. Anything else than exactly this is no cache, and is made again.
+ * state/seen: 8 bytes of magic, the seed, the number of entries, the entries (four 64-bit words
+ * each), the XXH3-64 of all that stands before it; in the machine's byte order. Anything else than
+ * exactly this is no cache, and is made again.
  */
 #include "seen.h"
 
@@ -85,7 +86,8 @@ static int add(struct seen *seen, struct seen_entry entry)
         seen->cap = cap;
     }
     seen->entries[seen->count] = entry;
-    if (map_put(&seen->by_name, entry.name, seen->count + 1) < 0 || index_inode(seen, seen->count) < 0)
+    if (map_put(&seen->by_name, entry.name, seen->count + 1) < 0 ||
+        index_inode(seen, seen->count) < 0)
         return -1;
     seen->count++;
     return 0;
@@ -156,7 +158,8 @@ void seen_close(struct seen *seen)
     forget(seen);
 }
 
-bool seen_holds(const struct seen *seen, const char *name, const struct signature *signature, uint64_t at)
+bool seen_holds(const struct seen *seen, const char *name, const struct signature *signature,
+                uint64_t at)
 {
     const struct seen_entry *entry = find(seen, name);
 
@@ -185,8 +188,8 @@ uint64_t seen_inode(const struct seen *seen, const struct signature *signature)
     return slot == NULL ? 0 : seen->entries[slot->value - 1].at & ~FLAGS;
 }
 
-int seen_put(struct seen *seen, const char *name, const struct signature *signature, uint64_t at, bool young,
-             struct cause *cause)
+int seen_put(struct seen *seen, const char *name, const struct signature *signature, uint64_t at,
+             bool young, struct cause *cause)
 {
     struct seen_entry entry = {hash_name(seen, name), hash_inode(seen, signature),
                                hash_signature(seen, signature), at | (young ? YOUNG : 0)};
@@ -287,8 +290,9 @@ int seen_save(struct seen *seen, struct cause *cause)
         check = digest_check(bytes.data, bytes.len);
         buffer_append(&bytes, &check, sizeof check);
     }
-    result = buffer_failed(&bytes) ? cause_memory(cause)
-                                   : durable_replace(seen->dir_fd, FILE_NAME, bytes.data, bytes.len, false, cause);
+    result = buffer_failed(&bytes)
+                 ? cause_memory(cause)
+                 : durable_replace(seen->dir_fd, FILE_NAME, bytes.data, bytes.len, false, cause);
     buffer_free(&bytes);
     seen->changed = result < 0;
     return result;

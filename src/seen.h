@@ -1,9 +1,10 @@
 /*
  * seen: files that need not be read again, because they are as they were when they were judged.
  *
- * A cache in state/seen: for a name the hash of the file's signature and the ledger line that it stands for. An entry
- * counts only while that line is still the last of its name, and is kept only if the file's ctime was two seconds old when
- * it was read (time stamps are no finer than they are). Losing the cache costs reading, never rows.
+ * A cache in state/seen: for a name the hash of the file's signature and the ledger line that it
+ * stands for. An entry counts only while that line is still the last of its name, and is kept only
+ * if the file's ctime was two seconds old when it was read (time stamps are no finer than they
+ * are). Losing the cache costs reading, never rows.
  */
 #ifndef PHASESENTINEL_SEEN_H
 #define PHASESENTINEL_SEEN_H
@@ -16,10 +17,10 @@
 #include "spool.h"
 
 struct seen_entry {
-    uint64_t name;      /* hashes, with the cache's own seed */
-    uint64_t inode;     /* of device and inode number */
+    uint64_t name;  /* hashes, with the cache's own seed */
+    uint64_t inode; /* of device and inode number */
     uint64_t signature;
-    uint64_t at;        /* the ledger line, and two flags: seen.c */
+    uint64_t at; /* the ledger line, and two flags: seen.c */
 };
 
 struct seen {
@@ -29,15 +30,16 @@ struct seen {
     size_t count, cap;
     struct map by_name;
     struct map by_inode;
-    struct map met;  /* what a scan has met */
-    bool changed;    /* since it was saved */
+    struct map met; /* what a scan has met */
+    bool changed;   /* since it was saved */
 };
 
 int seen_open(struct seen *seen, int dir_fd, struct cause *cause);
 void seen_close(struct seen *seen);
 
 /* Does the signature stand for the line at `at`, the last of this name? */
-bool seen_holds(const struct seen *seen, const char *name, const struct signature *signature, uint64_t at);
+bool seen_holds(const struct seen *seen, const char *name, const struct signature *signature,
+                uint64_t at);
 
 /* Read too soon after its last change: to be read once more to be sure. */
 bool seen_is_young(const struct seen *seen, const char *name);
@@ -46,13 +48,14 @@ bool seen_is_young(const struct seen *seen, const char *name);
 bool seen_has(const struct seen *seen, const char *name);
 
 /*
- * The ledger line of the content that this inode held under whatever name; 0: none. It may be stale: the ledger has the last
- * word. A name that has left is remembered for one scan more, so that a renamed file is recognised.
+ * The ledger line of the content that this inode held under whatever name; 0: none. It may be
+ * stale: the ledger has the last word. A name that has left is remembered for one scan more, so
+ * that a renamed file is recognised.
  */
 uint64_t seen_inode(const struct seen *seen, const struct signature *signature);
 
-int seen_put(struct seen *seen, const char *name, const struct signature *signature, uint64_t at, bool young,
-             struct cause *cause);
+int seen_put(struct seen *seen, const char *name, const struct signature *signature, uint64_t at,
+             bool young, struct cause *cause);
 void seen_leave(struct seen *seen, const char *name);
 
 /* A scan: what it does not meet has left the directory. */

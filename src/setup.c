@@ -35,7 +35,8 @@ int setup_load(struct setup *setup, struct cause *cause)
 {
     char *absolute;
 
-    /* A lease that is broken raises SIGIO, a reader that went away SIGPIPE, a size limit SIGXFSZ: all would kill us. */
+    /* A lease that is broken raises SIGIO, a reader that went away SIGPIPE, a size limit SIGXFSZ:
+     * all would kill us. */
     signal(SIGIO, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

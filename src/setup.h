@@ -1,5 +1,6 @@
 /*
- * setup: what both programs do first. Options, configuration, schema, the right user, the data directory.
+ * setup: what both programs do first. Options, configuration, schema, the right user, the data
+ * directory.
  */
 #ifndef PHASESENTINEL_SETUP_H
 #define PHASESENTINEL_SETUP_H
@@ -25,17 +26,20 @@ struct setup {
 /* The options that both programs have: c, d, h, V and --allow-root (SETUP_ALLOW_ROOT). */
 #define SETUP_SHORT_OPTIONS "c:d:hV"
 #define SETUP_ALLOW_ROOT    0x100
-#define SETUP_LONG_OPTIONS \
-    {"config", required_argument, NULL, 'c'}, {"data-dir", required_argument, NULL, 'd'}, \
-    {"allow-root", no_argument, NULL, SETUP_ALLOW_ROOT}, {"help", no_argument, NULL, 'h'}, \
-    {"version", no_argument, NULL, 'V'}
+#define SETUP_LONG_OPTIONS                                                                         \
+    {"config", required_argument, NULL, 'c'}, {"data-dir", required_argument, NULL, 'd'},          \
+        {"allow-root", no_argument, NULL, SETUP_ALLOW_ROOT}, {"help", no_argument, NULL, 'h'},     \
+    {                                                                                              \
+        "version", no_argument, NULL, 'V'                                                          \
+    }
 
 void setup_init(struct setup *setup);
 
 /* Takes one of these options (not h and V); false if it is none of them. */
 bool setup_take_option(struct setup *setup, int option, const char *argument);
 
-/* Reads configuration and schema, becomes the data directory's owner. Ignores the signals that file work raises. */
+/* Reads configuration and schema, becomes the data directory's owner. Ignores the signals that file
+ * work raises. */
 int setup_load(struct setup *setup, struct cause *cause);
 
 enum setup_dirs { SETUP_CREATE_DIRS, SETUP_LOOK_ONLY };

@@ -47,8 +47,8 @@ static enum spool_kind kind_of_errno(void)
 
 bool signature_equal(const struct signature *left, const struct signature *right)
 {
-    return left->device == right->device && left->inode == right->inode && left->size == right->size &&
-           left->mtime == right->mtime && left->ctime == right->ctime;
+    return left->device == right->device && left->inode == right->inode &&
+           left->size == right->size && left->mtime == right->mtime && left->ctime == right->ctime;
 }
 
 bool spool_name_counts(const char *name)
@@ -82,7 +82,8 @@ static int open_beneath(int dir_fd, const char *name)
     return (int)fd;
 }
 
-enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd, struct signature *ret_signature)
+enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
+                           struct signature *ret_signature)
 {
     struct signature before;
     enum spool_kind kind = spool_look(dir_fd, name, &before);
@@ -121,7 +122,8 @@ enum spool_writer spool_writer(int fd)
     return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
 }
 
-int spool_scan(int dir_fd, spool_found *found, void *context, uint64_t *ret_ignored, struct cause *cause)
+int spool_scan(int dir_fd, spool_found *found, void *context, uint64_t *ret_ignored,
+               struct cause *cause)
 {
     struct signature signature = {0};
     const struct dirent *entry;

@@ -1,7 +1,8 @@
 /*
- * state/tally.csv: kind,value,count. The kinds users, sources, labels and phases count rows of the training file by value;
- * files, rejected and arrivals by user. Values are written as names are in the ledger. Then "at", empty, the place in the
- * ledger that is counted, and before it "rows", all of them; last "check", empty, the XXH3-64 of all before that line.
+ * state/tally.csv: kind,value,count. The kinds users, sources, labels and phases count rows of the
+ * training file by value; files, rejected and arrivals by user. Values are written as names are in
+ * the ledger. Then "at", empty, the place in the ledger that is counted, and before it "rows", all
+ * of them; last "check", empty, the XXH3-64 of all before that line.
  */
 #include "stats.h"
 
@@ -58,7 +59,8 @@ static int load_line(struct stats *stats, const char *line, size_t len)
         return -1;
     value++;
     count = memchr(value, ',', len - (size_t)(value - line));
-    if (count == NULL || !text_number(count + 1, len - (size_t)(count + 1 - line), UINT64_MAX, &number))
+    if (count == NULL ||
+        !text_number(count + 1, len - (size_t)(count + 1 - line), UINT64_MAX, &number))
         return -1;
     counter = counter_of(stats, line, (size_t)(value - 1 - line));
     if (counter == NULL) {
@@ -86,7 +88,8 @@ static int load(struct stats *stats, const char *text, size_t len)
     if (len < sizeof header - 1 + 24 || memcmp(text, header, sizeof header - 1) != 0)
         return -1;
     end -= 24;
-    snprintf(check, sizeof check, "check,,%016" PRIx64 "\n", digest_check(text, (size_t)(end - text)));
+    snprintf(check, sizeof check, "check,,%016" PRIx64 "\n",
+             digest_check(text, (size_t)(end - text)));
     if (memcmp(end, check, 24) != 0)
         return -1;
     for (from = text + sizeof header - 1; from < end; from = lf + 1) {
@@ -97,7 +100,8 @@ static int load(struct stats *stats, const char *text, size_t len)
     return 0;
 }
 
-int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema, struct cause *cause)
+int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema,
+               struct cause *cause)
 {
     struct buffer text = {0};
     struct stat st;
@@ -152,18 +156,22 @@ static int set_arrival(struct stats *stats, const char *user, size_t len, int64_
 {
     uint64_t before = counter_get(&stats->arrivals, user, len);
 
-    return (uint64_t)time <= before ? 0 : counter_add(&stats->arrivals, user, len, (uint64_t)time - before);
+    return (uint64_t)time <= before
+               ? 0
+               : counter_add(&stats->arrivals, user, len, (uint64_t)time - before);
 }
 
-static int count_user(struct stats *stats, struct counter *counter, const char *user, size_t len, int64_t time,
-                      struct cause *cause)
+static int count_user(struct stats *stats, struct counter *counter, const char *user, size_t len,
+                      int64_t time, struct cause *cause)
 {
-    if ((counter != NULL && counter_add(counter, user, len, 1) < 0) || set_arrival(stats, user, len, time) < 0)
+    if ((counter != NULL && counter_add(counter, user, len, 1) < 0) ||
+        set_arrival(stats, user, len, time) < 0)
         return cause_memory(cause);
     return 0;
 }
 
-int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally, struct cause *cause)
+int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally,
+                struct cause *cause)
 {
     const struct counter *users = &tally->by[TALLY_USERS];
     char *user;
@@ -180,8 +188,8 @@ int stats_apply(struct stats *stats, const struct ledger_line *line, const struc
         if (tally_add(&stats->tally, tally) < 0)
             return cause_memory(cause);
         for (i = 0; i < users->count; i++)
-            if (count_user(stats, line->verdict == VERDICT_MERGED ? &stats->files : NULL, users->entries[i].value,
-                           users->entries[i].len, line->time, cause) < 0)
+            if (count_user(stats, line->verdict == VERDICT_MERGED ? &stats->files : NULL,
+                           users->entries[i].value, users->entries[i].len, line->time, cause) < 0)
                 return -1;
         return 0;
     case VERDICT_QUARANTINED:
@@ -199,8 +207,8 @@ int stats_apply(struct stats *stats, const struct ledger_line *line, const struc
     return 0;
 }
 
-int stats_catch_up(struct stats *stats, const struct ledger *ledger, const struct training *training,
-                   struct cause *cause)
+int stats_catch_up(struct stats *stats, const struct ledger *ledger,
+                   const struct training *training, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
     struct tally tally = {0};
@@ -215,7 +223,8 @@ int stats_catch_up(struct stats *stats, const struct ledger *ledger, const struc
     at = stats->at;
     while ((next = ledger_next(ledger, &at, line, cause)) > 0) {
         tally_clear(&tally);
-        /* Ranges of a training file that is gone cannot be read, and its rows do not count any more. */
+        /* Ranges of a training file that is gone cannot be read, and its rows do not count any
+         * more. */
         if (line->length > 0 && line->verdict != VERDICT_STARTED && line->at >= ledger->start.at &&
             training_tally(training, line->offset, line->length, &tally, cause) < 0)
             next = -1;
@@ -258,8 +267,9 @@ int stats_save(const struct stats *stats, struct cause *cause)
     buffer_printf(&out, "rows,,%" PRIu64 "\nat,,%" PRIu64 "\n", stats->tally.rows, stats->at);
     if (!buffer_failed(&out))
         buffer_printf(&out, "check,,%016" PRIx64 "\n", digest_check(out.data, out.len));
-    result = buffer_failed(&out) ? cause_memory(cause)
-                                 : durable_replace(stats->dir->state, FILE_NAME, out.data, out.len, false, cause);
+    result = buffer_failed(&out)
+                 ? cause_memory(cause)
+                 : durable_replace(stats->dir->state, FILE_NAME, out.data, out.len, false, cause);
     buffer_free(&out);
     return result;
 }

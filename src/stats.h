@@ -1,9 +1,10 @@
 /*
  * stats: what is in the training file, by user, source, label and phase, without reading it again.
  *
- * Counted while files are merged, kept in state/tally.csv together with the place in the ledger that the counts reach.
- * After a crash the lines behind that place are made up for by reading their ranges; if the file is lost, all of them. So
- * the numbers can always be made again from ledger and training file.
+ * Counted while files are merged, kept in state/tally.csv together with the place in the ledger
+ * that the counts reach. After a crash the lines behind that place are made up for by reading their
+ * ranges; if the file is lost, all of them. So the numbers can always be made again from ledger and
+ * training file.
  */
 #ifndef PHASESENTINEL_STATS_H
 #define PHASESENTINEL_STATS_H
@@ -28,15 +29,17 @@ struct stats {
 };
 
 /* Reads state/tally.csv. One that is missing or damaged counts from the ledger's beginning. */
-int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema, struct cause *cause);
+int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema,
+               struct cause *cause);
 void stats_close(struct stats *stats);
 
 /* Counts all committed lines that are not counted yet, reading their ranges. */
-int stats_catch_up(struct stats *stats, const struct ledger *ledger, const struct training *training,
-                   struct cause *cause);
+int stats_catch_up(struct stats *stats, const struct ledger *ledger,
+                   const struct training *training, struct cause *cause);
 
 /* Counts one line whose rows are already tallied. The caller sets `at` behind the batch. */
-int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally, struct cause *cause);
+int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally,
+                struct cause *cause);
 
 /* Replaces state/tally.csv. */
 int stats_save(const struct stats *stats, struct cause *cause);

@@ -17,7 +17,8 @@ static int same(const struct tally_entry *entry, const char *value, size_t len)
     return entry->len == len && memcmp(entry->value, value, len) == 0;
 }
 
-static struct tally_entry *find(const struct counter *counter, uint64_t key, const char *value, size_t len)
+static struct tally_entry *find(const struct counter *counter, uint64_t key, const char *value,
+                                size_t len)
 {
     struct map_slot *slot;
     size_t cursor = 0;
@@ -105,4 +106,3 @@ void tally_clear(struct tally *tally)
         counter_clear(&tally->by[by]);
     tally->rows = 0;
 }
-

@@ -1,8 +1,9 @@
 /*
  * tally: rows counted by user, source, label and phase.
  *
- * The class balance of the training file. A tally belongs to one file or range and is added to another when that is
- * booked. Which columns are counted follows from the schema's field names; a schema without one has no such counts.
+ * The class balance of the training file. A tally belongs to one file or range and is added to
+ * another when that is booked. Which columns are counted follows from the schema's field names; a
+ * schema without one has no such counts.
  */
 #ifndef PHASESENTINEL_TALLY_H
 #define PHASESENTINEL_TALLY_H
@@ -34,8 +35,6 @@ struct tally {
     uint64_t rows;
     struct counter by[TALLY_COUNT];
 };
-
-
 
 /* -1 when memory is out. */
 int counter_add(struct counter *counter, const char *value, size_t len, uint64_t rows);

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed bytes. */
+/* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed
+ * bytes. */
 static size_t sequence(const unsigned char *text, size_t len)
 {
     unsigned char low = 0x80, high = 0xBF;
@@ -196,8 +197,8 @@ const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
-    snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-             (int)(nanoseconds % 1000000000 / 1000000));
+    snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+             (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+             tm.tm_sec, (int)(nanoseconds % 1000000000 / 1000000));
     return out;
 }

@@ -51,7 +51,8 @@ void training_close(struct training *training)
     training->dir = NULL;
 }
 
-/* ---- the header ---------------------------------------------------------------------------------- */
+/* ---- the header
+ * ---------------------------------------------------------------------------------- */
 
 static int write_header_text(const struct schema *schema, struct buffer *out, struct cause *cause)
 {
@@ -99,15 +100,18 @@ static int layout_of_row(struct training *training, const struct row *header, st
         return cause_memory(cause);
     training->layout.count = header->count;
     for (i = 0; i < header->count; i++)
-        training->layout.fields[i] = schema_find(schema, header->cells[i].text, header->cells[i].len);
+        training->layout.fields[i] =
+            schema_find(schema, header->cells[i].text, header->cells[i].len);
     for (i = 0; i < schema->count; i++) {
         for (j = 0; j < header->count && training->layout.fields[j] != (int)i; j++)
             continue;
         if (j == header->count && schema->fields[i].required)
-            return cause_set(cause, CAUSE_CONFIG,
-                             "%s/" DATADIR_TRAINING " has no column '%s', which the schema requires: its header rules what "
-                             "is written. Move the file away to start a new one, or change the schema",
-                             training->dir->path, schema->fields[i].name);
+            return cause_set(
+                cause, CAUSE_CONFIG,
+                "%s/" DATADIR_TRAINING
+                " has no column '%s', which the schema requires: its header rules what "
+                "is written. Move the file away to start a new one, or change the schema",
+                training->dir->path, schema->fields[i].name);
     }
     return 0;
 }
@@ -132,7 +136,8 @@ static int read_layout(struct training *training, struct cause *cause)
     while (next == ROWS_MORE) {
         if (feed(training, rows, &offset, (uint64_t)st.st_size, cause) < 0)
             goto out;
-        if (first && rows_rest(rows, &len) != NULL && len >= 3 && memcmp(rows_rest(rows, &len), "\xEF\xBB\xBF", 3) == 0)
+        if (first && rows_rest(rows, &len) != NULL && len >= 3 &&
+            memcmp(rows_rest(rows, &len), "\xEF\xBB\xBF", 3) == 0)
             rows_skip(rows, 3);
         first = false;
         next = rows_next(rows, &row, cause);
@@ -140,7 +145,8 @@ static int read_layout(struct training *training, struct cause *cause)
             goto out;
     }
     if (next != ROWS_ROW || row.fault != ROW_SOUND || !row.ended) {
-        cause_set(cause, CAUSE_DAMAGED, "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
+        cause_set(cause, CAUSE_DAMAGED,
+                  "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
                   training->dir->path);
         goto out;
     }
@@ -150,8 +156,8 @@ out:
     return result;
 }
 
-int training_tally(const struct training *training, uint64_t offset, uint64_t length, struct tally *tally,
-                   struct cause *cause)
+int training_tally(const struct training *training, uint64_t offset, uint64_t length,
+                   struct tally *tally, struct cause *cause)
 {
     struct rows *rows = rows_open(HEADER_ROW_MAX, 1 << 20);
     uint64_t end = offset + length;
@@ -184,8 +190,10 @@ int training_tally(const struct training *training, uint64_t offset, uint64_t le
             int field = training->layout.fields[column];
 
             for (by = 0; field >= 0 && by < TALLY_COUNT; by++)
-                if (strcmp(training->schema->fields[field].name, tally_field((enum tally_by)by)) == 0 &&
-                    counter_add(&tally->by[by], row.cells[column].text, row.cells[column].len, 1) < 0) {
+                if (strcmp(training->schema->fields[field].name, tally_field((enum tally_by)by)) ==
+                        0 &&
+                    counter_add(&tally->by[by], row.cells[column].text, row.cells[column].len, 1) <
+                        0) {
                     cause_memory(cause);
                     goto out;
                 }
@@ -197,7 +205,8 @@ out:
     return result;
 }
 
-/* ---- opening: file and ledger must agree --------------------------------------------------------- */
+/* ---- opening: file and ledger must agree
+ * --------------------------------------------------------- */
 
 /* -1 trouble, 0 it is not there, 1 open. *ret_other: it is another file than before. */
 static int open_file(struct training *training, bool *ret_other, struct cause *cause)
@@ -215,12 +224,14 @@ static int open_file(struct training *training, bool *ret_other, struct cause *c
         return 0;
     }
     if (!S_ISREG(st.st_mode))
-        return cause_set(cause, CAUSE_DAMAGED, "%s/" DATADIR_TRAINING " is no regular file", training->dir->path);
+        return cause_set(cause, CAUSE_DAMAGED, "%s/" DATADIR_TRAINING " is no regular file",
+                         training->dir->path);
     if (training->fd >= 0 && st.st_dev == training->device && st.st_ino == training->inode)
         return 1;
     fd = openat(training->dir->root, DATADIR_TRAINING, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s/" DATADIR_TRAINING, training->dir->path);
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s/" DATADIR_TRAINING,
+                           training->dir->path);
     if (training->fd >= 0)
         close(training->fd);
     training->fd = fd;
@@ -230,7 +241,8 @@ static int open_file(struct training *training, bool *ret_other, struct cause *c
     return 1;
 }
 
-static int hash_file(const struct training *training, uint64_t size, struct ledger_line *line, struct cause *cause)
+static int hash_file(const struct training *training, uint64_t size, struct ledger_line *line,
+                     struct cause *cause)
 {
     struct digest_stream *stream = digest_stream_new();
     struct digest digest;
@@ -266,7 +278,8 @@ out:
     return result;
 }
 
-static int book_start(struct training *training, struct ledger *ledger, struct ledger_line *line, struct cause *cause)
+static int book_start(struct training *training, struct ledger *ledger, struct ledger_line *line,
+                      struct cause *cause)
 {
     if (ledger->fd < 0 && ledger_create(ledger, cause) < 0)
         return -1;
@@ -283,10 +296,12 @@ static int write_header(struct training *training, const struct buffer *header, 
     bool other;
 
     if (training->fd < 0) {
-        int fd = openat(training->dir->root, DATADIR_TRAINING, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        int fd = openat(training->dir->root, DATADIR_TRAINING,
+                        O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
         if (fd < 0)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s/" DATADIR_TRAINING, training->dir->path);
+            return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s/" DATADIR_TRAINING,
+                               training->dir->path);
         close(fd);
         if (open_file(training, &other, cause) < 0)
             return -1;
@@ -318,7 +333,8 @@ static int start(struct training *training, struct ledger *ledger, struct cause 
     if (!(ledger->start_is_last && ledger->start.verdict == VERDICT_STARTED &&
           ledger->start.length == line.length && ledger->start.range_hash == line.range_hash)) {
         if (ledger->has_start)
-            log_notice("%s/" DATADIR_TRAINING " is gone: starting a new one; what was merged stays known",
+            log_notice("%s/" DATADIR_TRAINING
+                       " is gone: starting a new one; what was merged stays known",
                        training->dir->path);
         if (book_start(training, ledger, &line, cause) < 0)
             goto out;
@@ -341,7 +357,8 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     if (opened < 0)
         return -1;
     if (opened == 0)
-        return cause_set(cause, CAUSE_NO_INPUT, "%s/" DATADIR_TRAINING " does not exist: there is nothing to adopt",
+        return cause_set(cause, CAUSE_NO_INPUT,
+                         "%s/" DATADIR_TRAINING " does not exist: there is nothing to adopt",
                          training->dir->path);
     if (fstat(training->fd, &st) < 0)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot look at " DATADIR_TRAINING);
@@ -350,12 +367,14 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
         return -1;
     /* The next row must not be glued to the last one. */
     if (last != '\n') {
-        if (durable_write(training->fd, "\n", 1, (uint64_t)st.st_size, DATADIR_TRAINING, cause) < 0 ||
+        if (durable_write(training->fd, "\n", 1, (uint64_t)st.st_size, DATADIR_TRAINING, cause) <
+                0 ||
             durable_sync(training->fd, DATADIR_TRAINING, cause) < 0)
             return -1;
         st.st_size++;
     }
-    if (read_layout(training, cause) < 0 || hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
+    if (read_layout(training, cause) < 0 ||
+        hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
         return -1;
     if (training_tally(training, 0, line.length, &tally, cause) < 0) {
         tally_clear(&tally);
@@ -363,14 +382,16 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     }
     line.rows = tally.rows;
     tally_clear(&tally);
-    if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 || book_start(training, ledger, &line, cause) < 0)
+    if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
+        book_start(training, ledger, &line, cause) < 0)
         return -1;
-    log_notice("adopted %s/" DATADIR_TRAINING " as it is: %" PRIu64 " rows, %" PRIu64 " bytes", training->dir->path,
-               line.rows, line.length);
+    log_notice("adopted %s/" DATADIR_TRAINING " as it is: %" PRIu64 " rows, %" PRIu64 " bytes",
+               training->dir->path, line.rows, line.length);
     return 0;
 }
 
-static void note_file(void *context, const char *name, enum spool_kind kind, const struct signature *signature)
+static void note_file(void *context, const char *name, enum spool_kind kind,
+                      const struct signature *signature)
 {
     (void)name;
     (void)signature;
@@ -378,7 +399,8 @@ static void note_file(void *context, const char *name, enum spool_kind kind, con
 }
 
 /* A file from before our time. Whether the dropped files are in it already, only a person knows. */
-static int take_unknown(struct training *training, struct ledger *ledger, uint64_t size, struct cause *cause)
+static int take_unknown(struct training *training, struct ledger *ledger, uint64_t size,
+                        struct cause *cause)
 {
     struct tally tally = {0};
     bool drops = false;
@@ -400,8 +422,10 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
             return -1;
         if (drops)
             return cause_set(cause, CAUSE_CONFIG,
-                             "%s/" DATADIR_TRAINING " holds %" PRIu64 " rows from before, and CSV files lie in " DATADIR_DROP
-                             "/ or archive/: run 'phasesentinel adopt --drops merged' if their rows are in it already, "
+                             "%s/" DATADIR_TRAINING " holds %" PRIu64
+                             " rows from before, and CSV files lie in " DATADIR_DROP
+                             "/ or archive/: run 'phasesentinel adopt --drops merged' if their "
+                             "rows are in it already, "
                              "'phasesentinel adopt --drops new' if not",
                              training->dir->path, rows);
     }
@@ -421,12 +445,14 @@ static int cut_tail(struct training *training, uint64_t end, uint64_t size, stru
     if (durable_copy(training->fd, end, size - end, training->dir->cut, name, cause) < 0 ||
         durable_truncate(training->fd, end, DATADIR_TRAINING, cause) < 0)
         return -1;
-    log_notice("%" PRIu64 " bytes at the end of " DATADIR_TRAINING " were never committed: cut off, kept as state/cut/%s",
+    log_notice("%" PRIu64 " bytes at the end of " DATADIR_TRAINING
+               " were never committed: cut off, kept as state/cut/%s",
                size - end, name);
     return 0;
 }
 
-static int verify_last_range(struct training *training, const struct ledger_line *range, struct cause *cause)
+static int verify_last_range(struct training *training, const struct ledger_line *range,
+                             struct cause *cause)
 {
     char *bytes;
     ssize_t n;
@@ -444,24 +470,31 @@ static int verify_last_range(struct training *training, const struct ledger_line
         return -1;
     if (!good)
         return cause_set(cause, CAUSE_DAMAGED,
-                         "bytes %" PRIu64 " to %" PRIu64 " of %s/" DATADIR_TRAINING " (rows of %s) are not what the ledger "
-                         "says: nothing was touched. Put the file back as it was, or run 'phasesentinel adopt --drops "
+                         "bytes %" PRIu64 " to %" PRIu64 " of %s/" DATADIR_TRAINING
+                         " (rows of %s) are not what the ledger "
+                         "says: nothing was touched. Put the file back as it was, or run "
+                         "'phasesentinel adopt --drops "
                          "merged' to take it as it is",
-                         range->offset, range->offset + range->length, training->dir->path, range->name);
+                         range->offset, range->offset + range->length, training->dir->path,
+                         range->name);
     return 0;
 }
 
 /* File and ledger are both there. */
-static int agree(struct training *training, struct ledger *ledger, uint64_t size, bool other, struct cause *cause)
+static int agree(struct training *training, struct ledger *ledger, uint64_t size, bool other,
+                 struct cause *cause)
 {
     /* A crash may have left the header missing, short or unwritten. */
     if (ledger->start_is_last && ledger->start.verdict == VERDICT_STARTED &&
-        (size < ledger->training_end || (other && verify_last_range(training, &ledger->start, cause) < 0)))
+        (size < ledger->training_end ||
+         (other && verify_last_range(training, &ledger->start, cause) < 0)))
         return start(training, ledger, cause);
     if (size < ledger->training_end)
         return cause_set(cause, CAUSE_DAMAGED,
-                         "%s/" DATADIR_TRAINING " has %" PRIu64 " bytes where the ledger books %" PRIu64
-                         ": nothing was touched. Put the file back, or run 'phasesentinel adopt --drops merged' to take it as "
+                         "%s/" DATADIR_TRAINING " has %" PRIu64
+                         " bytes where the ledger books %" PRIu64
+                         ": nothing was touched. Put the file back, or run 'phasesentinel adopt "
+                         "--drops merged' to take it as "
                          "it is, or move it away to start a new one",
                          training->dir->path, size, ledger->training_end);
     if (other && verify_last_range(training, &ledger->last_range, cause) < 0)
@@ -495,7 +528,8 @@ int training_open(struct training *training, struct ledger *ledger, struct cause
     return -1;
 }
 
-/* ---- appending ----------------------------------------------------------------------------------- */
+/* ---- appending
+ * ----------------------------------------------------------------------------------- */
 
 uint64_t training_mark(struct training *training)
 {
@@ -507,8 +541,8 @@ static int flush(struct training *training, struct cause *cause)
 {
     if (training->buffer.len == 0)
         return 0;
-    if (durable_write(training->fd, training->buffer.data, training->buffer.len, training->written, DATADIR_TRAINING,
-                      cause) < 0)
+    if (durable_write(training->fd, training->buffer.data, training->buffer.len, training->written,
+                      DATADIR_TRAINING, cause) < 0)
         return -1;
     training->written += training->buffer.len;
     buffer_clear(&training->buffer);
@@ -520,7 +554,8 @@ int training_append(struct training *training, const char *rows, size_t len, str
     digest_stream_update(training->range, rows, len);
     buffer_append(&training->buffer, rows, len);
     if (buffer_failed(&training->buffer)) {
-        training->buffer.failed = false; /* what it has is whole; the file that did not fit is rewound */
+        training->buffer.failed =
+            false; /* what it has is whole; the file that did not fit is rewound */
         return cause_memory(cause);
     }
     return training->buffer.len < WRITE_SIZE ? 0 : flush(training, cause);

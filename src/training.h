@@ -1,14 +1,14 @@
 /*
  * training: training_data.csv, which this module alone writes.
  *
- *     training_open      under the lock: makes file and ledger agree (start, adopt, cut a tail, refuse)
- *     training_mark      where the next range begins
- *     training_append    rows; in memory first, large files go to the end of the file while they are read
- *     training_rewind    back to a mark: the rows were not accepted after all
- *     training_commit    all appended bytes are in the file, durable
+ *     training_open      under the lock: makes file and ledger agree (start, adopt, cut a tail,
+ * refuse) training_mark      where the next range begins training_append    rows; in memory first,
+ * large files go to the end of the file while they are read training_rewind    back to a mark: the
+ * rows were not accepted after all training_commit    all appended bytes are in the file, durable
  *
- * Appends only. What stands behind the ledger's end was never committed: a reader that stops at committed_bytes of
- * stats.json never sees it, and after a crash the next training_open saves it in state/cut/ and cuts it off.
+ * Appends only. What stands behind the ledger's end was never committed: a reader that stops at
+ * committed_bytes of stats.json never sees it, and after a crash the next training_open saves it in
+ * state/cut/ and cuts it off.
  */
 #ifndef PHASESENTINEL_TRAINING_H
 #define PHASESENTINEL_TRAINING_H
@@ -31,10 +31,10 @@ struct training {
     int fd;
     dev_t device;
     ino_t inode;
-    struct layout layout;    /* from the file's own header */
-    uint64_t end;            /* committed */
-    uint64_t written;        /* in the file, committed or not */
-    struct buffer buffer;    /* what follows */
+    struct layout layout;        /* from the file's own header */
+    uint64_t end;                /* committed */
+    uint64_t written;            /* in the file, committed or not */
+    struct buffer buffer;        /* what follows */
     struct digest_stream *range; /* of the bytes since the mark */
 };
 
@@ -43,9 +43,9 @@ int training_init(struct training *training, const struct datadir *dir, const st
 void training_close(struct training *training);
 
 /*
- * `ledger` is refreshed. CAUSE_DAMAGED: file and ledger contradict each other, nothing was touched. CAUSE_CONFIG: a file
- * with rows, no ledger, and dropped files of which nobody said whether they are merged (adopt); or a required field is not
- * in the file's header.
+ * `ledger` is refreshed. CAUSE_DAMAGED: file and ledger contradict each other, nothing was touched.
+ * CAUSE_CONFIG: a file with rows, no ledger, and dropped files of which nobody said whether they
+ * are merged (adopt); or a required field is not in the file's header.
  */
 int training_open(struct training *training, struct ledger *ledger, struct cause *cause);
 
@@ -65,7 +65,7 @@ int training_commit(struct training *training, struct cause *cause);
 int training_abandon(struct training *training, uint64_t end, struct cause *cause);
 
 /* Counts the rows of a committed range. */
-int training_tally(const struct training *training, uint64_t offset, uint64_t length, struct tally *tally,
-                   struct cause *cause);
+int training_tally(const struct training *training, uint64_t offset, uint64_t length,
+                   struct tally *tally, struct cause *cause);
 
 #endif

@@ -37,14 +37,10 @@ void layout_free(struct layout *layout)
 void validate_fault(const struct row *row, struct violations *violations)
 {
     static const enum code codes[] = {
-        [ROW_BLANK] = CODE_BLANK_ROW,
-        [ROW_NUL] = CODE_ENCODING_ERROR,
-        [ROW_NOT_UTF8] = CODE_ENCODING_ERROR,
-        [ROW_LONE_CR] = CODE_ENCODING_ERROR,
-        [ROW_STRAY_QUOTE] = CODE_STRAY_QUOTE,
-        [ROW_UNTERMINATED] = CODE_UNTERMINATED_QUOTE,
-        [ROW_TOO_LONG] = CODE_ROW_TOO_LONG,
-        [ROW_TOO_MANY_COLUMNS] = CODE_TOO_MANY_COLUMNS,
+        [ROW_BLANK] = CODE_BLANK_ROW,         [ROW_NUL] = CODE_ENCODING_ERROR,
+        [ROW_NOT_UTF8] = CODE_ENCODING_ERROR, [ROW_LONE_CR] = CODE_ENCODING_ERROR,
+        [ROW_STRAY_QUOTE] = CODE_STRAY_QUOTE, [ROW_UNTERMINATED] = CODE_UNTERMINATED_QUOTE,
+        [ROW_TOO_LONG] = CODE_ROW_TOO_LONG,   [ROW_TOO_MANY_COLUMNS] = CODE_TOO_MANY_COLUMNS,
     };
     struct buffer *message =
         violations_add(violations, codes[row->fault], row->fault_line, 0, NULL, NULL, 0);
@@ -58,13 +54,16 @@ void validate_fault(const struct row *row, struct violations *violations)
         break;
     case ROW_NUL:
         buffer_printf(message,
-                      "NUL byte at byte %" PRIu64 " of the file: an upload to a full disk leaves such a "
+                      "NUL byte at byte %" PRIu64
+                      " of the file: an upload to a full disk leaves such a "
                       "tail, UTF-16 such pairs; send the file again, as UTF-8",
                       at);
         break;
     case ROW_NOT_UTF8:
         buffer_printf(message,
-                      "invalid UTF-8 at byte %" PRIu64 " of the file: save it as UTF-8 (it may be Latin-1)", at);
+                      "invalid UTF-8 at byte %" PRIu64
+                      " of the file: save it as UTF-8 (it may be Latin-1)",
+                      at);
         break;
     case ROW_LONE_CR:
         buffer_printf(message,
@@ -73,8 +72,11 @@ void validate_fault(const struct row *row, struct violations *violations)
                       at);
         break;
     case ROW_STRAY_QUOTE:
-        buffer_printf(message, "a quote inside an unquoted cell, or text behind a closing quote, at byte %" PRIu64
-                               " of the file: quote the whole cell and double the quotes in it", at);
+        buffer_printf(
+            message,
+            "a quote inside an unquoted cell, or text behind a closing quote, at byte %" PRIu64
+            " of the file: quote the whole cell and double the quotes in it",
+            at);
         if (row->opened_line > 0)
             buffer_printf(message, "; the quoted cell began on line %" PRIu64, row->opened_line);
         break;
@@ -82,7 +84,9 @@ void validate_fault(const struct row *row, struct violations *violations)
         buffer_string(message, "the quote that opens here is never closed");
         break;
     case ROW_TOO_LONG:
-        buffer_string(message, "the row is longer than max_row_kib allows; reading stopped here (is a quote open?)");
+        buffer_string(
+            message,
+            "the row is longer than max_row_kib allows; reading stopped here (is a quote open?)");
         break;
     case ROW_TOO_MANY_COLUMNS:
         buffer_printf(message, "%zu cells, more than max_columns allows", row->count);
@@ -118,7 +122,8 @@ static const char *near_field(const struct schema *schema, const struct cell *la
     while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
         len--;
     for (i = 0; i < schema->count; i++)
-        if (strlen(schema->fields[i].name) == len && strncasecmp(schema->fields[i].name, text, len) == 0)
+        if (strlen(schema->fields[i].name) == len &&
+            strncasecmp(schema->fields[i].name, text, len) == 0)
             return schema->fields[i].name;
     return NULL;
 }
@@ -133,7 +138,8 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
     int field;
 
     if (label->len == 0) {
-        message = violations_add(violations, CODE_BLANK_LABEL, header->line, column + 1, NULL, NULL, 0);
+        message =
+            violations_add(violations, CODE_BLANK_LABEL, header->line, column + 1, NULL, NULL, 0);
         if (message != NULL) {
             buffer_printf(message, "column %zu has no name", column + 1);
             violations_added(violations);
@@ -147,7 +153,8 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
             break;
     if (i < column) {
         message = violations_add(violations, CODE_DUPLICATE_LABEL, header->line, column + 1,
-                                 field < 0 ? NULL : sheet->schema->fields[field].name, label->text, label->len);
+                                 field < 0 ? NULL : sheet->schema->fields[field].name, label->text,
+                                 label->len);
         if (message != NULL) {
             buffer_printf(message, "columns %zu and %zu have the same name", i + 1, column + 1);
             violations_added(violations);
@@ -162,7 +169,8 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
     near = near_field(sheet->schema, label);
     if (sheet->schema->drop_extra && near == NULL)
         return;
-    message = violations_add(violations, CODE_EXTRA_LABEL, header->line, column + 1, NULL, label->text, label->len);
+    message = violations_add(violations, CODE_EXTRA_LABEL, header->line, column + 1, NULL,
+                             label->text, label->len);
     if (message == NULL)
         return;
     buffer_string(message, "the schema has no column '");
@@ -174,7 +182,8 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
     violations_added(violations);
 }
 
-static void miss_label(const struct sheet *sheet, const struct row *header, size_t field, struct violations *violations)
+static void miss_label(const struct sheet *sheet, const struct row *header, size_t field,
+                       struct violations *violations)
 {
     const struct field *missing = &sheet->schema->fields[field];
     struct buffer *message =
@@ -211,7 +220,8 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
             free(derived[i]);
         } else if (derived[i] != NULL) {
             sheet->filled[i] = derived[i];
-            /* A time in the name tells no two users apart: a file sent again later is the same file. */
+            /* A time in the name tells no two users apart: a file sent again later is the same
+             * file. */
             if (field->type != FIELD_DATE && field->type != FIELD_DATETIME)
                 buffer_printf(&meta, "%s=%s\n", field->name, derived[i]);
         } else if (field->required) {
@@ -229,7 +239,8 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
     return 0;
 }
 
-/* Rows can be copied where the file's columns are the layout's first and all others are the same in each row. */
+/* Rows can be copied where the file's columns are the layout's first and all others are the same in
+ * each row. */
 static void find_straight(struct sheet *sheet)
 {
     size_t i;
@@ -262,7 +273,8 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
     sheet->column_of = malloc((schema->count + 1) * sizeof *sheet->column_of);
     sheet->filled = calloc(schema->count + 1, sizeof *sheet->filled);
     sheet->memos = calloc(header->count + 1, sizeof *sheet->memos);
-    if (sheet->field_of == NULL || sheet->column_of == NULL || sheet->filled == NULL || sheet->memos == NULL)
+    if (sheet->field_of == NULL || sheet->column_of == NULL || sheet->filled == NULL ||
+        sheet->memos == NULL)
         return cause_memory(cause);
     for (i = 0; i < header->count; i++)
         sheet->field_of[i] = -1;
@@ -293,50 +305,41 @@ void validate_free(struct sheet *sheet)
     free(sheet->column_of);
     free(sheet->memos);
     buffer_free(&sheet->suffix);
-    buffer_free(&sheet->scratch);
     *sheet = (struct sheet){0};
 }
 
-static bool count_fits(const struct sheet *sheet, const struct row *row, struct violations *violations)
+static bool count_fits(const struct sheet *sheet, const struct row *row,
+                       struct violations *violations)
 {
     bool few = row->count < sheet->columns;
     struct buffer *message;
 
     if (row->count == sheet->columns)
         return true;
-    message = violations_add(violations, few ? CODE_MISSING_CELL : CODE_EXTRA_CELL, row->line, 0, NULL, NULL, 0);
+    message = violations_add(violations, few ? CODE_MISSING_CELL : CODE_EXTRA_CELL, row->line, 0,
+                             NULL, NULL, 0);
     if (message != NULL) {
-        buffer_printf(message, "%zu cells where the header has %zu: %s", row->count, sheet->columns,
-                      few ? "the row is cut, or commas are missing"
-                          : "a comma too many; a decimal comma must be a point, a text with commas quoted");
+        buffer_printf(
+            message, "%zu cells where the header has %zu: %s", row->count, sheet->columns,
+            few ? "the row is cut, or commas are missing"
+                : "a comma too many; a decimal comma must be a point, a text with commas quoted");
         violations_added(violations);
     }
     return false;
 }
 
-/* Patterns and dates are checked by functions that want a C string; a cell of a plain row is none. */
-static const char *as_string(struct sheet *sheet, const struct row *row, const struct field *field,
-                             const struct cell *cell)
-{
-    if (!row->plain || (field->pattern == NULL && field->type != FIELD_DATE && field->type != FIELD_DATETIME))
-        return cell->text;
-    buffer_clear(&sheet->scratch);
-    buffer_append(&sheet->scratch, cell->text, cell->len);
-    return buffer_text(&sheet->scratch);
-}
-
-static void add_misfit(struct sheet *sheet, const struct row *row, size_t column, const char *text,
+static void add_misfit(struct sheet *sheet, const struct row *row, size_t column,
                        enum field_fault fault, struct violations *violations)
 {
     const struct field *field = &sheet->schema->fields[sheet->field_of[column]];
     enum code code = fault == FIELD_TYPE_ERROR ? CODE_TYPE_ERROR : CODE_CONSTRAINT_ERROR;
-    size_t len = row->cells[column].len;
-    struct buffer *message =
-        violations_add(violations, code, row->line, column + 1, field->name, text, len);
+    const struct cell *cell = &row->cells[column];
+    struct buffer *message = violations_add(violations, code, row->line, column + 1, field->name,
+                                            cell->text, cell->len);
 
     if (message == NULL)
         return;
-    field_check(field, text, len, message);
+    field_check(field, cell->text, cell->len, message);
     violations_added(violations);
 }
 
@@ -356,17 +359,20 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         struct memo *memo = &sheet->memos[i];
         const struct field *field;
         enum field_fault fault;
-        const char *text;
 
         if (sheet->field_of[i] < 0)
             continue;
-        if (memo->len > 0 && memo->len == cell->len && memcmp(memo->text, cell->text, cell->len) == 0)
+        if (memo->len > 0 && memo->len == cell->len &&
+            memcmp(memo->text, cell->text, cell->len) == 0)
             continue;
         field = &sheet->schema->fields[sheet->field_of[i]];
-        text = as_string(sheet, row, field, cell);
-        fault = field_check(field, text, cell->len, NULL);
+        fault = field_check(field, cell->text, cell->len, NULL);
+        if (fault == FIELD_NO_MEMORY) {
+            sheet->no_memory = true;
+            return false;
+        }
         if (fault != FIELD_FITS) {
-            add_misfit(sheet, row, i, text, fault, violations);
+            add_misfit(sheet, row, i, fault, violations);
             valid = false;
         } else if (field->type != FIELD_NUMBER && cell->len <= MEMO_SIZE) {
             memcpy(memo->text, cell->text, cell->len);
@@ -407,7 +413,8 @@ void validate_write(const struct sheet *sheet, const struct row *row, struct buf
     buffer_byte(out, '\n');
 }
 
-int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally, struct cause *cause)
+int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally,
+                   struct cause *cause)
 {
     size_t by;
 

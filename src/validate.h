@@ -1,11 +1,10 @@
 /*
  * validate: one file's rows against the schema, and what is written of them.
  *
- *     validate_header   matches the file's columns to fields, fills missing ones from file name and defaults
- *     validate_row      checks each cell; adds violations
- *     validate_write    appends an accepted row in the training file's layout, cells byte for byte
- *     validate_tally    counts an accepted row
- *     validate_free
+ *     validate_header   matches the file's columns to fields, fills missing ones from file name and
+ * defaults validate_row      checks each cell; adds violations validate_write    appends an
+ * accepted row in the training file's layout, cells byte for byte validate_tally    counts an
+ * accepted row validate_free
  */
 #ifndef PHASESENTINEL_VALIDATE_H
 #define PHASESENTINEL_VALIDATE_H
@@ -21,7 +20,8 @@
 #include "tally.h"
 #include "violation.h"
 
-/* The training file's columns: the field in each, or -1 for a column that the schema does not know. */
+/* The training file's columns: the field in each, or -1 for a column that the schema does not know.
+ */
 struct layout {
     int *fields; /* owned */
     size_t count;
@@ -42,10 +42,10 @@ struct sheet {
     struct memo *memos;          /* [columns] */
     int counted[TALLY_COUNT];    /* the field of each tally, or -1 */
     bool has_meta;               /* a value that tells users apart came from the file name */
-    uint64_t meta;               /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
-    bool straight;               /* the file's columns are the layout's first ones: rows can be copied */
-    struct buffer suffix;        /* what follows them in each row, with its LF */
-    struct buffer scratch;
+    uint64_t meta;        /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
+    bool straight;        /* the file's columns are the layout's first ones: rows can be copied */
+    struct buffer suffix; /* what follows them in each row, with its LF */
+    bool no_memory; /* validate_row had none to try a pattern: the row has no verdict */
 };
 
 /* -1 for our trouble; a bad header is violations added. Free the sheet in any case. */
@@ -58,7 +58,8 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
 
 void validate_write(const struct sheet *sheet, const struct row *row, struct buffer *out);
 
-int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally, struct cause *cause);
+int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally,
+                   struct cause *cause);
 
 void validate_free(struct sheet *sheet); /* takes zeroed and half-built ones */
 

@@ -75,8 +75,8 @@ static size_t keep(struct buffer *texts, const char *text, size_t len)
     return at;
 }
 
-struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line, size_t column,
-                              const char *field, const char *value, size_t value_len)
+struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line,
+                              size_t column, const char *field, const char *value, size_t value_len)
 {
     struct violation *violation;
 
@@ -99,7 +99,9 @@ struct buffer *violations_add(struct violations *violations, enum code code, uin
             value_len--;
     }
     violation = &violations->list[violations->count++];
-    *violation = (struct violation){.code = code, .line = line, .column = column,
+    *violation = (struct violation){.code = code,
+                                    .line = line,
+                                    .column = column,
                                     .field_len = field == NULL ? 0 : strlen(field),
                                     .value_len = value_len};
     violation->field = keep(&violations->texts, field, violation->field_len);
@@ -116,7 +118,8 @@ void violations_added(struct violations *violations)
     violation->message_len = violations->texts.len - violation->message;
 }
 
-static void print_one(const struct violations *violations, const struct violation *violation, struct buffer *out)
+static void print_one(const struct violations *violations, const struct violation *violation,
+                      struct buffer *out)
 {
     const char *texts = violations->texts.data;
 

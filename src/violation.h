@@ -1,12 +1,12 @@
 /*
  * violation: what is wrong with a file, line by line.
  *
- * Data, not errors: a file's violations are collected, all of them counted, the first `cap` of them listed. The list
- * becomes the lines of `check` and NAME.errors.csv.
+ * Data, not errors: a file's violations are collected, all of them counted, the first `cap` of them
+ * listed. The list becomes the lines of `check` and NAME.errors.csv.
  *
- * NAME.errors.csv: line,column,field,code,value,message. Line and column count from 1 and are empty where none is to
- * blame; the value is cut to 256 bytes. Where the list was capped, a last line for each code without a line number says
- * "N more are not listed", so that the counts add up.
+ * NAME.errors.csv: line,column,field,code,value,message. Line and column count from 1 and are empty
+ * where none is to blame; the value is cut to 256 bytes. Where the list was capped, a last line for
+ * each code without a line number says "N more are not listed", so that the counts add up.
  */
 #ifndef PHASESENTINEL_VIOLATION_H
 #define PHASESENTINEL_VIOLATION_H
@@ -45,8 +45,8 @@ int code_from_name(const char *name, size_t len); /* -1: no code */
 
 struct violation {
     enum code code;
-    uint64_t line; /* 0: no line is to blame */
-    size_t column; /* 0: none */
+    uint64_t line;           /* 0: no line is to blame */
+    size_t column;           /* 0: none */
     size_t field, field_len; /* offsets and lengths in texts */
     size_t value, value_len;
     size_t message, message_len;
@@ -67,11 +67,12 @@ void violations_clear(struct violations *violations);
 void violations_free(struct violations *violations); /* takes zeroed ones */
 
 /*
- * Counts one more. Returns the buffer to which its message is to be appended, or NULL when it is only counted (the cap
- * is reached, or memory is out): cost stays small when every row is bad.
+ * Counts one more. Returns the buffer to which its message is to be appended, or NULL when it is
+ * only counted (the cap is reached, or memory is out): cost stays small when every row is bad.
  */
-struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line, size_t column,
-                              const char *field, const char *value, size_t value_len);
+struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line,
+                              size_t column, const char *field, const char *value,
+                              size_t value_len);
 
 /* The last of the list has its message now. */
 void violations_added(struct violations *violations);

@@ -1,7 +1,7 @@
 /*
- * state/waiting.csv: name,reason,noticed,boot,since,signature,detail. The name is written as in the ledger; noticed is UTC;
- * since counts milliseconds since the boot with this id; signature is the XXH3-64 of the file's device, inode, size, mtime
- * and ctime, 16 hex digits.
+ * state/waiting.csv: name,reason,noticed,boot,since,signature,detail. The name is written as in the
+ * ledger; noticed is UTC; since counts milliseconds since the boot with this id; signature is the
+ * XXH3-64 of the file's device, inode, size, mtime and ctime, 16 hex digits.
  */
 #include "waiting.h"
 
@@ -58,8 +58,8 @@ int64_t waiting_now(void)
 
 static uint64_t hash_signature(const struct signature *signature)
 {
-    uint64_t words[5] = {signature->device, signature->inode, signature->size, (uint64_t)signature->mtime,
-                         (uint64_t)signature->ctime};
+    uint64_t words[5] = {signature->device, signature->inode, signature->size,
+                         (uint64_t)signature->mtime, (uint64_t)signature->ctime};
 
     return digest_check(words, sizeof words);
 }
@@ -111,8 +111,10 @@ struct waiting_file *waiting_add(struct waiting *waiting, const char *name)
         waiting->cap = cap;
     }
     file = &waiting->files[waiting->count];
-    *file = (struct waiting_file){.name = strdup(name), .due = WAITING_NEVER, .order = waiting->next_order++};
-    if (file->name == NULL || map_put(&waiting->index, digest_check(name, strlen(name)), waiting->count + 1) < 0) {
+    *file = (struct waiting_file){
+        .name = strdup(name), .due = WAITING_NEVER, .order = waiting->next_order++};
+    if (file->name == NULL ||
+        map_put(&waiting->index, digest_check(name, strlen(name)), waiting->count + 1) < 0) {
         free(file->name);
         return NULL;
     }
@@ -137,13 +139,15 @@ void waiting_look(struct waiting_file *file, const struct signature *signature, 
     file->recalled = 0;
 }
 
-bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason, const char *detail, int64_t due)
+bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason,
+                 const char *detail, int64_t due)
 {
     bool other = file->reason != reason;
 
     file->due = due;
     file->reason = reason;
-    if (detail == NULL ? file->detail != NULL : file->detail == NULL || strcmp(file->detail, detail) != 0) {
+    if (detail == NULL ? file->detail != NULL
+                       : file->detail == NULL || strcmp(file->detail, detail) != 0) {
         free(file->detail);
         file->detail = detail == NULL ? NULL : strdup(detail);
         waiting->changed = true;
@@ -228,8 +232,9 @@ int waiting_save(struct waiting *waiting, int state_fd, struct cause *cause)
             text_csv_cell(&out, file->detail, strlen(file->detail));
         buffer_byte(&out, '\n');
     }
-    result = buffer_failed(&out) ? cause_memory(cause)
-                                 : durable_replace(state_fd, FILE_NAME, out.data, out.len, false, cause);
+    result = buffer_failed(&out)
+                 ? cause_memory(cause)
+                 : durable_replace(state_fd, FILE_NAME, out.data, out.len, false, cause);
     buffer_free(&out);
     waiting->changed = result < 0;
     return result;
@@ -246,10 +251,12 @@ static int recall(struct waiting *waiting, const struct row *row, const char *bo
 
     if (row->fault != ROW_SOUND || row->count != 7)
         return 0;
-    while (reason < WAIT_REASONS && (strlen(names[reason]) != row->cells[1].len ||
-                                     memcmp(names[reason], row->cells[1].text, row->cells[1].len) != 0))
+    while (reason < WAIT_REASONS &&
+           (strlen(names[reason]) != row->cells[1].len ||
+            memcmp(names[reason], row->cells[1].text, row->cells[1].len) != 0))
         reason++;
-    if (reason == WAIT_REASONS || text_unpercent(&name, row->cells[0].text, row->cells[0].len) < 0 || name.len == 0)
+    if (reason == WAIT_REASONS ||
+        text_unpercent(&name, row->cells[0].text, row->cells[0].len) < 0 || name.len == 0)
         goto out;
     file = waiting_add(waiting, buffer_text(&name));
     if (file == NULL)
@@ -257,7 +264,8 @@ static int recall(struct waiting *waiting, const struct row *row, const char *bo
     file->reason = (enum reason)reason;
     free(file->detail);
     file->detail = row->cells[6].len > 0 ? strndup(row->cells[6].text, row->cells[6].len) : NULL;
-    if (strlen(boot) == row->cells[3].len && memcmp(boot, row->cells[3].text, row->cells[3].len) == 0 &&
+    if (strlen(boot) == row->cells[3].len &&
+        memcmp(boot, row->cells[3].text, row->cells[3].len) == 0 &&
         text_number(row->cells[4].text, row->cells[4].len, INT64_MAX / 1000000, &since) &&
         (int64_t)since * 1000000 <= file->since && row->cells[5].len == 16) {
         memcpy(hex, row->cells[5].text, 16);

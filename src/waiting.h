@@ -1,9 +1,10 @@
 /*
  * waiting: the dropped files that have no verdict yet, and why.
  *
- * A file is here from its first sign of life until it is booked, quarantined or gone. The list is kept in
- * state/waiting.csv for `status`, and so that a run from cron knows how long a file has been quiet already: times are of a
- * clock that nobody sets (CLOCK_BOOTTIME), and hold for the same boot only.
+ * A file is here from its first sign of life until it is booked, quarantined or gone. The list is
+ * kept in state/waiting.csv for `status`, and so that a run from cron knows how long a file has
+ * been quiet already: times are of a clock that nobody sets (CLOCK_BOOTTIME), and hold for the same
+ * boot only.
  */
 #ifndef PHASESENTINEL_WAITING_H
 #define PHASESENTINEL_WAITING_H
@@ -41,7 +42,8 @@ struct waiting_file {
     enum reason reason;
     struct signature signature;
     bool looked;       /* the signature has been taken */
-    uint64_t recalled; /* from an earlier run: the hash of the signature that `since` speaks of; 0: none */
+    uint64_t recalled; /* from an earlier run: the hash of the signature that `since` speaks of; 0:
+                          none */
     int64_t since;     /* when this signature was first seen; nanoseconds, as the next three */
     int64_t judged;    /* when it was last judged, or first seen */
     int64_t due;       /* when to look again */
@@ -65,19 +67,21 @@ int64_t waiting_now(void); /* CLOCK_BOOTTIME in nanoseconds */
 void waiting_free(struct waiting *waiting);
 struct waiting_file *waiting_find(const struct waiting *waiting, const char *name);
 
-/* The entry of this name, a new one if need be; borrowed until the next add or sweep. NULL: out of memory. */
+/* The entry of this name, a new one if need be; borrowed until the next add or sweep. NULL: out of
+ * memory. */
 struct waiting_file *waiting_add(struct waiting *waiting, const char *name);
 
 /* Takes a new signature; what has changed is quiet from now on. */
 void waiting_look(struct waiting_file *file, const struct signature *signature, int64_t now);
 
 /* Returns true if the reason is another one than before. */
-bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason, const char *detail, int64_t due);
+bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason,
+                 const char *detail, int64_t due);
 
 /* Removes what is done. */
 void waiting_sweep(struct waiting *waiting);
 
-int64_t waiting_due(const struct waiting *waiting); /* the earliest, or WAITING_NEVER */
+int64_t waiting_due(const struct waiting *waiting);     /* the earliest, or WAITING_NEVER */
 size_t waiting_unjudged(const struct waiting *waiting); /* all but WAIT_DISPOSAL */
 
 int waiting_load(struct waiting *waiting, int state_fd, struct cause *cause);
