@@ -5,7 +5,7 @@ MODULES = cause buffer text log map digest durable \
 	number moment hint problem ini field template draft config schema \
 	privilege datadir lock setup \
 	watch spool rows waiting tally violation validate judge \
-	ledger seen training merge disposal stats report intake \
+	ledger training merge disposal seen drop look decide stats booking report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0

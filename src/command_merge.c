@@ -74,8 +74,8 @@ static void print_waiting(const struct intake *intake)
 {
     size_t i;
 
-    for (i = 0; i < intake->waiting.count; i++) {
-        const struct waiting_file *file = &intake->waiting.files[i];
+    for (i = 0; i < intake->drop.waiting.count; i++) {
+        const struct waiting_file *file = &intake->drop.waiting.files[i];
 
         if (file->reason != WAIT_DISPOSAL)
             print_file("waiting", file->name,
@@ -116,7 +116,7 @@ int command_merge(const struct command *command, struct setup *setup, int argc, 
                " quarantined, %zu waiting; %" PRIu64 " rows merged, %" PRIu64
                " in training_data.csv\n",
                run.files[VERDICT_MERGED], run.files[VERDICT_GROWN], run.files[VERDICT_DUPLICATE],
-               run.files[VERDICT_QUARANTINED], waiting_unjudged(&intake.waiting), run.rows,
+               run.files[VERDICT_QUARANTINED], waiting_unjudged(&intake.drop.waiting), run.rows,
                intake.merge.ledger.training_rows);
         result = run.files[VERDICT_QUARANTINED] > 0 ? COMMAND_BAD : COMMAND_DONE;
     }

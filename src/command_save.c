@@ -246,14 +246,14 @@ static int merge_saved(struct setup *setup, const char *name, struct cause *caus
     if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel save",
                     NULL, NULL, cause) < 0)
         return -1;
-    result = intake_arrive(&intake, name, true, waiting_now(), cause);
+    result = drop_arrive(&intake.drop, name, true, waiting_now(), cause);
     if (result == 0)
         result = command_run_intake(&intake, cause);
     if (result == 0)
         result = intake_scan(&intake, WAITING_NEVER - 1, 30000, cause);
     if (result == 0)
         result = intake_report(&intake, true, "", cause);
-    if (result == 0 && intake.quarantined_files > 0)
+    if (result == 0 && intake.booking.quarantined_files > 0)
         result = COMMAND_BAD;
     intake_close(&intake);
     return result;

@@ -54,8 +54,8 @@ enum field_fault {
 };
 
 /*
- * Checks one value: valid UTF-8 without NUL. If it does not fit and `why` is not NULL, a sentence with value, rule and the usual cause is
- * appended to it.
+ * Checks one value: valid UTF-8 without NUL. If it does not fit and `why` is not NULL, a sentence
+ * with value, rule and the usual cause is appended to it.
  */
 enum field_fault field_check(const struct field *field, const char *text, size_t len,
                              struct buffer *why);

@@ -6,7 +6,7 @@
  * falls due, `merge` from cron until nothing is left; both may do so at the same time.
  *
  *     intake_open
- *     intake_scan, intake_arrive, intake_gone     what there is to do
+ *     intake_scan; drop_arrive, drop_gone         what there is to do
  *     intake_run, as often as intake_due says     one batch
  *     intake_report                               statistics and state files
  *     intake_close
@@ -17,62 +17,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "booking.h"
 #include "cause.h"
 #include "config.h"
 #include "datadir.h"
 #include "disposal.h"
-#include "judge.h"
+#include "drop.h"
+#include "look.h"
 #include "merge.h"
 #include "schema.h"
-#include "seen.h"
-#include "stats.h"
-#include "waiting.h"
-
-/* Each verdict, and each new reason to wait, is told once: "merged", NAME, "3 rows". */
-typedef void intake_tell(void *context, const char *what, const char *name, uint64_t rows,
-                         const char *detail);
-
-struct booked; /* what is left to do for a file once its batch is durable */
 
 struct intake {
     const struct config *config;
-    const struct schema *schema;
     struct datadir *dir;
     struct merge merge;
-    struct judge judge;
-    struct seen seen;
-    struct waiting waiting;
-    struct stats stats;
+    struct drop drop;
+    struct desk desk;
+    struct booking booking;
     struct quarantine_survey quarantine;
-    bool quarantine_changed;
-    bool recover_due;   /* state/moving/ is to be looked at */
-    bool lease_unknown; /* the kernel would not say who writes: said once */
-    intake_tell *tell;
-    void *tell_context;
-
-    uint64_t
-        user_files; /* in the drop directory, as of the last scan and what came and went since */
-    uint64_t ignored;
-    uint64_t user_rows;
-
-    struct booked *booked;
-    size_t booked_count, booked_cap;
-    int64_t batch_start;
-    uint64_t accepted_files, quarantined_files; /* since intake_open */
-    bool report_due;
+    bool recover_due;    /* state/moving/ is to be looked at */
+    int64_t batch_start; /* waiting_now's clock */
 };
 
-/* All borrowed until intake_close. tell may be NULL. */
+/* Not to be moved while open: its parts point to each other. All arguments are borrowed until
+ * intake_close; tell may be NULL. */
 int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
-                struct datadir *dir, const char *program, intake_tell *tell, void *tell_context,
+                struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
                 struct cause *cause);
 void intake_close(struct intake *intake);
-
-/* An event: something of this name appeared, or was closed or moved here by its writer. Not before
- * `due`. */
-int intake_arrive(struct intake *intake, const char *name, bool closed, int64_t due,
-                  struct cause *cause);
-void intake_gone(struct intake *intake, const char *name);
 
 /*
  * Everything in the drop directory that is not known to be done is due then. Takes the lock for a
@@ -83,18 +55,17 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
 /* When there is work again (waiting_now's clock), or WAITING_NEVER. */
 int64_t intake_due(const struct intake *intake);
 
-/* All that waits for the next merge is due now. */
-void intake_hurry(struct intake *intake);
-
 /*
  * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done.
  * CAUSE_TROUBLE: the batch was undone, its files are due again. Everything else ends the program.
  */
 int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause);
 
-/* Takes the training file as it is; with drops_merged the files that lie there count as merged
- * already. */
+/* Takes the training file as it is; with drops_merged the files that lie there count as merged. */
 int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause);
+
+/* Are there statistics to be written? */
+bool intake_report_due(const struct intake *intake);
 
 /* Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
  * for nothing. */

@@ -185,11 +185,11 @@ static int take_events(struct daemon *daemon, struct cause *cause)
         switch (kind) {
         case WATCH_APPEARED:
         case WATCH_CLOSED:
-            if (intake_arrive(&daemon->intake, name, kind == WATCH_CLOSED, due, cause) < 0)
+            if (drop_arrive(&daemon->intake.drop, name, kind == WATCH_CLOSED, due, cause) < 0)
                 return tolerate(daemon, cause);
             break;
         case WATCH_GONE:
-            intake_gone(&daemon->intake, name);
+            drop_gone(&daemon->intake.drop, name);
             break;
         case WATCH_OVERFLOW:
             log_notice(
@@ -214,7 +214,7 @@ static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
         return tolerate(daemon, cause);
     if (daemon->watching)
         set_trouble(daemon, "");
-    if (daemon->intake.report_due && daemon->next_report > now + REPORT_DELAY)
+    if (intake_report_due(&daemon->intake) && daemon->next_report > now + REPORT_DELAY)
         daemon->next_report = now + REPORT_DELAY;
     return 0;
 }
@@ -275,7 +275,7 @@ static void take_signals(struct daemon *daemon)
         if (info.ssi_signo == SIGHUP)
             daemon->reload = true;
         else if (info.ssi_signo == SIGUSR1)
-            intake_hurry(&daemon->intake);
+            drop_hurry(&daemon->intake.drop);
         else
             daemon->stop = true;
     }

@@ -334,8 +334,8 @@ static void add_misfit(struct sheet *sheet, const struct row *row, size_t column
     const struct field *field = &sheet->schema->fields[sheet->field_of[column]];
     enum code code = fault == FIELD_TYPE_ERROR ? CODE_TYPE_ERROR : CODE_CONSTRAINT_ERROR;
     const struct cell *cell = &row->cells[column];
-    struct buffer *message = violations_add(violations, code, row->line, column + 1, field->name,
-                                            cell->text, cell->len);
+    struct buffer *message =
+        violations_add(violations, code, row->line, column + 1, field->name, cell->text, cell->len);
 
     if (message == NULL)
         return;

@@ -45,7 +45,7 @@ struct sheet {
     uint64_t meta;        /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
     bool straight;        /* the file's columns are the layout's first ones: rows can be copied */
     struct buffer suffix; /* what follows them in each row, with its LF */
-    bool no_memory; /* validate_row had none to try a pattern: the row has no verdict */
+    bool no_memory;       /* validate_row had none to try a pattern: the row has no verdict */
 };
 
 /* -1 for our trouble; a bad header is violations added. Free the sheet in any case. */

@@ -1,0 +1,367 @@
+#include "booking.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disposal.h"
+#include "durable.h"
+
+#define SECOND    INT64_C(1000000000)
+#define YOUNG_AGE (2 * SECOND) /* seen.h */
+
+struct booked {
+    char *name; /* owned */
+    struct signature signature;
+    uint64_t at, seq;       /* its ledger line */
+    char *detail;           /* to be told; NULL: nothing is. Owned */
+    enum verdict verdict;   /* to be told */
+    uint64_t rows;          /* likewise */
+    enum disposal disposal; /* DISPOSAL_KEEP: it stays */
+    bool reasons;           /* rejected rows wait in state/moving/ */
+    bool resolves;          /* its name may have copies in quarantine that it supersedes */
+    bool settled;           /* all of it is booked: it need not be read again */
+    bool young;             /* seen.h */
+};
+
+static int64_t real_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return time.tv_sec * SECOND + time.tv_nsec;
+}
+
+int booking_open(struct booking *booking, struct desk *desk, const struct schema *schema,
+                 struct cause *cause)
+{
+    *booking = (struct booking){.desk = desk, .quarantine_changed = true};
+    return stats_open(&booking->stats, desk->dir, schema, cause);
+}
+
+static void clear(struct booking *booking)
+{
+    size_t i;
+
+    for (i = 0; i < booking->count; i++) {
+        free(booking->list[i].name);
+        free(booking->list[i].detail);
+    }
+    booking->count = 0;
+}
+
+void booking_close(struct booking *booking)
+{
+    stats_close(&booking->stats);
+    clear(booking);
+    free(booking->list);
+    booking->list = NULL;
+    booking->cap = 0;
+}
+
+int booking_forget(struct booking *booking, struct cause *cause)
+{
+    const struct schema *schema = booking->stats.schema;
+
+    clear(booking);
+    stats_close(&booking->stats);
+    return stats_open(&booking->stats, booking->desk->dir, schema, cause);
+}
+
+void booking_fill_line(const struct desk *desk, const char *name, enum verdict verdict,
+                       struct ledger_line *line)
+{
+    const struct judgement *result = &desk->judge.result;
+
+    *line = (struct ledger_line){.verdict = verdict,
+                                 .time = real_now(),
+                                 .bytes = result->bytes,
+                                 .has_meta = result->has_meta,
+                                 .meta = result->meta,
+                                 .range_hash = digest_check("", 0)};
+    memcpy(line->sha256, result->sha256, DIGEST_SIZE);
+    snprintf(line->name, sizeof line->name, "%s", name);
+}
+
+/* Books the line, and its rows with those of the drop directory. */
+static int book(struct booking *booking, const struct look *look, struct ledger_line *line,
+                struct cause *cause)
+{
+    struct ledger *ledger = &booking->desk->merge->ledger;
+    struct drop *drop = booking->desk->drop;
+    uint64_t before = ledger_rows_of(ledger, line->name);
+
+    if (ledger_add(ledger, line, cause) < 0 ||
+        stats_apply(&booking->stats, line, &booking->desk->judge.result.tally, cause) < 0)
+        return -1;
+    if (drop_counts(drop, line->name, look->file))
+        drop->rows += ledger_rows_of(ledger, line->name) - before;
+    drop->changed = true;
+    return 0;
+}
+
+/* The batch is not durable yet: what is to be done then is kept. `line`: NULL, if nothing is told.
+ */
+static struct booked *keep(struct booking *booking, const struct look *look,
+                           const struct ledger_line *line, const char *detail, struct cause *cause)
+{
+    struct booked *booked;
+
+    if (booking->count == booking->cap) {
+        size_t cap = booking->cap == 0 ? 16 : booking->cap * 2;
+
+        booked = realloc(booking->list, cap * sizeof *booked);
+        if (booked == NULL) {
+            cause_memory(cause);
+            return NULL;
+        }
+        booking->list = booked;
+        booking->cap = cap;
+    }
+    booked = &booking->list[booking->count];
+    *booked = (struct booked){.name = strdup(look->file->name),
+                              .signature = look->signature,
+                              .at = line->at,
+                              .seq = line->seq,
+                              .verdict = line->verdict,
+                              .rows = line->rows};
+    booking->count++;
+    if (detail != NULL)
+        booked->detail = strdup(detail);
+    if (booked->name == NULL || (detail != NULL && booked->detail == NULL)) {
+        cause_memory(cause);
+        return NULL;
+    }
+    return booked;
+}
+
+/* An accepted file stays, or leaves once it is quiet. */
+static int settle(struct booking *booking, const struct look *look, const struct ledger_line *line,
+                  const char *detail, struct cause *cause)
+{
+    const struct desk *desk = booking->desk;
+    const int64_t settle_time = (int64_t)desk->config->settle * SECOND;
+    enum disposal disposal = disposal_of_accepted(desk->config);
+    struct booked *booked = keep(booking, look, line, detail, cause);
+
+    if (booked == NULL)
+        return -1;
+    booked->reasons = detail != NULL && line->rejected > 0;
+    booked->resolves = look->has_last;
+    booked->settled = look->known || desk->judge.result.rest == 0;
+    booked->young = real_now() - look->signature.ctime < YOUNG_AGE;
+    if (!booked->settled) {
+        drop_wait(desk->drop, look->file, WAIT_INCOMPLETE,
+                  "its last row is incomplete; the rows before it are merged",
+                  look->now + settle_time);
+    } else if (disposal == DISPOSAL_KEEP || look->patient) {
+        booked->disposal = disposal;
+        look->file->done = true;
+    } else {
+        drop_wait(desk->drop, look->file, WAIT_DISPOSAL, "accepted; it leaves once it is quiet",
+                  look->file->since + settle_time);
+    }
+    return 0;
+}
+
+static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
+                       struct cause *cause)
+{
+    const struct desk *desk = booking->desk;
+    const struct judgement *result = &desk->judge.result;
+    struct ledger_line *line = malloc(sizeof *line);
+    char detail[96];
+    int done = -1;
+
+    if (line == NULL)
+        return cause_memory(cause);
+    booking_fill_line(desk, look->file->name, verdict, line);
+    line->rows = result->rows;
+    line->rejected = result->bad_rows;
+    line->length = training_range(&desk->merge->training, look->mark, &line->range_hash);
+    /* The reasons of rejected rows go before the line that books them. */
+    if (result->violations.total > 0 &&
+        ((look->rejects >= 0 && durable_sync(look->rejects, "rejects.csv", cause) < 0) ||
+         disposal_write_errors(desk->dir, desk->merge->ledger.next_seq, &result->violations,
+                               cause) < 0))
+        goto out;
+    snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
+             verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
+    if (line->rejected > 0)
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail),
+                 ", %" PRIu64 " rejected: see quarantine/", line->rejected);
+    if (book(booking, look, line, cause) < 0 || settle(booking, look, line, detail, cause) < 0)
+        goto out;
+    done = 0;
+out:
+    free(line);
+    return done;
+}
+
+static int skip_duplicate(struct booking *booking, struct look *look, struct cause *cause)
+{
+    const struct desk *desk = booking->desk;
+    const struct judgement *result = &desk->judge.result;
+    struct ledger_line *line = malloc(2 * sizeof *line), *known;
+    struct buffer detail = {0};
+    int done = -1;
+
+    if (line == NULL)
+        return cause_memory(cause);
+    known = &line[1];
+    if (ledger_content(&desk->merge->ledger, result->sha256, result->has_meta, result->meta, NULL,
+                       known, cause) < 0)
+        goto out;
+    buffer_printf(&detail, "the same content as %s: nothing to merge", known->name);
+    booking_fill_line(desk, look->file->name, VERDICT_DUPLICATE, line);
+    line->duplicate = result->rows + result->bad_rows;
+    if (result->prefix_found)
+        line->duplicate += ledger_rows_of(&desk->merge->ledger, look->base.name);
+    if (book(booking, look, line, cause) < 0 ||
+        settle(booking, look, line, buffer_text(&detail), cause) < 0)
+        goto out;
+    done = 0;
+out:
+    buffer_free(&detail);
+    free(line);
+    return done;
+}
+
+/* The same bad content once more, from a nightly re-send or a crash before the move. */
+static bool is_quarantined_already(const struct look *look)
+{
+    const struct judgement *result = &look->desk->judge.result;
+
+    return look->has_last && look->last.verdict == VERDICT_QUARANTINED &&
+           memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+           look->last.has_meta == result->has_meta && look->last.meta == result->meta;
+}
+
+static int quarantine_file(struct booking *booking, struct look *look, struct cause *cause)
+{
+    const struct desk *desk = booking->desk;
+    const struct judgement *result = &desk->judge.result;
+    bool again = is_quarantined_already(look);
+    struct ledger_line *line = malloc(sizeof *line);
+    struct buffer detail = {0};
+    struct booked *booked;
+    int done = -1;
+
+    if (line == NULL)
+        return cause_memory(cause);
+    booking_fill_line(desk, look->file->name, VERDICT_QUARANTINED, line);
+    line->rejected = result->rows + result->bad_rows;
+    line->seq = again ? look->last.seq : desk->merge->ledger.next_seq;
+    if (disposal_write_errors(desk->dir, line->seq, &result->violations, cause) < 0 ||
+        (!again && book(booking, look, line, cause) < 0))
+        goto out;
+    violations_summary(&result->violations, &detail);
+    buffer_printf(&detail, "; see quarantine/%s.errors.csv", look->file->name);
+    booked = keep(booking, look, line, buffer_text(&detail), cause);
+    if (booked == NULL)
+        goto out;
+    booked->disposal = DISPOSAL_QUARANTINE;
+    look->file->done = true;
+    done = 0;
+out:
+    buffer_free(&detail);
+    free(line);
+    return done;
+}
+
+int booking_carry_out(struct booking *booking, struct look *look, enum decision decision,
+                      struct cause *cause)
+{
+    look->file->judged = look->now;
+    if (decision != DECIDE_MERGE && decision != DECIDE_GROW && look_take_back(look, cause) < 0)
+        return -1;
+    switch (decision) {
+    case DECIDE_WAIT:
+        return 0;
+    case DECIDE_KNOWN:
+        return settle(booking, look, &look->last, NULL, cause);
+    case DECIDE_DUPLICATE:
+        return skip_duplicate(booking, look, cause);
+    case DECIDE_MERGE:
+        return accept_file(booking, look, VERDICT_MERGED, cause);
+    case DECIDE_GROW:
+        return accept_file(booking, look, VERDICT_GROWN, cause);
+    case DECIDE_QUARANTINE:
+        return quarantine_file(booking, look, cause);
+    }
+    return 0;
+}
+
+/* ---- once it is durable -------------------------------------------------------------------------
+ */
+
+/* Earlier copies in quarantine that are the beginning of this file. */
+static int resolve(struct booking *booking, const struct booked *booked, struct cause *cause)
+{
+    const struct datadir *dir = booking->desk->dir;
+    struct signature signature;
+    int fd, result;
+
+    booking->quarantine_changed = true;
+    if (spool_open(dir->drop, booked->name, &fd, &signature) != SPOOL_FILE)
+        return 0;
+    result = disposal_resolve(dir, booked->name, fd, booked->signature.size, cause);
+    close(fd);
+    return result;
+}
+
+static int leave(struct booking *booking, const struct booked *booked, struct cause *cause)
+{
+    const struct datadir *dir = booking->desk->dir;
+
+    booking->quarantine_changed = true;
+    if (disposal_take(dir, booked->name, &booked->signature, booked->seq, cause) == 0) {
+        drop_count_out(booking->desk->drop, booked->name);
+        return disposal_finish(dir, booked->name, booked->seq, booked->disposal, cause);
+    }
+    if (cause->kind != CAUSE_AGAIN)
+        return -1;
+    /* Something else stands there now, or nothing; it is looked at again. */
+    if (booked->disposal == DISPOSAL_QUARANTINE)
+        disposal_drop_reasons(dir, booked->seq);
+    else if (booked->reasons &&
+             disposal_finish(dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
+        return -1;
+    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + SECOND / 20,
+                       cause);
+}
+
+static int finish_file(struct booking *booking, const struct booked *booked, struct cause *cause)
+{
+    struct drop *drop = booking->desk->drop;
+
+    if (booked->detail != NULL)
+        drop_say(drop, verdict_name(booked->verdict), booked->name, booked->rows, booked->detail);
+    booking->quarantined_files += booked->verdict == VERDICT_QUARANTINED;
+    if (booked->settled && booked->disposal != DISPOSAL_QUARANTINE &&
+        seen_put(&drop->seen, booked->name, &booked->signature, booked->at, booked->young, cause) <
+            0)
+        return -1;
+    if (booked->resolves && resolve(booking, booked, cause) < 0)
+        return -1;
+    if (booked->disposal != DISPOSAL_KEEP)
+        return leave(booking, booked, cause);
+    if (!booked->reasons)
+        return 0;
+    booking->quarantine_changed = true;
+    return disposal_finish(booking->desk->dir, booked->name, booked->seq, DISPOSAL_KEEP, cause);
+}
+
+int booking_finish(struct booking *booking, struct cause *cause)
+{
+    size_t i;
+    int result = 0;
+
+    for (i = 0; i < booking->count && result == 0; i++)
+        result = finish_file(booking, &booking->list[i], cause);
+    clear(booking);
+    return result;
+}

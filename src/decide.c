@@ -1,0 +1,175 @@
+#include "decide.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "durable.h"
+
+#define SECOND INT64_C(1000000000)
+#define SOON   (SECOND / 20)
+
+static int64_t seconds(unsigned count)
+{
+    return (int64_t)count * SECOND;
+}
+
+/* It does not pass. Bad now, or may it still change? */
+static enum decision decide_failing(struct look *look)
+{
+    const struct config *config = look->desk->config;
+    struct buffer detail = {0};
+    int64_t due = look->file->since + seconds(config->settle);
+    bool truncated = judge_only_truncated(&look->desk->judge);
+
+    if (truncated && config->stale > config->settle)
+        due = look->file->since + seconds(config->stale);
+    if (look->patient && look->now >= due)
+        return DECIDE_QUARANTINE;
+    violations_summary(&look->desk->judge.result.violations, &detail);
+    if (look->writer)
+        due = look->now + seconds(config->rescan);
+    drop_wait(look->desk->drop, look->file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING,
+              buffer_text(&detail), due > look->now ? due : look->now + SOON);
+    buffer_free(&detail);
+    return DECIDE_WAIT;
+}
+
+static void add_changed(const struct look *look)
+{
+    struct violations *violations = &look->desk->judge.result.violations;
+    struct buffer *message = violations_add(violations, CODE_CHANGED_FILE, 0, 0, NULL, NULL, 0);
+    char was[64] = "", is[64] = "";
+    uint64_t end = look->base.bytes, from = end < 40 ? 0 : end - 40;
+    struct cause ignored;
+    ssize_t n;
+
+    if (message == NULL)
+        return;
+    if (look->desk->judge.result.cut_row_continued) {
+        /* Both readings of the row: as it was merged, and as it goes on. */
+        n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
+        was[n > 0 ? n : 0] = '\0';
+        n = durable_read(look->fd, is, 20, end, "", &ignored);
+        is[n > 0 ? n : 0] = '\0';
+        is[strcspn(is, "\r\n")] = '\0';
+        buffer_printf(message,
+                      "its last row was merged as '%s', without a line end, and now goes on as "
+                      "'%s%s': check that row in the "
+                      "training file; to take the new content under another name, rename the file",
+                      strrchr(was, '\n') != NULL ? strrchr(was, '\n') + 1 : was,
+                      strrchr(was, '\n') != NULL ? strrchr(was, '\n') + 1 : was, is);
+    } else {
+        buffer_printf(
+            message,
+            "a file of this name with other content (%" PRIu64
+            " bytes) was accepted before: if these are other rows, "
+            "drop them under another name; to take such files anyway, set changed = merge",
+            look->base.bytes);
+    }
+    violations_added(violations);
+}
+
+/* Its complete rows are merged; the last one may still be completed, or count once it is quiet. */
+static enum decision wait_for_rest(struct look *look)
+{
+    const struct config *config = look->desk->config;
+    int64_t due = look->patient  ? WAITING_NEVER
+                  : look->writer ? look->now + seconds(config->rescan)
+                                 : look->file->since + seconds(config->settle);
+
+    drop_wait(look->desk->drop, look->file, WAIT_INCOMPLETE,
+              "its last row is incomplete; the rows before it are merged",
+              due > look->now ? due : look->now + SOON);
+    return DECIDE_WAIT;
+}
+
+/* Content that the ledger knows already. 0: decided; 1: to be merged again, if it is valid. */
+static int decide_known(struct look *look, const struct ledger_line *known,
+                        enum decision *ret_decision, struct cause *cause)
+{
+    const struct judgement *result = &look->desk->judge.result;
+    struct ledger_line *own;
+    int same_name;
+
+    if (result->rest > 0) {
+        *ret_decision = wait_for_rest(look);
+        return 0;
+    }
+    *ret_decision = DECIDE_KNOWN;
+    if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
+        memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+        look->last.has_meta == result->has_meta && look->last.meta == result->meta)
+        return 0;
+    *ret_decision = DECIDE_DUPLICATE;
+    /* Merged again if asked for, but never under the same name, nor because it was renamed. */
+    if (!look->desk->config->merge_duplicates || strcmp(known->name, look->file->name) == 0 ||
+        (look->has_base && !look->base_is_own))
+        return 0;
+    own = malloc(sizeof *own);
+    if (own == NULL)
+        return cause_memory(cause);
+    same_name = ledger_content(&look->desk->merge->ledger, result->sha256, result->has_meta,
+                               result->meta, look->file->name, own, cause);
+    free(own);
+    return same_name < 0 ? -1 : same_name == 0;
+}
+
+/* New rows behind content that is booked. Their complete ones merge at once, whatever the last one
+ * is. */
+static enum decision decide_grown(struct look *look)
+{
+    const struct judgement *result = &look->desk->judge.result;
+    bool nothing_new = result->rows + result->bad_rows == 0;
+
+    if (result->rest > 0 && nothing_new)
+        return wait_for_rest(look);
+    if (result->violations.total > 0 && (!look->patient || judge_rejects(&look->desk->judge)))
+        return decide_failing(look);
+    return DECIDE_GROW;
+}
+
+int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
+{
+    const struct judgement *result = &look->desk->judge.result;
+    struct ledger_line *known;
+    int found;
+
+    *ret_decision = DECIDE_WAIT;
+    if (result->no_rows) {
+        drop_wait(look->desk->drop, look->file,
+                  result->bytes + result->rest == 0 ? WAIT_EMPTY : WAIT_HEADER_ONLY,
+                  "only a header yet", WAITING_NEVER);
+        return 0;
+    }
+    known = malloc(sizeof *known);
+    if (known == NULL)
+        return cause_memory(cause);
+    found = ledger_content(&look->desk->merge->ledger, result->sha256, result->has_meta,
+                           result->meta, NULL, known, cause);
+    if (found > 0)
+        found = decide_known(look, known, ret_decision, cause);
+    else if (found == 0)
+        found = 1;
+    free(known);
+    if (found <= 0)
+        return found;
+    if (result->prefix_found) {
+        *ret_decision = decide_grown(look);
+    } else if (look->has_base && look->base_is_own &&
+               !(look->desk->config->merge_changed && look->patient &&
+                 !result->cut_row_continued)) {
+        add_changed(look);
+        *ret_decision = decide_failing(look);
+    } else if (result->violations.total > 0 &&
+               (!look->patient || judge_rejects(&look->desk->judge))) {
+        *ret_decision = decide_failing(look);
+    } else if (result->no_newline && !look->patient) {
+        drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
+                  "its last row has no newline: it counts once the file is quiet",
+                  look->file->since + seconds(look->desk->config->settle));
+    } else {
+        *ret_decision = DECIDE_MERGE;
+    }
+    return 0;
+}

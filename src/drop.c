@@ -1,0 +1,215 @@
+#include "drop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "disposal.h"
+
+int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
+              int state_fd, struct cause *cause)
+{
+    *drop = (struct drop){.config = config, .ledger = ledger, .changed = true};
+    if (seen_open(&drop->seen, state_fd, cause) < 0)
+        return -1;
+    return waiting_load(&drop->waiting, state_fd, cause);
+}
+
+void drop_close(struct drop *drop)
+{
+    seen_close(&drop->seen);
+    waiting_free(&drop->waiting);
+}
+
+void drop_say(const struct drop *drop, const char *what, const char *name, uint64_t rows,
+              const char *detail)
+{
+    if (drop->tell != NULL)
+        drop->tell(drop->tell_context, what, name, rows, detail);
+}
+
+/* The numbers of user_data/: each file that is counted stands for its rows that are accepted. */
+bool drop_counts(const struct drop *drop, const char *name, const struct waiting_file *file)
+{
+    return seen_has(&drop->seen, name) || (file != NULL && file->counted);
+}
+
+void drop_count_in(struct drop *drop, struct waiting_file *file)
+{
+    if (drop_counts(drop, file->name, file))
+        return;
+    file->counted = true;
+    drop->files++;
+    drop->rows += ledger_rows_of(drop->ledger, file->name);
+    drop->changed = true;
+}
+
+void drop_count_out(struct drop *drop, const char *name)
+{
+    struct waiting_file *file = waiting_find(&drop->waiting, name);
+
+    if (!drop_counts(drop, name, file))
+        return;
+    if (file != NULL)
+        file->counted = false;
+    seen_leave(&drop->seen, name);
+    drop->files--;
+    drop->rows -= ledger_rows_of(drop->ledger, name);
+    drop->changed = true;
+}
+
+int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+{
+    struct waiting_file *file;
+
+    if (!spool_name_counts(name))
+        return 0;
+    file = waiting_add(&drop->waiting, name);
+    if (file == NULL)
+        return cause_memory(cause);
+    file->closed |= closed;
+    if (due < file->due || file->done)
+        file->due = due;
+    file->done = false;
+    return 0;
+}
+
+void drop_gone(struct drop *drop, const char *name)
+{
+    struct waiting_file *file = waiting_find(&drop->waiting, name);
+
+    /* A name that is waited for is looked at: it may be back. */
+    if (file != NULL)
+        file->due = waiting_now();
+    else
+        drop_count_out(drop, name);
+}
+
+struct scan {
+    struct drop *drop;
+    struct scanned {
+        char *name; /* owned */
+        bool is_file;
+    } * found; /* those to be looked at */
+    size_t count, cap;
+    struct cause *cause;
+    bool failed;
+};
+
+/* Nothing about it has changed since it was last looked at. */
+static bool is_as_it_was(const struct drop *drop, const char *name,
+                         const struct signature *signature)
+{
+    const struct waiting_file *file = waiting_find(&drop->waiting, name);
+
+    if (file != NULL)
+        return file->looked && signature_equal(&file->signature, signature) &&
+               file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
+               file->reason != WAIT_FILE_TYPE;
+    return seen_holds(&drop->seen, name, signature, ledger_last_at(drop->ledger, name)) &&
+           !seen_is_young(&drop->seen, name) && disposal_of_accepted(drop->config) == DISPOSAL_KEEP;
+}
+
+static void scan_found(void *context, const char *name, enum spool_kind kind,
+                       const struct signature *signature)
+{
+    struct scan *scan = context;
+    struct drop *drop = scan->drop;
+    struct waiting_file *file = waiting_find(&drop->waiting, name);
+
+    if (scan->failed || seen_scan_meet(&drop->seen, name, scan->cause) < 0) {
+        scan->failed = true;
+        return;
+    }
+    if (file != NULL)
+        file->counted = kind == SPOOL_FILE;
+    if (kind == SPOOL_FILE) {
+        drop->files++;
+        drop->rows += ledger_rows_of(drop->ledger, name);
+        if (is_as_it_was(drop, name, signature))
+            return;
+    }
+    if (scan->count == scan->cap) {
+        size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
+        struct scanned *found = realloc(scan->found, cap * sizeof *found);
+
+        if (found == NULL) {
+            scan->failed = true;
+            return;
+        }
+        scan->found = found;
+        scan->cap = cap;
+    }
+    scan->found[scan->count] = (struct scanned){strdup(name), kind == SPOOL_FILE};
+    scan->failed = scan->found[scan->count].name == NULL;
+    scan->count += !scan->failed;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(((const struct scanned *)left)->name, ((const struct scanned *)right)->name);
+}
+
+static int take_found(struct drop *drop, const struct scan *scan, int64_t due, struct cause *cause)
+{
+    size_t i;
+
+    for (i = 0; i < scan->count; i++) {
+        if (drop_arrive(drop, scan->found[i].name, false, due, cause) < 0)
+            return -1;
+        waiting_find(&drop->waiting, scan->found[i].name)->counted = scan->found[i].is_file;
+    }
+    return 0;
+}
+
+int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
+{
+    struct scan scan = {.drop = drop, .cause = cause};
+    uint64_t files = drop->files, rows = drop->rows;
+    size_t i;
+    int result;
+
+    drop->files = drop->rows = 0;
+    for (i = 0; i < drop->waiting.count; i++)
+        drop->waiting.files[i].counted = false;
+    seen_scan_begin(&drop->seen);
+    result = spool_scan(dir_fd, scan_found, &scan, &drop->ignored, cause);
+    if (result == 0 && scan.failed)
+        result = cause_memory(cause);
+    if (result == 0) {
+        seen_scan_end(&drop->seen);
+        drop->changed |= files != drop->files || rows != drop->rows;
+        qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
+        result = take_found(drop, &scan, due, cause);
+        /* What was waited for and is not there has to be looked at once, to find that out. */
+        for (i = 0; i < drop->waiting.count; i++)
+            if (!drop->waiting.files[i].counted)
+                drop->waiting.files[i].due = waiting_now();
+    }
+    for (i = 0; i < scan.count; i++)
+        free(scan.found[i].name);
+    free(scan.found);
+    return result;
+}
+
+/* ---- the story of a file: claim, read, check, merge or reject
+ * ------------------------------------- */
+
+void drop_wait(struct drop *drop, struct waiting_file *file, enum reason reason, const char *detail,
+               int64_t due)
+{
+    if (!waiting_set(&drop->waiting, file, reason, detail, due))
+        return;
+    drop->changed = true;
+    if (reason != WAIT_NEW && reason != WAIT_WRITER && reason != WAIT_DISPOSAL)
+        drop_say(drop, "waiting", file->name, 0, detail);
+}
+
+void drop_hurry(struct drop *drop)
+{
+    int64_t now = waiting_now();
+    size_t i;
+
+    for (i = 0; i < drop->waiting.count; i++)
+        if (drop->waiting.files[i].reason == WAIT_NEW && drop->waiting.files[i].due > now)
+            drop->waiting.files[i].due = now;
+}

@@ -1,0 +1,63 @@
+/*
+ * drop: the population of the drop directory. Which files are there, which need a look, and when.
+ *
+ * A file is known (seen.h: it is as it was when it was booked), or it waits (waiting.h). Both kinds
+ * are counted, with the rows that the ledger has accepted of them: user_files and
+ * total_user_samples of the statistics.
+ */
+#ifndef PHASESENTINEL_DROP_H
+#define PHASESENTINEL_DROP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cause.h"
+#include "config.h"
+#include "ledger.h"
+#include "seen.h"
+#include "waiting.h"
+
+/* Each verdict, and each new reason to wait, is told once: "merged", NAME, 3, "3 rows". */
+typedef void drop_tell(void *context, const char *what, const char *name, uint64_t rows,
+                       const char *detail);
+
+struct drop {
+    const struct config *config; /* borrowed, as the ledger */
+    const struct ledger *ledger;
+    struct seen seen;
+    struct waiting waiting;
+    uint64_t files;   /* CSV files in the drop directory */
+    uint64_t rows;    /* accepted of them */
+    uint64_t ignored; /* names that do not count, as of the last scan */
+    bool changed;     /* since whoever reports it cleared this */
+    drop_tell *tell;  /* may be NULL */
+    void *tell_context;
+};
+
+int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
+              int state_fd, struct cause *cause);
+void drop_close(struct drop *drop);
+
+/* Something of this name appeared, or was `closed` or moved here by its writer: due then. */
+int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause);
+void drop_gone(struct drop *drop, const char *name);
+
+/* Everything in the directory that is not as it was at the last look is due then. */
+int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause);
+
+/* A file that is looked at is there; and has left. */
+void drop_count_in(struct drop *drop, struct waiting_file *file);
+void drop_count_out(struct drop *drop, const char *name);
+bool drop_counts(const struct drop *drop, const char *name, const struct waiting_file *file);
+
+/* It waits, for this reason; told if the reason is a new one. */
+void drop_wait(struct drop *drop, struct waiting_file *file, enum reason reason, const char *detail,
+               int64_t due);
+
+/* All that waits for the next merge is due now. */
+void drop_hurry(struct drop *drop);
+
+void drop_say(const struct drop *drop, const char *what, const char *name, uint64_t rows,
+              const char *detail);
+
+#endif

@@ -1,0 +1,274 @@
+#include "look.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disposal.h"
+#include "durable.h"
+#include "log.h"
+
+#define SECOND    INT64_C(1000000000)
+#define SOON      (SECOND / 20)
+#define YOUNG_AGE (2 * SECOND) /* seen.h */
+
+static int64_t seconds(unsigned count)
+{
+    return (int64_t)count * SECOND;
+}
+
+/*
+ * It is as it was judged. Where it was read too soon after its last change, so much time must have
+ * passed that a change would show.
+ */
+static bool is_known(const struct look *look)
+{
+    return seen_holds(&look->desk->drop->seen, look->file->name, &look->signature,
+                      ledger_last_at(&look->desk->merge->ledger, look->file->name)) &&
+           (!seen_is_young(&look->desk->drop->seen, look->file->name) ||
+            (look->patient && look->desk->config->settle * SECOND >= YOUNG_AGE));
+}
+
+static void note_writer(struct look *look)
+{
+    enum spool_writer writer = spool_writer(look->fd);
+    bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
+
+    if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
+        look->desk->lease_unknown = true;
+        log_notice("the kernel does not tell who writes to %s (it takes the file's owner or "
+                   "CAP_LEASE): closing, moving "
+                   "and %u seconds of quiet decide",
+                   look->file->name, look->desk->config->settle);
+    }
+    look->writer =
+        writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !look->file->closed && !quiet);
+    look->patient = quiet && !look->writer;
+    look->complete_only = look->writer;
+}
+
+/* Opens the file if it may be judged now; else it waits, is done, or is gone. */
+static bool claim(struct look *look)
+{
+    enum spool_kind kind =
+        spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
+    int64_t quiet_at, latest;
+
+    switch (kind) {
+    case SPOOL_GONE:
+    case SPOOL_DIRECTORY:
+        drop_count_out(look->desk->drop, look->file->name);
+        look->file->done = true;
+        return false;
+    case SPOOL_OTHER:
+        drop_wait(
+            look->desk->drop, look->file, WAIT_FILE_TYPE,
+            "no regular file: links, FIFOs and devices are never opened; send the file itself",
+            WAITING_NEVER);
+        return false;
+    case SPOOL_UNREADABLE:
+        drop_wait(look->desk->drop, look->file, WAIT_UNREADABLE,
+                  "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
+                  WAITING_NEVER);
+        return false;
+    case SPOOL_TROUBLE:
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+        return false;
+    case SPOOL_FILE:
+        break;
+    }
+    drop_count_in(look->desk->drop, look->file);
+    waiting_look(look->file, &look->signature, look->now);
+    note_writer(look);
+    look->known = is_known(look);
+    quiet_at = look->file->since + seconds(look->desk->config->settle);
+    latest = look->file->judged + seconds(look->desk->config->rescan);
+    if (look->writer && look->now < quiet_at && look->now < latest)
+        drop_wait(look->desk->drop, look->file, WAIT_WRITER, "a program has it open for writing",
+                  quiet_at < latest ? quiet_at : latest);
+    else if (look->signature.size == 0)
+        drop_wait(look->desk->drop, look->file, WAIT_EMPTY, "no bytes yet", WAITING_NEVER);
+    else if (look->signature.mtime == 0)
+        drop_wait(look->desk->drop, look->file, WAIT_PARTIAL,
+                  "an interrupted rsync --partial left it (modification time 0): run rsync again",
+                  WAITING_NEVER);
+    else
+        return true;
+    return false;
+}
+
+/* What the ledger knows of this name, and of this inode under another one. */
+static int recall(struct look *look, struct cause *cause)
+{
+    const struct ledger *ledger = &look->desk->merge->ledger;
+    int known = ledger_last(ledger, look->file->name, &look->last, cause);
+    struct cause stale; /* the cache may point anywhere */
+    uint64_t at;
+
+    if (known < 0)
+        return -1;
+    look->has_last = known > 0;
+    known = ledger_longest(ledger, look->file->name, &look->base, cause);
+    look->has_base = look->base_is_own = known > 0;
+    if (known == 0) {
+        at = seen_inode(&look->desk->drop->seen, &look->signature);
+        look->has_base = at != 0 && at < ledger->end &&
+                         ledger_at(ledger, at, &look->base, &stale) > 0 &&
+                         look->base.verdict != VERDICT_QUARANTINED;
+    }
+    return known < 0 ? -1 : 0;
+}
+
+static int sink_accept(void *context, const char *rows, size_t len, struct cause *cause)
+{
+    struct look *look = context;
+    int result = training_append(&look->desk->merge->training, rows, len, cause);
+
+    look->sink_failed |= result < 0;
+    return result;
+}
+
+static int write_reject(struct look *look, const char *raw, size_t len, struct cause *cause)
+{
+    if (durable_write(look->rejects, raw, len, look->rejects_len, "rejects.csv", cause) < 0)
+        return -1;
+    look->rejects_len += len;
+    return 0;
+}
+
+/* Bad rows as they came, behind the file's own header. */
+static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
+{
+    struct look *look = context;
+    const struct buffer *header = &look->desk->judge.result.header;
+    int result = 0;
+
+    if (look->rejects < 0) {
+        look->rejects_len = 0;
+        look->rejects =
+            disposal_open_rejects(look->desk->dir, look->desk->merge->ledger.next_seq, cause);
+        result = look->rejects < 0 ? -1 : write_reject(look, header->data, header->len, cause);
+    }
+    if (result == 0)
+        result = write_reject(look, raw, len, cause);
+    if (result == 0 && raw[len - 1] != '\n')
+        result = write_reject(look, "\n", 1, cause);
+    look->sink_failed |= result < 0;
+    return result;
+}
+
+int look_take_back(struct look *look, struct cause *cause)
+{
+    if (look->rejects >= 0) {
+        close(look->rejects);
+        look->rejects = -1;
+        disposal_drop_reasons(look->desk->dir, look->desk->merge->ledger.next_seq);
+    }
+    return training_rewind(&look->desk->merge->training, look->mark, cause);
+}
+
+/* Reads and checks it up to the size of the first look. */
+static int read_file(struct look *look, struct cause *cause)
+{
+    struct judge_order order = {.fd = look->fd,
+                                .name = look->file->name,
+                                .size = look->signature.size,
+                                .complete_only = look->complete_only,
+                                .sink = {sink_accept, sink_reject, look}};
+
+    if (look->has_base) {
+        order.prefix_bytes = look->base.bytes;
+        memcpy(order.prefix_sha, look->base.sha256, DIGEST_SIZE);
+    }
+    look->mark = training_mark(&look->desk->merge->training);
+    return judge_run(&look->desk->judge, &order, cause);
+}
+
+/* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
+ * no verdict. */
+static int read_steadily(struct look *look, struct cause *cause)
+{
+    struct signature after, path;
+    unsigned tries;
+
+    for (tries = 0; tries < 2; tries++) {
+        if (read_file(look, cause) < 0)
+            return cause->kind == CAUSE_AGAIN ? 0 : -1;
+        if (spool_signature(look->fd, &after) != SPOOL_FILE ||
+            spool_look(look->desk->dir->drop, look->file->name, &path) != SPOOL_FILE)
+            return 0;
+        if (path.device != after.device || path.inode != after.inode)
+            return 0;
+        if (signature_equal(&after, &look->signature) ||
+            (look->complete_only && after.size > look->signature.size))
+            return 1;
+        if (after.size <= look->signature.size)
+            return 0;
+        /* It only grew: somebody appends. */
+        if (look_take_back(look, cause) < 0)
+            return -1;
+        look->complete_only = true;
+        look->patient = false;
+    }
+    return 1;
+}
+
+/* It changed under our hands, or its disk failed: no verdict, look again. */
+static void put_off(struct look *look, const char *trouble)
+{
+    int64_t now = waiting_now(), spent = now - look->now;
+
+    if (trouble != NULL)
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, trouble,
+                  now + seconds(look->desk->config->rescan));
+    else /* the larger the file, the later */
+        drop_wait(look->desk->drop, look->file, WAIT_WRITER, "it changed while it was read",
+                  now + SOON + 4 * spent);
+}
+
+/* A grown file whose last row is incomplete: its complete rows alone. */
+static bool wants_complete_rows(const struct look *look)
+{
+    const struct judge *judge = &look->desk->judge;
+
+    return judge->result.prefix_found && !look->complete_only &&
+           (judge_only_truncated(judge) || (judge->result.no_newline && !look->patient));
+}
+
+int look_claim(struct look *look, struct desk *desk, struct waiting_file *file, struct cause *cause)
+{
+    *look =
+        (struct look){.desk = desk, .file = file, .fd = -1, .rejects = -1, .now = waiting_now()};
+    if (!claim(look))
+        return 0;
+    return recall(look, cause) < 0 ? -1 : 1;
+}
+
+int look_read(struct look *look, struct cause *cause)
+{
+    int steady = read_steadily(look, cause);
+
+    if (steady > 0 && wants_complete_rows(look)) {
+        if (look_take_back(look, cause) < 0)
+            return -1;
+        look->complete_only = true;
+        steady = read_steadily(look, cause);
+    }
+    if (steady > 0)
+        return 1;
+    if (steady < 0 &&
+        (cause->kind != CAUSE_TROUBLE || look->sink_failed || cause->errnum == ENOMEM))
+        return -1;
+    put_off(look, steady == 0 ? NULL : cause->text);
+    return look_take_back(look, cause);
+}
+
+void look_close(struct look *look)
+{
+    if (look->rejects >= 0)
+        close(look->rejects);
+    if (look->fd >= 0)
+        close(look->fd);
+    look->rejects = look->fd = -1;
+}
