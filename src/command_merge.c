@@ -88,7 +88,6 @@ int command_merge(const struct command *command, struct setup *setup, int argc, 
 {
     struct intake intake = {0};
     struct run run = {0};
-    struct cause second;
     int code, result;
 
     if (command_option(command, setup, argc, argv, "", NULL, &code) == COMMAND_HELP)
@@ -103,13 +102,8 @@ int command_merge(const struct command *command, struct setup *setup, int argc, 
     result = intake_scan(&intake, waiting_now(), LOCK_WAIT, cause);
     if (result == 0)
         result = command_run_intake(&intake, cause);
-    if (result == 0 || cause->kind == CAUSE_TROUBLE) {
-        if (intake_report(&intake, true, result == 0 ? "" : cause->text, &second) < 0 &&
-            result == 0) {
-            *cause = second;
-            result = -1;
-        }
-    }
+    if (result == 0)
+        result = intake_report(&intake, true, LOCK_WAIT, "", cause);
     if (result == 0) {
         print_waiting(&intake);
         printf("%" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64
@@ -152,7 +146,7 @@ int command_adopt(const struct command *command, struct setup *setup, int argc, 
     if (result == 0)
         result = intake_scan(&intake, WAITING_NEVER - 1, LOCK_WAIT, cause);
     if (result == 0)
-        result = intake_report(&intake, false, "", cause);
+        result = intake_report(&intake, false, LOCK_WAIT, "", cause);
     intake_close(&intake);
     return result;
 }

@@ -1,9 +1,11 @@
 #include "durable.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -204,4 +206,24 @@ int durable_rename(int dir_fd, const char *from, const char *to, struct cause *c
     if (renameat(dir_fd, from, dir_fd, to) < 0)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot rename %s to %s", from, to);
     return 0;
+}
+
+void durable_sweep(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    size_t len;
+
+    if (list == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    while ((entry = readdir(list)) != NULL) {
+        len = strlen(entry->d_name);
+        if (entry->d_name[0] == '.' && len > 5 && strcmp(entry->d_name + len - 4, ".tmp") == 0)
+            unlinkat(dir_fd, entry->d_name, 0);
+    }
+    closedir(list);
 }

@@ -51,6 +51,9 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
  */
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause);
 
+/* Removes the temporary files that a crash left in a directory; nobody may be writing there. */
+void durable_sweep(int dir_fd);
+
 /* Renames within the file system over whatever `to` is. */
 int durable_rename(int dir_fd, const char *from, const char *to, struct cause *cause);
 

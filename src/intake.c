@@ -68,6 +68,9 @@ static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cau
         return -1;
     }
     if (intake->recover_due || merge->recovered) {
+        durable_sweep(intake->dir->state);
+        durable_sweep(intake->dir->stats);
+        durable_sweep(intake->dir->cut);
         if (disposal_recover(intake->dir, &merge->ledger, intake->config, cause) < 0)
             goto fail;
         intake->recover_due = false;
@@ -294,7 +297,7 @@ static void write_trouble(const struct intake *intake, const char *trouble)
         durable_replace(intake->dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
 }
 
-int intake_report(struct intake *intake, bool seen, const char *trouble, struct cause *cause)
+static int write_report(struct intake *intake, bool seen, struct cause *cause)
 {
     struct drop *drop = &intake->drop;
     struct booking *booking = &intake->booking;
@@ -307,7 +310,6 @@ int intake_report(struct intake *intake, bool seen, const char *trouble, struct 
                             .waiting = waiting_unjudged(&drop->waiting),
                             .training_inode = intake->merge.training.inode};
 
-    write_trouble(intake, trouble);
     if (waiting_save(&drop->waiting, intake->dir->state, cause) < 0 ||
         (seen && seen_save(&drop->seen, cause) < 0))
         return -1;
@@ -323,4 +325,21 @@ int intake_report(struct intake *intake, bool seen, const char *trouble, struct 
         return -1;
     drop->changed = false;
     return 0;
+}
+
+/* Under the lock, too: two processes must not write the same temporary files. */
+int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char *trouble,
+                  struct cause *cause)
+{
+    int result;
+
+    write_trouble(intake, trouble);
+    if (merge_begin(&intake->merge, wait_ms, false, cause) < 0)
+        return -1;
+    result = stats_catch_up(&intake->booking.stats, &intake->merge.ledger, &intake->merge.training,
+                            cause);
+    if (result == 0)
+        result = write_report(intake, seen, cause);
+    merge_end(&intake->merge, !intake->merge.recovered);
+    return result;
 }

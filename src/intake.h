@@ -67,8 +67,11 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause);
 /* Are there statistics to be written? */
 bool intake_report_due(const struct intake *intake);
 
-/* Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
- * for nothing. */
-int intake_report(struct intake *intake, bool seen, const char *trouble, struct cause *cause);
+/*
+ * Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
+ * for nothing. Fails as intake_run does.
+ */
+int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char *trouble,
+                  struct cause *cause);
 
 #endif

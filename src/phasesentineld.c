@@ -23,6 +23,8 @@
 #define REPORT_DELAY                                                                               \
     (SECOND / 5) /* statistics follow a batch at this distance, once for many batches */
 
+#define LAST_WAIT 5000 /* milliseconds for the lock, at the end */
+
 /* Lines about files are bounded: a burst, then a few a second; the rest is summed up. */
 #define LINES_BURST  30
 #define LINES_REFILL (SECOND / 2)
@@ -219,16 +221,17 @@ static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
     return 0;
 }
 
-static void report(struct daemon *daemon, int64_t now, bool seen)
+static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_ms)
 {
     struct cause cause;
 
     daemon->next_report = INT64_MAX;
     say_unsaid(daemon);
-    if (intake_report(&daemon->intake, seen, daemon->trouble, &cause) < 0) {
+    if (intake_report(&daemon->intake, seen, wait_ms, daemon->trouble, &cause) == 0)
+        return;
+    daemon->next_report = now + (cause.kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
+    if (cause.kind != CAUSE_BUSY)
         log_warning("statistics: %s", cause.text);
-        daemon->next_report = now + RETRY_PAUSE;
-    }
 }
 
 /* A bad new configuration is reported and the old one kept. */
@@ -253,7 +256,7 @@ static int reload(struct daemon *daemon, struct cause *cause)
         setup_free(&fresh);
         return 0;
     }
-    report(daemon, waiting_now(), true);
+    report(daemon, waiting_now(), true, LAST_WAIT);
     intake_close(&daemon->intake);
     schema_free(&daemon->setup.schema);
     config_free(&daemon->setup.config);
@@ -337,14 +340,14 @@ static int round_once(struct daemon *daemon, struct cause *cause)
         if (!daemon->watching)
             daemon->next_scan = now + RETRY_LOST;
         else
-            report(daemon, now, true);
+            report(daemon, now, true, 0);
     }
     if (run_due(daemon, waiting_now(), cause) < 0)
         return -1;
     if (daemon->setup.config.merge == CONFIG_MERGE_TIMER && now >= daemon->next_tick)
         daemon->next_tick = now + (int64_t)daemon->setup.config.interval * SECOND;
     if (waiting_now() >= daemon->next_report)
-        report(daemon, now, false);
+        report(daemon, now, false, 0);
     return 0;
 }
 
@@ -400,7 +403,7 @@ static int finish(struct daemon *daemon, int result, const struct cause *cause)
     struct cause ignored;
 
     if (result == 0)
-        report(daemon, waiting_now(), true);
+        report(daemon, waiting_now(), true, LAST_WAIT);
     say_unsaid(daemon);
     if (daemon->watching)
         watch_close();
