@@ -146,12 +146,13 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
 {
     struct judge *judge = reading->judge;
     uint64_t before = judge->result.violations.total;
+    size_t len = row->raw_len;
 
     reading->has_header = true;
     if (row->fault == ROW_SOUND) {
-        buffer_append(&judge->result.header, row->raw, row->raw_len - (row->ended ? 1 : 0));
-        if (row->ended && judge->result.header.data[judge->result.header.len - 1] == '\r')
-            judge->result.header.len--;
+        while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
+            len--;
+        buffer_append(&judge->result.header, row->raw, len);
         buffer_byte(&judge->result.header, '\n');
     }
     if (validate_header(&judge->sheet, judge->schema, judge->layout, reading->order->name, row,
@@ -242,6 +243,7 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     }
     report_blanks(reading);
     result->no_rows = false;
+    result->cut_short |= row->last;
     if (reading->bad_header && row->fault == ROW_SOUND)
         valid = false;
     else if (!row->ended)
@@ -304,11 +306,16 @@ static void end_prefix(struct reading *reading)
     result->prefix_found = !reading->prefix_differs;
 }
 
-static int pass_prefix(struct reading *reading)
+static bool pass_prefix(struct reading *reading)
 {
     struct rows *rows = reading->judge->rows;
 
     hash_consumed(reading);
+    /* What was booked was shorter than this file's header. */
+    if (reading->hashed > reading->order->prefix_bytes) {
+        reading->prefix_differs = true;
+        return true;
+    }
     rows_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
     hash_consumed(reading);
     if (reading->hashed == reading->order->prefix_bytes)
@@ -448,8 +455,8 @@ bool judge_rejects(const struct judge *judge)
         if (counts[code] > 0)
             return true;
     /* Faults after which nothing was read, and a header that is no row. */
-    if (counts[CODE_ROW_TOO_LONG] > 0 || counts[CODE_FILE_TOO_LARGE] > 0 ||
-        counts[CODE_FORMAT_ERROR] > 0 || judge->sheet.field_of == NULL)
+    if (result->cut_short || counts[CODE_FILE_TOO_LARGE] > 0 || counts[CODE_FORMAT_ERROR] > 0 ||
+        judge->sheet.field_of == NULL)
         return true;
     return (double)result->bad_rows * 100 > (double)judge->config->max_bad_percent * (double)rows;
 }

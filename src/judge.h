@@ -53,6 +53,7 @@ struct judgement {
     uint64_t bad_rows;
     uint64_t rest;          /* bytes of an incomplete last row that was left out */
     bool no_newline;        /* the last row is valid, but has no line end */
+    bool cut_short;         /* a row was too long: what follows it was not read */
     bool no_rows;           /* nothing, or only a header */
     bool prefix_found;      /* the prefix is there: rows are those behind it */
     bool cut_row_continued; /* the prefix is there, but its last row goes on: rows are those of the

@@ -260,10 +260,10 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
         bool ended = to > from && rows->data[to - 1] == '\n';
         bool last = rows->finished && to == rows->end && !ended;
 
-        opened = rows->line + rows->quoted_breaks;
         fault = check_bytes(rows->data + from, to - from - ended, ended, &at);
         if (fault == ROW_SOUND)
             fault = feed_csv(rows, rows->data + from, to - from, last, &at);
+        opened = rows->line + rows->quoted_breaks;
         if (rows->out_of_memory || buffer_failed(&rows->texts))
             return -1;
         *next = to;
@@ -303,17 +303,31 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
     }
 }
 
+/*
+ * A row of more than max_row_bytes: nothing is read behind it. What its first bytes hold decides on
+ * the fault, not how much of it happens to be here.
+ */
+static void give_up(struct rows *rows, struct row *row, size_t start)
+{
+    const char *nul = memchr(rows->data + start, '\0', (size_t)rows->max_row_bytes + 1);
+
+    if (nul != NULL)
+        blame(rows, row, ROW_NUL, rows->line, (size_t)(nul - rows->data));
+    else
+        blame(rows, row, ROW_TOO_LONG, rows->line, start);
+    row->last = true;
+    rows->dead = true;
+}
+
 static int more_or_too_long(struct rows *rows, struct row *row)
 {
-    if (rows->end - rows->pos <= rows->max_row_bytes)
+    size_t start = rows->pos;
+
+    if (rows->end - start <= rows->max_row_bytes)
         return ROWS_MORE;
-    *row = (struct row){
-        .raw = rows->data + rows->pos, .raw_len = rows->end - rows->pos, .line = rows->line};
-    blame(rows, row, ROW_TOO_LONG, rows->line, rows->pos);
-    if (memchr(row->raw, '\0', row->raw_len) != NULL)
-        blame(rows, row, ROW_NUL, rows->line,
-              rows->pos + (size_t)((const char *)memchr(row->raw, '\0', row->raw_len) - row->raw));
-    rows->dead = true;
+    *row =
+        (struct row){.raw = rows->data + start, .raw_len = rows->end - start, .line = rows->line};
+    give_up(rows, row, start);
     rows->pos = rows->end;
     return ROWS_ROW;
 }
@@ -353,6 +367,8 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
         rows->pos = rows->end;
         return rows->finished ? ROWS_END : ROWS_MORE;
     }
+    if (rows->finished && rows->pos == rows->end)
+        return ROWS_END;
     next = find_line_end(rows);
     if (next == 0)
         return more_or_too_long(rows, row);
@@ -384,8 +400,7 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
         place_cells(rows);
     }
     if (next - start > rows->max_row_bytes) {
-        rows->dead = true;
-        blame(rows, row, ROW_TOO_LONG, rows->line, start);
+        give_up(rows, row, start);
     } else if (row->fault == ROW_SOUND && rows->cell_count > rows->max_columns) {
         blame(rows, row, ROW_TOO_MANY_COLUMNS, rows->line, start);
     }

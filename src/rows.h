@@ -46,6 +46,7 @@ struct row {
     size_t count;
     bool plain; /* raw is the cells with commas between them and, if ended, an LF or CRLF */
     bool ended; /* it has its line end */
+    bool last;  /* too long: nothing is read behind it */
     enum row_fault fault;
     uint64_t fault_line;   /* ROW_UNTERMINATED: where the quote was opened */
     uint64_t fault_offset; /* of the byte to blame, in the file */
