@@ -95,9 +95,9 @@ static bool is_leap(int year)
 
 static int days_in_month(int year, int month)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-    return days[month - 1] + (month == 2 && is_leap(year));
+    if (month == 2)
+        return is_leap(year) ? 29 : 28;
+    return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
 }
 
 static bool take_iso_day(struct cursor *at, struct moment *moment)

@@ -76,7 +76,7 @@ static int index_inode(struct seen *seen, size_t i)
 
 static int add(struct seen *seen, struct seen_entry entry)
 {
-    if (seen->count == seen->cap) {
+    if (seen->entries == NULL || seen->count == seen->cap) {
         size_t cap = seen->cap < 64 ? 64 : seen->cap + seen->cap / 2;
         struct seen_entry *entries = realloc(seen->entries, cap * sizeof *entries);
 

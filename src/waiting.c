@@ -101,7 +101,7 @@ struct waiting_file *waiting_add(struct waiting *waiting, const char *name)
 
     if (file != NULL)
         return file;
-    if (waiting->count == waiting->cap) {
+    if (waiting->files == NULL || waiting->count == waiting->cap) {
         size_t cap = waiting->cap == 0 ? 16 : waiting->cap * 2;
         struct waiting_file *files = realloc(waiting->files, cap * sizeof *files);
 
