@@ -219,7 +219,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     booking_fill_line(desk, look->file->name, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += ledger_rows_of(&desk->merge->ledger, look->base.name);
+        line->duplicate += ledger_rows_of(&desk->merge->ledger, look->base->name);
     if (book(booking, look, line, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;

@@ -38,15 +38,16 @@ static enum decision decide_failing(struct look *look)
 static void add_changed(const struct look *look)
 {
     struct violations *violations = &look->desk->judge.result.violations;
-    struct buffer *message = violations_add(violations, CODE_CHANGED_FILE, 0, 0, NULL, NULL, 0);
+    struct buffer *message = violations_add(
+        violations, CODE_CHANGED_FILE, look->desk->judge.result.continued_line, 0, NULL, NULL, 0);
     char was[64] = "", is[64] = "";
-    uint64_t end = look->base.bytes, from = end < 40 ? 0 : end - 40;
+    uint64_t end = look->base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;
     ssize_t n;
 
     if (message == NULL)
         return;
-    if (look->desk->judge.result.cut_row_continued) {
+    if (look->desk->judge.result.continued_line > 0) {
         /* Both readings of the row: as it was merged, and as it goes on. */
         n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
         was[n > 0 ? n : 0] = '\0';
@@ -65,7 +66,7 @@ static void add_changed(const struct look *look)
             "a file of this name with other content (%" PRIu64
             " bytes) was accepted before: if these are other rows, "
             "drop them under another name; to take such files anyway, set changed = merge",
-            look->base.bytes);
+            look->own.bytes);
     }
     violations_added(violations);
 }
@@ -104,7 +105,7 @@ static int decide_known(struct look *look, const struct ledger_line *known,
     *ret_decision = DECIDE_DUPLICATE;
     /* Merged again if asked for, but never under the same name, nor because it was renamed. */
     if (!look->desk->config->merge_duplicates || strcmp(known->name, look->file->name) == 0 ||
-        (look->has_base && !look->base_is_own))
+        look->has_inode)
         return 0;
     own = malloc(sizeof *own);
     if (own == NULL)
@@ -129,6 +130,21 @@ static enum decision decide_grown(struct look *look)
     return DECIDE_GROW;
 }
 
+/* Nothing, or only a header. If that does not fit, its sender may want to know. */
+static void wait_for_rows(struct look *look)
+{
+    const struct judgement *result = &look->desk->judge.result;
+    struct buffer detail = {0};
+
+    buffer_string(&detail, "only a header yet");
+    if (result->violations.total > 0) {
+        buffer_string(&detail, ", and that is not valid: ");
+        violations_summary(&result->violations, &detail);
+    }
+    drop_wait(look->desk->drop, look->file, WAIT_HEADER_ONLY, buffer_text(&detail), WAITING_NEVER);
+    buffer_free(&detail);
+}
+
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
 {
     const struct judgement *result = &look->desk->judge.result;
@@ -137,9 +153,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
 
     *ret_decision = DECIDE_WAIT;
     if (result->no_rows) {
-        drop_wait(look->desk->drop, look->file,
-                  result->bytes + result->rest == 0 ? WAIT_EMPTY : WAIT_HEADER_ONLY,
-                  "only a header yet", WAITING_NEVER);
+        wait_for_rows(look);
         return 0;
     }
     known = malloc(sizeof *known);
@@ -156,9 +170,9 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         return found;
     if (result->prefix_found) {
         *ret_decision = decide_grown(look);
-    } else if (look->has_base && look->base_is_own &&
+    } else if ((look->has_own || result->continued_line > 0) &&
                !(look->desk->config->merge_changed && look->patient &&
-                 !result->cut_row_continued)) {
+                 result->continued_line == 0)) {
         add_changed(look);
         *ret_decision = decide_failing(look);
     } else if (result->violations.total > 0 &&

@@ -46,12 +46,12 @@ struct reading {
     bool begun;      /* the first bytes have been looked at */
     bool opaque;     /* not CSV: hashed only */
     bool has_header;
-    bool bad_header;        /* rows are counted, cells not checked */
-    bool in_prefix;         /* the booked content is being passed over */
-    bool prefix_differs;    /* it is not what was booked: read again without it */
-    bool cut_row_continued; /* it is, but its last row had no line end and goes on differently */
-    bool line_end_due;      /* it is, and the line end that its last row lacked comes next */
-    uint64_t blanks;        /* lines without content since the last row: wrong once a row follows */
+    bool bad_header;         /* rows are counted, cells not checked */
+    bool in_prefix;          /* the booked content is being passed over */
+    bool prefix_differs;     /* it is not what was booked: read again without it */
+    uint64_t continued_line; /* it is, but its last row had no line end and goes on */
+    bool line_end_due;       /* it is, and the line end that its last row lacked comes next */
+    uint64_t blanks; /* lines without content since the last row: wrong once a row follows */
     uint64_t first_blank;
 };
 
@@ -142,6 +142,26 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
     return 0;
 }
 
+/* A header that more bytes will not mend: such a file is judged without rows, too. */
+static bool is_hopeless(const struct row *row)
+{
+    switch (row->fault) {
+    case ROW_NUL:
+    case ROW_TOO_LONG:
+    case ROW_TOO_MANY_COLUMNS:
+        return true;
+    case ROW_NOT_UTF8:
+    case ROW_LONE_CR: /* at the very end it may be half a character, or half a CRLF */
+        return row->ended || row->fault_offset + 4 < row->raw_len;
+    case ROW_SOUND:
+    case ROW_BLANK:
+    case ROW_STRAY_QUOTE:
+    case ROW_UNTERMINATED:
+        break;
+    }
+    return false;
+}
+
 static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct judge *judge = reading->judge;
@@ -149,6 +169,7 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
     size_t len = row->raw_len;
 
     reading->has_header = true;
+    judge->result.no_rows = !is_hopeless(row);
     if (row->fault == ROW_SOUND) {
         while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
             len--;
@@ -244,12 +265,16 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     report_blanks(reading);
     result->no_rows = false;
     result->cut_short |= row->last;
-    if (reading->bad_header && row->fault == ROW_SOUND)
-        valid = false;
-    else if (!row->ended)
+    if (judge->sheet.field_of == NULL) {
+        valid = false; /* a header that is no row: cells mean nothing */
+        if (row->fault != ROW_SOUND)
+            validate_fault(row, &result->violations);
+    } else if (!row->ended) {
         valid = last_row_valid(reading, row);
-    else
+    } else {
         valid = validate_row(&judge->sheet, row, &result->violations);
+    }
+    valid = valid && !reading->bad_header;
 
     if (judge->sheet.no_memory)
         return cause_memory(cause);
@@ -298,9 +323,10 @@ static void end_prefix(struct reading *reading)
         last != '\n') {
         durable_read(order->fd, next, 2, order->prefix_bytes, order->name, &ignored);
         reading->line_end_due = next[0] == '\n' || (next[0] == '\r' && next[1] == '\n');
-        reading->cut_row_continued = !reading->line_end_due;
+        if (!reading->line_end_due)
+            reading->continued_line = rows_line(reading->judge->rows);
     }
-    if (reading->cut_row_continued)
+    if (reading->continued_line > 0)
         reading->prefix_differs = true;
     reading->in_prefix = reading->prefix_differs;
     result->prefix_found = !reading->prefix_differs;
@@ -390,11 +416,11 @@ static int read_once(struct judge *judge, const struct judge_order *order, bool 
                      struct cause *cause)
 {
     struct reading reading = {.judge = judge, .order = order};
-    bool continued = judge->result.cut_row_continued;
+    uint64_t continued = judge->result.continued_line;
     size_t rest;
 
     clear_result(&judge->result);
-    judge->result.cut_row_continued = continued && order->prefix_bytes == 0;
+    judge->result.continued_line = order->prefix_bytes == 0 ? continued : 0;
     validate_free(&judge->sheet);
     rows_reset(judge->rows);
     buffer_clear(&judge->accepted);
@@ -405,7 +431,7 @@ static int read_once(struct judge *judge, const struct judge_order *order, bool 
         return -1;
     *ret_prefix_differs = reading.prefix_differs;
     if (reading.prefix_differs) {
-        judge->result.cut_row_continued = reading.cut_row_continued;
+        judge->result.continued_line = reading.continued_line;
         return 0;
     }
     if (flush(&reading, 0, cause) < 0)
@@ -430,7 +456,7 @@ int judge_run(struct judge *judge, const struct judge_order *order, struct cause
 
     if (whole.prefix_bytes > whole.size)
         whole.prefix_bytes = 0;
-    judge->result.cut_row_continued = false;
+    judge->result.continued_line = 0;
     if (read_once(judge, &whole, &prefix_differs, cause) < 0)
         return -1;
     if (!prefix_differs)

@@ -51,13 +51,14 @@ struct judgement {
     uint64_t meta;
     uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
     uint64_t bad_rows;
-    uint64_t rest;          /* bytes of an incomplete last row that was left out */
-    bool no_newline;        /* the last row is valid, but has no line end */
-    bool cut_short;         /* a row was too long: what follows it was not read */
-    bool no_rows;           /* nothing, or only a header */
-    bool prefix_found;      /* the prefix is there: rows are those behind it */
-    bool cut_row_continued; /* the prefix is there, but its last row goes on: rows are those of the
-                               whole file */
+    uint64_t rest;     /* bytes of an incomplete last row that was left out */
+    bool no_newline;   /* the last row is valid, but has no line end */
+    bool cut_short;    /* a row was too long: what follows it was not read */
+    bool no_rows;      /* nothing, or only a header */
+    bool prefix_found; /* the prefix is there: rows are those behind it */
+    /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
+     * those of the whole file. 0: no such thing. */
+    uint64_t continued_line;
 };
 
 /* Reusable from file to file: its buffers stay. */

@@ -36,7 +36,8 @@ struct ledger_name {
     uint64_t
         longest_at; /* the one with the longest content that is in the training file; 0: none */
     uint64_t longest_bytes;
-    uint64_t rows; /* of its present content, good and bad; 0 when that is in quarantine */
+    uint64_t longest_rows; /* good and bad */
+    uint64_t rows;         /* of its present content, good and bad; 0 when that is in quarantine */
 };
 
 static const char *const verdict_names[VERDICT_COUNT] = {
@@ -277,15 +278,16 @@ static int absorb(struct ledger *ledger, const struct ledger_line *line, struct 
         return cause_memory(cause);
     known->last_at = line->at;
     if (line->verdict == VERDICT_GROWN)
-        known->rows += line->rows + line->rejected;
+        known->rows = known->longest_rows + line->rows + line->rejected;
+    else if (line->verdict == VERDICT_QUARANTINED)
+        known->rows = 0;
     else if (line->verdict != VERDICT_FORGOTTEN)
-        known->rows = line->verdict == VERDICT_QUARANTINED
-                          ? 0
-                          : line->rows + line->rejected + line->duplicate;
+        known->rows = line->rows + line->rejected + line->duplicate;
     if (line->verdict != VERDICT_QUARANTINED && line->verdict != VERDICT_FORGOTTEN &&
         line->bytes >= known->longest_bytes) {
         known->longest_at = line->at;
         known->longest_bytes = line->bytes;
+        known->longest_rows = known->rows;
     }
     if (counts_as_known(line->verdict) &&
         map_put(&ledger->by_content, content_key(line->sha256, line->has_meta, line->meta),

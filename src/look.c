@@ -9,25 +9,23 @@
 #include "durable.h"
 #include "log.h"
 
-#define SECOND    INT64_C(1000000000)
-#define SOON      (SECOND / 20)
-#define YOUNG_AGE (2 * SECOND) /* seen.h */
+#define SECOND INT64_C(1000000000)
+#define SOON   (SECOND / 20)
 
 static int64_t seconds(unsigned count)
 {
     return (int64_t)count * SECOND;
 }
 
-/*
- * It is as it was judged. Where it was read too soon after its last change, so much time must have
- * passed that a change would show.
- */
+/* It is as it was judged, and was not read too soon after its last change to be sure of that. */
 static bool is_known(const struct look *look)
 {
-    return seen_holds(&look->desk->drop->seen, look->file->name, &look->signature,
-                      ledger_last_at(&look->desk->merge->ledger, look->file->name)) &&
-           (!seen_is_young(&look->desk->drop->seen, look->file->name) ||
-            (look->patient && look->desk->config->settle * SECOND >= YOUNG_AGE));
+    const struct drop *drop = look->desk->drop;
+    const char *name = look->file->name;
+
+    return seen_holds(&drop->seen, name, &look->signature,
+                      ledger_last_at(&look->desk->merge->ledger, name)) &&
+           !seen_is_young(&drop->seen, name);
 }
 
 static void note_writer(struct look *look)
@@ -102,22 +100,23 @@ static bool claim(struct look *look)
 static int recall(struct look *look, struct cause *cause)
 {
     const struct ledger *ledger = &look->desk->merge->ledger;
-    int known = ledger_last(ledger, look->file->name, &look->last, cause);
+    const char *name = look->file->name;
     struct cause stale; /* the cache may point anywhere */
-    uint64_t at;
+    int last = ledger_last(ledger, name, &look->last, cause);
+    int own = ledger_longest(ledger, name, &look->own, cause);
+    uint64_t at = seen_inode(&look->desk->drop->seen, &look->signature);
 
-    if (known < 0)
+    if (last < 0 || own < 0)
         return -1;
-    look->has_last = known > 0;
-    known = ledger_longest(ledger, look->file->name, &look->base, cause);
-    look->has_base = look->base_is_own = known > 0;
-    if (known == 0) {
-        at = seen_inode(&look->desk->drop->seen, &look->signature);
-        look->has_base = at != 0 && at < ledger->end &&
-                         ledger_at(ledger, at, &look->base, &stale) > 0 &&
-                         look->base.verdict != VERDICT_QUARANTINED;
-    }
-    return known < 0 ? -1 : 0;
+    look->has_last = last > 0;
+    look->has_own = own > 0;
+    look->has_inode =
+        at != 0 && at < ledger->end && ledger_at(ledger, at, &look->inode, &stale) > 0 &&
+        look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
+    look->base = look->has_own ? &look->own : NULL;
+    if (look->has_inode && (!look->has_own || look->inode.bytes > look->own.bytes))
+        look->base = &look->inode;
+    return 0;
 }
 
 static int sink_accept(void *context, const char *rows, size_t len, struct cause *cause)
@@ -177,9 +176,9 @@ static int read_file(struct look *look, struct cause *cause)
                                 .complete_only = look->complete_only,
                                 .sink = {sink_accept, sink_reject, look}};
 
-    if (look->has_base) {
-        order.prefix_bytes = look->base.bytes;
-        memcpy(order.prefix_sha, look->base.sha256, DIGEST_SIZE);
+    if (look->base != NULL) {
+        order.prefix_bytes = look->base->bytes;
+        memcpy(order.prefix_sha, look->base->sha256, DIGEST_SIZE);
     }
     look->mark = training_mark(&look->desk->merge->training);
     return judge_run(&look->desk->judge, &order, cause);
@@ -247,8 +246,17 @@ int look_claim(struct look *look, struct desk *desk, struct waiting_file *file, 
 
 int look_read(struct look *look, struct cause *cause)
 {
+    const struct judgement *result = &look->desk->judge.result;
     int steady = read_steadily(look, cause);
 
+    /* It does not begin with the longer content; with the other one? */
+    if (steady > 0 && look->has_own && look->has_inode && !result->prefix_found &&
+        result->continued_line == 0) {
+        if (look_take_back(look, cause) < 0)
+            return -1;
+        look->base = look->base == &look->own ? &look->inode : &look->own;
+        steady = read_steadily(look, cause);
+    }
     if (steady > 0 && wants_complete_rows(look)) {
         if (look_take_back(look, cause) < 0)
             return -1;

@@ -46,11 +46,12 @@ struct look {
     bool known;              /* as it was when it was booked: not to be read again */
     struct ledger_line last; /* the last line of this name */
     bool has_last;
-    struct ledger_line base; /* the longest content booked for this name or inode */
-    bool has_base;
-    bool base_is_own; /* of this name */
-    uint64_t mark;    /* where its rows begin in the training file */
-    int rejects;      /* SEQ.rejects.csv, or -1 */
+    struct ledger_line own;   /* the longest content that was booked for this name */
+    struct ledger_line inode; /* what this inode held under another name: a renamed file */
+    bool has_own, has_inode;
+    const struct ledger_line *base; /* the one of them that the file may begin with; NULL: none */
+    uint64_t mark;                  /* where its rows begin in the training file */
+    int rejects;                    /* SEQ.rejects.csv, or -1 */
     uint64_t rejects_len;
     bool sink_failed; /* our own disk failed, not the file's */
 };

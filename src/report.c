@@ -155,11 +155,11 @@ static int by_rows(const void *left, const void *right)
     return strcmp(l->value, r->value);
 }
 
-/* The largest counts of one kind, on one line. */
+/* The largest counts of one kind, as many as fit on a line of a screen. */
 static void summary_counts(const char *title, const struct counter *counter, uint64_t total,
                            struct buffer *out)
 {
-    const size_t most = 8;
+    const size_t start = out->len, width = 79, reserve = strlen(", 1000000 more");
     const struct tally_entry **sorted = calloc(counter->count + 1, sizeof *sorted);
     size_t i, len;
 
@@ -169,7 +169,9 @@ static void summary_counts(const char *title, const struct counter *counter, uin
         sorted[i] = &counter->entries[i];
     qsort(sorted, counter->count, sizeof *sorted, by_rows);
     buffer_printf(out, "%-13s", title);
-    for (i = 0; i < counter->count && i < most; i++) {
+    for (i = 0; i < counter->count; i++) {
+        size_t before = out->len;
+
         len = sorted[i]->len < 32 ? sorted[i]->len : 32;
         buffer_string(out, i == 0 ? "" : ", ");
         if (len == 0)
@@ -177,10 +179,13 @@ static void summary_counts(const char *title, const struct counter *counter, uin
         text_printable(out, sorted[i]->value, len);
         buffer_printf(out, " %" PRIu64, sorted[i]->rows);
         if (total > 0)
-            buffer_printf(out, " (%.0f %%)", 100.0 * (double)sorted[i]->rows / (double)total);
+            buffer_printf(out, " (%.0f%%)", 100.0 * (double)sorted[i]->rows / (double)total);
+        if (i > 0 && out->len - start + (i + 1 < counter->count ? reserve : 0) > width) {
+            out->len = before;
+            buffer_printf(out, ", %zu more", counter->count - i);
+            break;
+        }
     }
-    if (counter->count > most)
-        buffer_printf(out, ", %zu more", counter->count - most);
     buffer_byte(out, '\n');
     free(sorted);
 }

@@ -423,6 +423,11 @@ size_t rows_skip(struct rows *rows, size_t len)
     return n;
 }
 
+uint64_t rows_line(const struct rows *rows)
+{
+    return rows->line;
+}
+
 const char *rows_consumed(struct rows *rows, size_t *ret_len)
 {
     const char *from = rows->data + rows->consumed;

@@ -78,6 +78,9 @@ int rows_next(struct rows *rows, struct row *ret_row, struct cause *cause);
  * a row. */
 size_t rows_skip(struct rows *rows, size_t len);
 
+/* The line of the next byte. */
+uint64_t rows_line(const struct rows *rows);
+
 /* The bytes handed out since the last call. */
 const char *rows_consumed(struct rows *rows, size_t *ret_len);
 

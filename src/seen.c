@@ -269,7 +269,7 @@ void seen_scan_end(struct seen *seen)
 
 int seen_save(struct seen *seen, struct cause *cause)
 {
-    struct head head = {.seed = seen->seed};
+    struct head head = {.seed = seen->seed, .count = seen->count};
     struct buffer bytes = {0};
     uint64_t check;
     size_t i;
@@ -279,14 +279,9 @@ int seen_save(struct seen *seen, struct cause *cause)
         return 0;
     memcpy(head.magic, magic, sizeof magic);
     buffer_append(&bytes, &head, sizeof head);
-    for (i = 0; i < seen->count; i++) {
-        if ((seen->entries[i].at & YOUNG) != 0)
-            continue;
+    for (i = 0; i < seen->count; i++)
         buffer_append(&bytes, &seen->entries[i], sizeof *seen->entries);
-        head.count++;
-    }
     if (!buffer_failed(&bytes)) {
-        memcpy(bytes.data, &head, sizeof head);
         check = digest_check(bytes.data, bytes.len);
         buffer_append(&bytes, &check, sizeof check);
     }

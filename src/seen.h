@@ -2,9 +2,10 @@
  * seen: files that need not be read again, because they are as they were when they were judged.
  *
  * A cache in state/seen: for a name the hash of the file's signature and the ledger line that it
- * stands for. An entry counts only while that line is still the last of its name, and is kept only
- * if the file's ctime was two seconds old when it was read (time stamps are no finer than they
- * are). Losing the cache costs reading, never rows.
+ * stands for. An entry counts only while that line is still the last of its name, and if the file's
+ * ctime was two seconds old when it was read: time stamps are no finer than they are, so a younger
+ * one has to be read once more. Losing the cache costs reading, and the memory of which inode held
+ * what under another name.
  */
 #ifndef PHASESENTINEL_SEEN_H
 #define PHASESENTINEL_SEEN_H

@@ -166,9 +166,9 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
         sheet->column_of[field] = (int)column;
         return;
     }
-    near = near_field(sheet->schema, label);
-    if (sheet->schema->drop_extra && near == NULL)
+    if (sheet->schema->drop_extra)
         return;
+    near = near_field(sheet->schema, label);
     message = violations_add(violations, CODE_EXTRA_LABEL, header->line, column + 1, NULL,
                              label->text, label->len);
     if (message == NULL)
@@ -188,6 +188,8 @@ static void miss_label(const struct sheet *sheet, const struct row *header, size
     const struct field *missing = &sheet->schema->fields[field];
     struct buffer *message =
         violations_add(violations, CODE_MISSING_LABEL, header->line, 0, missing->name, NULL, 0);
+    const char *near;
+    size_t i;
 
     if (message == NULL)
         return;
@@ -195,6 +197,14 @@ static void miss_label(const struct sheet *sheet, const struct row *header, size
     if (missing->description != NULL)
         buffer_printf(message, " (%s)", missing->description);
     buffer_string(message, separator_hint(header));
+    for (i = 0; i < header->count; i++) {
+        near = near_field(sheet->schema, &header->cells[i]);
+        if (near == missing->name) {
+            buffer_string(message, "; '");
+            buffer_append(message, header->cells[i].text, header->cells[i].len);
+            buffer_string(message, "' is not quite its name");
+        }
+    }
     violations_added(violations);
 }
 

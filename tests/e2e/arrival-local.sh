@@ -1,0 +1,114 @@
+#!/bin/bash
+# Files that come by the tools of the machine itself: each merges exactly once, whether the daemon watches, is
+# down, stands still, or has lost events.
+# shellcheck disable=SC2317,SC2129 # the ways are called by name; files are opened again and again on purpose
+# shellcheck source=tests/e2e/arrival-lib.sh
+. "$(dirname "$0")/arrival-lib.sh"
+
+# The ways; each delivers $SRC/NAME to $DROP/NAME.
+way_cp() { cp "$SRC/$1" "$DROP/"; }
+way_cp-p() { cp -p "$SRC/$1" "$DROP/"; }
+way_install() { install -m 644 "$SRC/$1" "$DROP/"; }
+way_mv() { cp "$SRC/$1" "$SITE/$1" && mv "$SITE/$1" "$DROP/"; }
+way_mv-across() { cp "$SRC/$1" "$OTHER_FS/$1" && mv "$OTHER_FS/$1" "$DROP/"; }
+way_ln() { ln "$SRC/$1" "$DROP/$1"; }
+way_redirect() { cat "$SRC/$1" >"$DROP/$1"; }
+way_tar() { tar -C "$SRC" -cf - "$1" | tar -C "$DROP" -xf -; }
+way_touch-then-fill() { : >"$DROP/$1" && cat "$SRC/$1" >>"$DROP/$1"; }
+
+way_cp-remove() { cp "$SRC/$1" "$DROP/" && seen "$1" && cp --remove-destination "$SRC/$1" "$DROP/"; }
+way_cp-again() { cp "$SRC/$1" "$DROP/" && seen "$1" && cp "$SRC/$1" "$DROP/"; }
+
+# Three pieces, cut within a line; every close looks like the end.
+way_pieces()
+{
+    local size third
+
+    size=$(stat -c %s "$SRC/$1")
+    third=$((size / 3))
+    head -c "$third" "$SRC/$1" >>"$DROP/$1"
+    tail -c +$((third + 1)) "$SRC/$1" | head -c "$third" >>"$DROP/$1"
+    tail -c +$((2 * third + 1)) "$SRC/$1" >>"$DROP/$1"
+}
+
+# Line by line through one descriptor that stays open.
+way_slow()
+{
+    while IFS= read -r line; do
+        echo "$line"
+    done <"$SRC/$1" >"$DROP/$1"
+}
+
+way_unzip() { (cd "$SRC" && zip -q "$SITE/$1.zip" "$1") && unzip -q "$SITE/$1.zip" -d "$DROP"; }
+way_gunzip() { gzip -c "$SRC/$1" >"$DROP/$1.gz" && gunzip "$DROP/$1.gz"; }
+
+# A file without a name that is linked in when it is whole.
+way_tmpfile()
+{
+    python3 -c '
+import os, sys
+source, drop, name = sys.argv[1:]
+fd = os.open(drop, os.O_TMPFILE | os.O_WRONLY, 0o644)
+os.write(fd, open(source, "rb").read())
+fds = os.open("/proc/self/fd", os.O_RDONLY)
+os.link(str(fd), drop + "/" + name, src_dir_fd=fds, follow_symlinks=True)
+' "$SRC/$1" "$DROP" "$1"
+}
+
+way_mkstemp()
+{
+    python3 -c '
+import os, sys, tempfile
+source, drop, name = sys.argv[1:]
+fd, path = tempfile.mkstemp(dir=drop)
+os.write(fd, open(source, "rb").read())
+os.replace(path, drop + "/" + name)
+' "$SRC/$1" "$DROP" "$1"
+}
+
+# An editor's way: a bad cell is corrected in place, by a new file under the same name.
+way_sed-i()
+{
+    sed '5s/^[^,]*/oops/' "$SRC/$1" >"$DROP/$1" && sed -i "5s/^oops/$(sed -n '5s/,.*//p' "$SRC/$1")/" "$DROP/$1"
+}
+
+way_hidden-rename() { cp "$SRC/$1" "$DROP/.in.$1" && mv "$DROP/.in.$1" "$DROP/$1"; }
+way_hidden-link() { cp "$SRC/$1" "$DROP/.in.$1" && ln "$DROP/.in.$1" "$DROP/$1" && rm "$DROP/.in.$1"; }
+
+ways=(cp cp-p cp-remove cp-again install mv mv-across ln redirect tar touch-then-fill pieces slow tmpfile mkstemp
+    sed-i gunzip hidden-rename hidden-link)
+if command -v zip unzip >"$TMP/zip"; then
+    ways+=(unzip)
+else
+    skip "files by unzip" "no zip"
+fi
+OTHER_FS=/dev/shm
+[[ -d $OTHER_FS && -w $OTHER_FS ]] || OTHER_FS=$TMP
+OTHER_FS=$(mktemp -d "$OTHER_FS/e2e.XXXXXX")
+trap 'rm -rf "$OTHER_FS"; clean_up' EXIT
+
+in_each_state "${ways[@]}"
+
+# Files that their owner has closed to us: waiting, and merged as soon as they are opened.
+if as_root; then
+    site other-user
+    chown -R nobody "$SITE"
+    start_daemon
+    is "$(stat -c %u "/proc/$DAEMON_PID")" "$(id -u nobody)" "root becomes the owner of the data directory"
+    sample 20 1 >"$SITE/closed.csv"
+    chmod 600 "$SITE/closed.csv"
+    cp -p "$SITE/closed.csv" "$DROP/closed.csv"
+    after_settle
+    is "$(verdicts closed.csv)" '' "a file that may not be read is not judged"
+    has "$(cli status 2>&1)" 'closed\.csv.*file-unreadable|file-unreadable.*closed\.csv' \
+        "status lists it as file-unreadable"
+    chmod 644 "$DROP/closed.csv"
+    arrived closed.csv "$SITE/closed.csv" "it is merged as soon as it may be read"
+    sample 20 2 >"$SITE/foreign.csv"
+    cp "$SITE/foreign.csv" "$DROP/foreign.csv"
+    arrived foreign.csv "$SITE/foreign.csv" "a file that belongs to somebody else is merged"
+else
+    skip "files that may not be read" "not root"
+fi
+
+finish

@@ -1,0 +1,631 @@
+#include "judge.h"
+
+#include <inttypes.h>
+
+#include "place.h"
+#include "unit.h"
+
+#define HEADER "t,v,note\n"
+
+static int dir;
+static struct schema schema;
+static struct layout layout;
+static struct config config;
+static struct judge judge;
+static struct buffer accepted, rejected, verdict;
+
+/* What a run is asked for; zeros are the usual. */
+struct ask {
+    const char *name;
+    uint64_t size; /* 0: all */
+    bool complete_only;
+    uint64_t prefix_bytes;
+    const char *prefix; /* the booked content; NULL: the file's own first bytes */
+    bool no_sink;
+};
+
+static int take_accepted(void *context, const char *rows, size_t len, struct cause *cause)
+{
+    (void)cause;
+    buffer_append(context, rows, len);
+    return 0;
+}
+
+static int take_rejected(void *context, const char *raw, size_t len, struct cause *cause)
+{
+    (void)context;
+    (void)cause;
+    buffer_append(&rejected, raw, len);
+    buffer_byte(&rejected, '|');
+    return 0;
+}
+
+static void hash(const char *bytes, size_t len, unsigned char out[DIGEST_SIZE])
+{
+    struct digest digest;
+
+    digest_init(&digest);
+    digest_update(&digest, bytes, len);
+    digest_final(&digest, out);
+}
+
+/* The judgement on one line: ROWS+BAD, what else is known, CODE:LINE of what is listed. */
+static void note_verdict(void)
+{
+    const struct judgement *result = &judge.result;
+    size_t i;
+
+    buffer_clear(&verdict);
+    buffer_printf(&verdict, "%" PRIu64 "+%" PRIu64, result->rows, result->bad_rows);
+    if (result->no_rows)
+        buffer_string(&verdict, " no-rows");
+    if (result->no_newline)
+        buffer_string(&verdict, " no-newline");
+    if (result->prefix_found)
+        buffer_string(&verdict, " prefix");
+    if (result->continued_line > 0)
+        buffer_string(&verdict, " continued");
+    if (result->rest > 0)
+        buffer_printf(&verdict, " rest=%" PRIu64, result->rest);
+    for (i = 0; i < result->violations.count; i++)
+        buffer_printf(&verdict, " %s:%" PRIu64, code_name(result->violations.list[i].code),
+                      result->violations.list[i].line);
+    if (judge_rejects(&judge))
+        buffer_string(&verdict, " BAD");
+}
+
+/* Whatever is judged, the hash is that of the bytes judged, and all bytes are judged or the rest.
+ */
+static void check_bytes(const char *bytes, uint64_t size, const struct ask *ask)
+{
+    unsigned char sha[DIGEST_SIZE];
+
+    hash(bytes, (size_t)judge.result.bytes, sha);
+    if (judge.result.bytes + judge.result.rest != size ||
+        (!ask->complete_only && judge.result.rest))
+        check(false, "%" PRIu64 " bytes and a rest of %" PRIu64 " are all %" PRIu64,
+              judge.result.bytes, judge.result.rest, size);
+    if (memcmp(sha, judge.result.sha256, DIGEST_SIZE) != 0)
+        check(false, "the hash is that of the %" PRIu64 " bytes judged", judge.result.bytes);
+}
+
+static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
+{
+    struct judge_order order = {.name = ask.name == NULL ? "data.csv" : ask.name,
+                                .size = ask.size == 0 ? len : ask.size,
+                                .complete_only = ask.complete_only,
+                                .prefix_bytes = ask.prefix_bytes};
+    struct cause cause;
+
+    if (!ask.no_sink)
+        order.sink = (struct judge_sink){take_accepted, take_rejected, &accepted};
+    if (ask.prefix != NULL)
+        order.prefix_bytes = strlen(ask.prefix);
+    if (order.prefix_bytes > 0)
+        hash(ask.prefix != NULL ? ask.prefix : bytes, (size_t)order.prefix_bytes, order.prefix_sha);
+    place_put(dir, "file", bytes, len);
+    order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
+    buffer_clear(&accepted);
+    buffer_clear(&rejected);
+    if (order.fd < 0)
+        abort();
+    if (judge_run(&judge, &order, &cause) < 0) {
+        close(order.fd);
+        buffer_clear(&verdict);
+        buffer_printf(&verdict, "failed: %s", cause.text);
+        return buffer_text(&verdict);
+    }
+    close(order.fd);
+    check_bytes(bytes, order.size, &ask);
+    note_verdict();
+    return buffer_text(&verdict);
+}
+
+static const char *run(const char *text, struct ask ask)
+{
+    return run_bytes(text, strlen(text), ask);
+}
+
+#define USUAL ((struct ask){0})
+
+static void test_accept(void)
+{
+    check_text(run(HEADER "1,2,a\n2,3,\n", USUAL), "2+0", "a good file");
+    check_text(buffer_text(&accepted), "1,2,a,anonymous\n2,3,,anonymous\n",
+               "its rows in the training file's layout");
+    check_text(buffer_text(&judge.result.header), HEADER, "its header");
+    check(judge.result.tally.rows == 2 &&
+              counter_get(&judge.result.tally.by[TALLY_USERS], "anonymous", 9) == 2,
+          "its rows are tallied");
+    check_text(run("note,v,t\r\n\"x,\"\"y\"\"\",2,1\r\n", USUAL), "1+0",
+               "other order, CRLF, quotes");
+    check_text(buffer_text(&accepted), "1,2,\"x,\"\"y\"\"\",anonymous\n", "cells byte for byte");
+    check_text(buffer_text(&judge.result.header), "note,v,t\n", "the header ends in LF");
+    check_text(run("\xEF\xBB\xBF" HEADER "1,2,a\n", USUAL), "1+0", "a BOM is skipped");
+    check_text(buffer_text(&judge.result.header), HEADER, "it is not in the header");
+    check_text(run("\xEF\xBB\xBF\"t\",v\n1,2\n", USUAL), "1+0", "also before a quoted header");
+    check_text(run("t,v,user_id\n1,2,eva\n1,2,udo\n", USUAL), "2+0", "a column for the default");
+    check(counter_get(&judge.result.tally.by[TALLY_USERS], "eva", 3) == 1, "is tallied by it");
+    check_text(run("t,v\n1,2\n3,4", USUAL), "2+0 no-newline", "a valid last row without newline");
+    check_text(buffer_text(&accepted), "1,2,,anonymous\n3,4,,anonymous\n", "gets one");
+    check_text(run("t,v\n1,2\n3,\"4\"", USUAL), "2+0 no-newline", "so does one with a quote");
+    check_text(run("t,v\n1,2\n3,4\n\n\r\n\n", USUAL), "2+0", "blank lines at the end are none");
+    check_text(run("t,v,note\n1,2,\"a\nb\n\"\n3,4,\n", USUAL), "2+0", "quoted line breaks");
+    check_text(buffer_text(&accepted), "1,2,\"a\nb\n\",anonymous\n3,4,,anonymous\n", "are kept");
+}
+
+static void test_no_rows(void)
+{
+    check_text(run("", USUAL), "0+0 no-rows", "an empty file");
+    check_text(run("\n\n", USUAL), "0+0 no-rows", "blank lines alone");
+    check_text(run(HEADER, USUAL), "0+0 no-rows", "a header");
+    check_text(run("t,v,note", USUAL), "0+0 no-rows", "one without newline");
+    check_text(run("\xEF\xBB\xBF" HEADER, USUAL), "0+0 no-rows", "one behind a BOM");
+    check_text(run("\xEF\xBB\xBF", USUAL), "0+0 no-rows", "a BOM alone");
+    check_text(run(HEADER "\n\n", USUAL), "0+0 no-rows", "one and blank lines");
+    check(judge.result.violations.total == 0, "which are between no rows");
+    run("t,cp", USUAL);
+    check(judge.result.no_rows, "a header that is cut waits, as one that is whole");
+    check_text(run(HEADER, (struct ask){.complete_only = true}), "0+0 no-rows", "still growing");
+    check_text(run("t,v,no", (struct ask){.complete_only = true}), "0+0 no-rows rest=6",
+               "its header still growing");
+}
+
+static void test_blanks(void)
+{
+    check_text(run("t,v\n\n1,2\n\n\n3,4\n\n", USUAL), "2+3 blank-row:2 blank-row:4 blank-row:5 BAD",
+               "blank rows between rows");
+    check_text(run("t,v\r\n1,2\r\n\r\n3,4\r\n", USUAL), "2+1 blank-row:3 BAD", "with CRLF");
+    check_text(run("t,v\n1,2\n \n3,4\n", USUAL), "2+1 missing-cell:3 BAD", "a blank is a cell");
+    check_text(run("t,v\n1,2\n\n3,", USUAL), "1+2 blank-row:3 truncated-file:4 BAD",
+               "one before a row that is cut");
+}
+
+static void test_magic(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        enum code code;
+    } kinds[] = {
+        {"\x1F\x8B\x08\0\0\0\0\0", 8, CODE_FORMAT_ERROR},
+        {"PK\x03\x04\x14\0\x06\0", 8, CODE_FORMAT_ERROR},
+        {"PK\x05\x06\0\0\0\0", 8, CODE_FORMAT_ERROR},
+        {"PAR1\x15\x04\x15\x10", 8, CODE_FORMAT_ERROR},
+        {"\x28\xB5\x2F\xFD\x04\0", 6, CODE_FORMAT_ERROR},
+        {"\xFD"
+         "7zXZ\0\0\x04",
+         8, CODE_FORMAT_ERROR},
+        {"BZh91AY&SY", 10, CODE_FORMAT_ERROR},
+        {"7z\xBC\xAF\x27\x1C\0\x04", 8, CODE_FORMAT_ERROR},
+        {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR},
+        {"%PDF-1.7\n", 9, CODE_FORMAT_ERROR},
+        {"SQLite format 3\0\x10\0", 18, CODE_FORMAT_ERROR},
+        {"\x1F\x8B", 2, CODE_FORMAT_ERROR},
+        {"\xFF\xFEt\0,\0v\0\n\0", 10, CODE_ENCODING_ERROR},
+        {"\xFE\xFF\0t\0,\0v\0\n", 10, CODE_ENCODING_ERROR},
+    };
+    char bytes[64];
+    size_t i;
+
+    for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        memset(bytes, 'x', sizeof bytes);
+        memcpy(bytes, kinds[i].bytes, kinds[i].len);
+        run_bytes(bytes, kinds[i].len + (i == 11 ? 0 : 20), USUAL);
+        check(judge.result.violations.total == 1 && !judge.result.no_rows &&
+                  judge.result.violations.counts[kinds[i].code] == 1 && judge_rejects(&judge),
+              "magic bytes %zu: one %s: %s", i, code_name(kinds[i].code), buffer_text(&verdict));
+    }
+    run_bytes("t\0,\0v\0\n\0", 8, USUAL);
+    check(judge.result.violations.counts[CODE_ENCODING_ERROR] > 0, "UTF-16 without a BOM");
+    check_text(run("P,t,v\nPK,1,2\n", USUAL), "0+1 extra-label:1 BAD", "no magic, only a letter");
+    config.max_file_bytes = 1 << 20;
+    run(HEADER "1,2,a\n", (struct ask){.size = 0});
+    check(!judge_rejects(&judge), "max_file_mib = 1 allows a small file");
+    config.max_file_bytes = 10;
+    run(HEADER "1,2,a\n", USUAL);
+    check(judge.result.violations.counts[CODE_FILE_TOO_LARGE] == 1 && judge_rejects(&judge) &&
+              judge.result.violations.total == 1,
+          "a file larger than the limit: %s", buffer_text(&verdict));
+    config.max_file_bytes = 0;
+}
+
+static void test_last_row(void)
+{
+    static const struct {
+        const char *rows, *verdict, *required;
+    } lasts[] = {
+        {"1,2\n3,4", "2+0 no-newline", "1+1 truncated-file:3 BAD"},
+        {"1,2\n3,", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,4,5", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,1e", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,4\r", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,\"4", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,\"4\"x", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n3,\xC3", "1+1 truncated-file:3 BAD", NULL},
+        {"1,2\n\"3,4\n5,6\n7,8", "1+1 unterminated-quote:3 BAD", NULL},
+        {"1,2\n\"3,4\n5,6\n7,8\n", "1+1 unterminated-quote:3 BAD", NULL},
+        {"1,2\n\"3,4\n", "1+1 unterminated-quote:3 BAD", NULL},
+        {"1,2\n\"3\n\",\"4\n5", "1+1 unterminated-quote:4 BAD", NULL},
+        {"x,2\n3,", "0+2 type-error:2 truncated-file:3 BAD", NULL},
+    };
+    char text[256];
+    size_t i;
+
+    for (i = 0; i < sizeof lasts / sizeof *lasts; i++) {
+        snprintf(text, sizeof text, "t,v\n%s", lasts[i].rows);
+        check_text(run(text, USUAL), lasts[i].verdict, lasts[i].rows);
+        check(judge_only_truncated(&judge) ==
+                  (strstr(lasts[i].verdict, " truncated") != NULL && i != 13),
+              "is it only truncated: %s", lasts[i].verdict);
+        config.newline_required = true;
+        check_text(run(text, USUAL),
+                   lasts[i].required == NULL ? lasts[i].verdict : lasts[i].required,
+                   "with final_newline = required");
+        config.newline_required = false;
+    }
+    check_text(run_bytes("t,v\n1,2\n3,\0\0\0\0", 14, USUAL), "1+1 encoding-error:3 BAD",
+               "NUL bytes are no row that was cut");
+    check(!judge_only_truncated(&judge), "which may not wait for its rest");
+}
+
+/* What scp leaves on a full disk: a hole as large as what is missing. */
+static void test_nul_tail(void)
+{
+    const size_t size = 3000000;
+    char *bytes = calloc(size, 1);
+
+    memcpy(bytes, "t,v\n1,2\n3,", 10);
+    check_text(run_bytes(bytes, size, USUAL), "1+1 encoding-error:3 BAD", "a large NUL tail");
+    bytes[size - 1] = '\n';
+    check_text(run_bytes(bytes, size, USUAL), "1+1 encoding-error:3 BAD", "one with an LF");
+    config.bad_rows = CONFIG_REJECT_ROWS;
+    memcpy(bytes + size - 9, "\n5,6\n7,8\n", 9);
+    run_bytes(bytes, size, USUAL);
+    check(judge_rejects(&judge),
+          "rows behind a row that is too long are not lost: the file is bad whole, whatever is in "
+          "that row: %s",
+          buffer_text(&verdict));
+    memset(bytes + 10, 'x', size - 19);
+    run_bytes(bytes, size, USUAL);
+    check(judge_rejects(&judge) && judge.result.violations.counts[CODE_ROW_TOO_LONG] == 1,
+          "likewise without NULs: %s", buffer_text(&verdict));
+    config.bad_rows = CONFIG_REJECT_FILE;
+    free(bytes);
+}
+
+static void test_complete_only(void)
+{
+    static const struct ask growing = {.complete_only = true};
+
+    check_text(run("t,v\n1,2\n3,", growing), "1+0 rest=2", "an incomplete row is left out");
+    check_text(buffer_text(&accepted), "1,2,,anonymous\n", "and not written");
+    check_text(run("t,v\n1,2\n3,4", growing), "1+0 rest=3", "also one that would be valid");
+    check_text(run("t,v\n1,2\n3,4\r", growing), "1+0 rest=4", "or lacks half its line end");
+    check_text(run("t,v\n1,2\n3,4\n", growing), "2+0", "a complete one is not");
+    check_text(run("t,v,note\n1,2,\n3,4,\"a\nb\nc", growing), "1+0 rest=10",
+               "an open quote is left out from its row's first byte on");
+    check_text(run("t,v,note\n1,2,\n3,4,\"a\nb\nc\n", growing), "1+0 rest=11", "also with an LF");
+    check_text(run("t,v\n1,2\n\n\n", growing), "1+0", "blank lines may yet be between rows");
+    check_text(run("t,v\n1,2\nx,3\n4", growing), "1+1 rest=1 type-error:3 BAD",
+               "a bad row is one now");
+    check_text(run("t,v\n1,2\n3,4\n", (struct ask){.size = 10}), "1+1 truncated-file:3 BAD",
+               "no more is judged than the size of the first look");
+    check_text(run("t,v\n1,2\n3,4\n", (struct ask){.size = 10, .complete_only = true}),
+               "1+0 rest=2", "complete rows of it, if asked");
+    check_text(run("t,v\n1,2\n", (struct ask){.size = 9}),
+               "failed: data.csv became shorter while it was read", "it became shorter");
+}
+
+/* ---- content that is booked already -----------------------------------------------------------
+ */
+
+static void test_prefix(void)
+{
+    static const struct {
+        const char *booked, *file, *verdict, *accepted;
+    } files[] = {
+        {"t,v\n1,2\n", "t,v\n1,2\n3,4\n", "1+0 prefix", "3,4,,anonymous\n"},
+        {"t,v\n1,2\n", "t,v\n1,2\n3,4", "1+0 no-newline prefix", "3,4,,anonymous\n"},
+        {"t,v\n1,2\n", "t,v\n1,2\n", "0+0 prefix", ""},
+        {"t,v\n1,2\n", "t,v\n1,2\n\n", "0+0 prefix", ""},
+        {"t,v\n1,2\n", "t,v\n1,2\nx,4\n", "0+1 prefix type-error:3 BAD", NULL},
+        {"t,v\r\n1,2\r\n", "t,v\r\n1,2\r\n3,4\r\n", "1+0 prefix", "3,4,,anonymous\n"},
+        {"\xEF\xBB\xBFt,v\n1,2\n", "\xEF\xBB\xBFt,v\n1,2\n3,4\n", "1+0 prefix", "3,4,,anonymous\n"},
+        {"t,v,note\n1,2,\"a\nb\"\n", "t,v,note\n1,2,\"a\nb\"\nx,4,\n",
+         "0+1 prefix type-error:4 BAD", NULL},
+        /* Other content: all of it is judged. */
+        {"t,v\n1,2\n", "t,v\n1,3\n3,4\n", "2+0", "1,3,,anonymous\n3,4,,anonymous\n"},
+        {"t,v\n1,2\n", "t,v\n1,3\n", "1+0", "1,3,,anonymous\n"},
+        {"t,v\n1,2\n3,4\n", "t,v\n1,2\n", "1+0", "1,2,,anonymous\n"},
+        {"t,v\n1,2\n", "v,t\n1,2\n3,4\n", "2+0", "2,1,,anonymous\n4,3,,anonymous\n"},
+        {"t,v\n1,2\n", "t,v\n1,3\nx,4\n", "1+1 type-error:3 BAD", NULL},
+        /* Booked without a final newline: the row must end now. */
+        {"t,v\n1,2", "t,v\n1,2\n3,4\n", "1+0 prefix", "3,4,,anonymous\n"},
+        {"t,v\n1,2", "t,v\n1,2\r\n3,4\r\n", "1+0 prefix", "3,4,,anonymous\n"},
+        {"t,v\n1,2", "t,v\n1,2\n", "0+0 prefix", ""},
+        {"t,v\n1,2", "t,v\n1,2\n\n3,4\n", "1+1 prefix blank-row:3 BAD", NULL},
+        {"t,v\n1,2", "t,v\n1,2\nx,4\n", "0+1 prefix type-error:3 BAD", NULL},
+        {"t,v\n1,2", "t,v\n1,23\n3,4\n", "2+0 continued", "1,23,,anonymous\n3,4,,anonymous\n"},
+        {"t,v\n1,2", "t,v\n1,2e\n", "0+1 continued type-error:2 BAD", NULL},
+        {"t,v\n1,2", "t,v\n1,2\rx\n", "0+1 continued encoding-error:2 BAD", NULL},
+        {"t,v,note\n1,2,\"a\"", "t,v,note\n1,2,\"a\"\n3,4,\n", "1+0 prefix", "3,4,,anonymous\n"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof files / sizeof *files; i++) {
+        check_text(run(files[i].file, (struct ask){.prefix = files[i].booked}), files[i].verdict,
+                   files[i].file);
+        if (files[i].accepted != NULL)
+            check_text(buffer_text(&accepted), files[i].accepted, "accepted of it");
+    }
+}
+
+/* The booked content may end anywhere in what stands there now. */
+static void test_prefix_in_header(void)
+{
+    static const char file[] = "t,v,note,user_id\n1,2,a,eva\n3,4,b,udo\n";
+    char what[64];
+    size_t i;
+
+    check_text(run(file, (struct ask){.prefix = "t,v\n1,2\n"}), "2+0",
+               "other content, shorter than the header that is there now");
+    for (i = 1; i < sizeof file; i++) {
+        char booked[sizeof file];
+
+        memset(booked, 'x', sizeof booked);
+        booked[i] = '\0';
+        snprintf(what, sizeof what, "other content of %zu bytes", i);
+        if (strcmp(run(file, (struct ask){.prefix = booked}), "2+0") != 0)
+            check_text(buffer_text(&verdict), "2+0", what);
+    }
+    check_text(run("\n\n\nt,v\n1,2\n", (struct ask){.prefix = "a\n"}),
+               "1+3 blank-row:1 blank-row:2 blank-row:3 BAD", "blank lines before a header");
+}
+
+static void test_prefix_growing(void)
+{
+    struct ask ask = {.prefix = "t,v\n1,2\n", .complete_only = true};
+
+    check_text(run("t,v\n1,2\n3,4\n5,", ask), "1+0 prefix rest=2", "grown and still growing");
+    check_text(buffer_text(&accepted), "3,4,,anonymous\n", "its new complete rows");
+    check_text(run("t,v\n1,2\n5,", ask), "0+0 prefix rest=2", "no new row is complete");
+    ask.prefix = "t,v\n1,2";
+    check_text(run("t,v\n1,2\n5,", ask), "0+0 prefix rest=2", "likewise behind a late line end");
+    check_text(run("t,v\n1,2\n5,6\n", ask), "1+0 prefix", "with it a new row");
+    check_text(run("t,v\n1,25,6\n", ask), "0+1 continued extra-cell:2 BAD", "a row that goes on");
+    check_text(run("t,v\n1,2\n", USUAL), "1+0", "the next file is judged for itself");
+}
+
+/* More than one window, with rows that fall across. */
+static void test_large(void)
+{
+    const size_t count = getenv("UNIT_SHORT") != NULL ? 30000 : 150000;
+    struct buffer file = {0}, want = {0};
+    size_t i, half = 0, half_want = 0;
+    struct ask ask = {0};
+    char text[64];
+
+    buffer_string(&file, "v,t,note\n");
+    for (i = 0; i < count; i++) {
+        if (i == count / 2) {
+            half = file.len;
+            half_want = want.len;
+        }
+        if (i % 7 == 0) {
+            buffer_printf(&file, "%zu,%zu.5,\"%zu\n%zu\"\r\n", i % 100, i, i, i);
+            buffer_printf(&want, "%zu.5,%zu,\"%zu\n%zu\",anonymous\n", i, i % 100, i, i);
+        } else {
+            buffer_printf(&file, "%zu,%zu,x\n", i % 100, i);
+            buffer_printf(&want, "%zu,%zu,x,anonymous\n", i, i % 100);
+        }
+    }
+    snprintf(text, sizeof text, "%zu+0", count);
+    check_text(run_bytes(file.data, file.len, ask), text, "a large file");
+    check(accepted.len == want.len && memcmp(accepted.data, want.data, want.len) == 0,
+          "all %zu bytes of its rows", want.len);
+    ask.prefix_bytes = half;
+    snprintf(text, sizeof text, "%zu+0 prefix", count - count / 2);
+    check_text(run_bytes(file.data, file.len, ask), text, "its first half is booked");
+    check(accepted.len == want.len - half_want &&
+              memcmp(accepted.data, want.data + half_want, accepted.len) == 0,
+          "the rows of the other half");
+    check(judge.result.tally.rows == count - count / 2, "are tallied");
+    file.data[100] ^= 1;
+    snprintf(text, sizeof text, "%zu+0", count);
+    ask.prefix_bytes = 0;
+    run_bytes(file.data, file.len, ask);
+    file.data[100] ^= 1;
+    buffer_free(&file);
+    buffer_free(&want);
+}
+
+/* ---- bad rows ---------------------------------------------------------------------------------
+ */
+
+static void test_reject_rows(void)
+{
+    config.bad_rows = CONFIG_REJECT_ROWS;
+    check_text(run("t,v\r\n1,2\r\nx,\"4\"\r\n5\r\n5,6\r\n", USUAL),
+               "2+2 type-error:3 missing-cell:4", "bad rows go, good rows stay");
+    check_text(buffer_text(&accepted), "1,2,,anonymous\n5,6,,anonymous\n", "the good ones");
+    check_text(buffer_text(&rejected), "x,\"4\"\r\n|5\r\n|", "the bad ones, as they came");
+    check_text(run("t,v\n1,2\n3,", USUAL), "1+1 truncated-file:3", "a cut row is a bad row");
+    check_text(buffer_text(&rejected), "3,|", "as it came");
+    check_text(run("t,v\n1,2\n\n3,4\n", USUAL), "2+1 blank-row:3", "so is a blank one");
+    check_text(run("t,v\n1,2\n\"3\nx,4\n5,6", USUAL), "1+1 unterminated-quote:3",
+               "and what an open quote swallows");
+    check_text(buffer_text(&rejected), "\"3\nx,4\n5,6|", "all of it");
+    check_text(run("t,v\n1,2\n3,\"4\"5\n6,7\n", USUAL), "2+1 stray-quote:3", "and stray quotes");
+    check_text(run("t,v\nx,2\n", USUAL), "0+1 type-error:2 BAD", "all are bad: so is the file");
+    check_text(run("t,v,x\n1,2,3\n", USUAL), "0+1 extra-label:1 BAD", "so with a bad header");
+    check_text(buffer_text(&rejected), "", "then no row is to blame");
+    check_text(run("t,t\n1,2\n", USUAL), "0+1 duplicate-label:1 missing-label:1 BAD", "another");
+    check_text(run("t,\xFF\n1,2\n", USUAL), "0+1 encoding-error:1 BAD", "a header that is no row");
+    check_text(run("\x1F\x8B\n1,2\n", USUAL), "0+0 format-error:0 BAD", "no CSV at all");
+    config.max_bad_percent = 50;
+    run("t,v\n1,2\nx,4\n", USUAL);
+    check(!judge_rejects(&judge), "half of the rows may be bad");
+    run("t,v\n1,2\nx,4\nx,4\n", USUAL);
+    check(judge_rejects(&judge), "two of three may not");
+    config.max_bad_percent = 0;
+    run("t,v\n1,2\nx,4\n", USUAL);
+    check(judge_rejects(&judge), "none may be bad");
+    run("t,v\n1,2\n", USUAL);
+    check(!judge_rejects(&judge), "and none is");
+    config.max_bad_percent = 100;
+    check_text(run("t,v\n1,2\nx,4\n", (struct ask){.prefix = "t,v\n1,2\n"}),
+               "0+1 prefix type-error:3", "a grown file whose new rows are all bad");
+    config.bad_rows = CONFIG_REJECT_FILE;
+}
+
+static void test_count(void)
+{
+    struct buffer file = {0};
+    size_t i;
+
+    buffer_string(&file, "t,v\n");
+    for (i = 0; i < 5000; i++)
+        buffer_string(&file, i % 2 == 0 ? "x,101\n" : "1,2\n");
+    config.max_reported_errors = 3;
+    judge_free(&judge);
+    judge_init(&judge, &schema, &config, &layout, NULL);
+    check_text(run_bytes(file.data, file.len, USUAL),
+               "2500+2500 type-error:2 constraint-error:2 type-error:4 BAD", "three are listed");
+    check(judge.result.violations.total == 5000 &&
+              judge.result.violations.counts[CODE_TYPE_ERROR] == 2500 &&
+              judge.result.violations.counts[CODE_CONSTRAINT_ERROR] == 2500,
+          "all are counted");
+    check_text(run_bytes(file.data, file.len, (struct ask){.no_sink = true}),
+               "2500+2500 type-error:2 constraint-error:2 type-error:4 BAD",
+               "the same verdict without a sink");
+    config.max_reported_errors = 0;
+    judge_free(&judge);
+    judge_init(&judge, &schema, &config, &layout, NULL);
+    check_text(run_bytes(file.data, file.len, USUAL), "2500+2500 BAD", "none is listed");
+    check(judge.result.violations.total == 5000, "and all are counted");
+    config.max_reported_errors = 1000;
+    judge_free(&judge);
+    judge_init(&judge, &schema, &config, &layout, NULL);
+    buffer_free(&file);
+}
+
+static int refuse(void *context, const char *rows, size_t len, struct cause *cause)
+{
+    (void)rows;
+    (void)len;
+    return cause_set(cause, CAUSE_TROUBLE, "no %s", (const char *)context);
+}
+
+static void test_sink(void)
+{
+    static char word[] = "space";
+    struct judge_order order = {.name = "x.csv", .size = 12, .sink = {refuse, refuse, word}};
+    struct cause cause = {0};
+
+    place_put_text(dir, "file", "t,v\n1,2\nx,4\n");
+    order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
+    check(judge_run(&judge, &order, &cause) == 0 && judge_rejects(&judge),
+          "rows of a bad file may never reach the sink");
+    order.size = 8;
+    check(judge_run(&judge, &order, &cause) < 0 && cause.kind == CAUSE_TROUBLE, "it accepts none");
+    check_text(cause.text, "no space", "and says why");
+    config.bad_rows = CONFIG_REJECT_ROWS;
+    order.sink.accept = take_accepted;
+    order.sink.context = &accepted;
+    order.size = 12;
+    order.sink.reject = refuse;
+    order.sink.accept = NULL;
+    order.sink.context = word;
+    check(judge_run(&judge, &order, &cause) < 0 && cause.kind == CAUSE_TROUBLE, "or rejects none");
+    order.sink.reject = NULL;
+    check(judge_run(&judge, &order, &cause) == 0 && judge.result.rows == 1 &&
+              judge.result.bad_rows == 1,
+          "without a sink the bytes are dropped");
+    config.bad_rows = CONFIG_REJECT_FILE;
+    close(order.fd);
+}
+
+static void test_limits(void)
+{
+    config.max_row_bytes = 20;
+    config.max_columns = 4;
+    judge_free(&judge);
+    judge_init(&judge, &schema, &config, &layout, NULL);
+    check_text(run("t,v\n1,2\n1,000000000000000000002\n3,4\n", USUAL), "1+1 row-too-long:3 BAD",
+               "a row that is too long is the last");
+    check_text(run("t,v\n1,2\n1,2,3,4,5\n3,4\n", USUAL), "2+1 too-many-columns:3 BAD",
+               "too many columns");
+    check_text(run("t,v,a,b,c\n1,2,3,4,5\n3,4\n", USUAL),
+               "0+2 too-many-columns:1 too-many-columns:2 BAD", "also in the header");
+    config.max_row_bytes = 1 << 20;
+    config.max_columns = 1024;
+    judge_free(&judge);
+    judge_init(&judge, &schema, &config, &layout, NULL);
+}
+
+static void test_meta(void)
+{
+    uint64_t meta;
+
+    run("t,v\n1,2\n", (struct ask){.name = "eva_20240101.csv"});
+    check_text(buffer_text(&accepted), "1,2,,eva\n", "the user is taken from the name");
+    meta = judge.result.meta;
+    check(judge.result.has_meta && meta == digest_check("user_id=eva\n", 12), "and tells it apart");
+    run("t,v\n1,2\n", (struct ask){.name = "udo_20240101.csv"});
+    check(judge.result.has_meta && judge.result.meta != meta, "from another user's");
+    run("t,v,user_id\n1,2,udo\n", (struct ask){.name = "eva_20240101.csv"});
+    check(!judge.result.has_meta, "but not where the file says who it is");
+    check_text(buffer_text(&accepted), "1,2,,udo\n", "which rules");
+}
+
+int main(void)
+{
+    static const char text[] = "[schema]\nname = x\nfilename = {user_id}_20240101.csv\n"
+                               "[field.1]\nname = t\ntype = number\nrequired = true\n"
+                               "[field.2]\nname = v\ntype = integer\nrequired = true\n"
+                               "maximum = 100\n"
+                               "[field.3]\nname = note\n"
+                               "[field.4]\nname = user_id\ndefault = anonymous\n";
+    char path[64];
+    struct cause cause;
+
+    dir = place_enter();
+    place_put_text(dir, "schema.ini", text);
+    snprintf(path, sizeof path, "%s/schema.ini", place);
+    config = (struct config){.max_row_bytes = 1 << 20,
+                             .max_columns = 1024,
+                             .max_bad_percent = 100,
+                             .max_reported_errors = 1000};
+    if (schema_load(&schema, path, &cause) < 0 || layout_of_schema(&layout, &schema, &cause) < 0 ||
+        judge_init(&judge, &schema, &config, &layout, &cause) < 0) {
+        printf("Bail out! %s\n", cause.text);
+        return 1;
+    }
+    test_accept();
+    test_no_rows();
+    test_blanks();
+    test_magic();
+    test_last_row();
+    test_nul_tail();
+    test_complete_only();
+    test_prefix();
+    test_prefix_in_header();
+    test_prefix_growing();
+    test_large();
+    test_reject_rows();
+    test_count();
+    test_sink();
+    test_limits();
+    test_meta();
+    judge_free(&judge);
+    judge_free(&judge);
+    layout_free(&layout);
+    schema_free(&schema);
+    buffer_free(&accepted);
+    buffer_free(&rejected);
+    buffer_free(&verdict);
+    close(dir);
+    return unit_done();
+}
