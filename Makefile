@@ -151,15 +151,15 @@ install: all ## install below DESTDIR and prefix; an edited configuration stays
 	install -m 644 $(MAN1) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5
 	install -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8
-	sed 's|^data_dir = .*|data_dir = $(datadir)|' etc/phasesentinel.ini >$(DESTDIR)$(pristine)/phasesentinel.ini
-	install -m 644 etc/schema.ini $(DESTDIR)$(pristine)/schema.ini
+	sed 's|^data_dir = .*|data_dir = $(datadir)|' etc/phasesentinel.ini >$(DESTDIR)$(pristine)/phasesentinel.ini.dist
+	install -m 644 etc/schema.ini $(DESTDIR)$(pristine)/schema.ini.dist
 	@for f in $(CONFIGS); do \
 		if [ -e $(DESTDIR)$(configdir)/$$f ]; then echo "keeping $(configdir)/$$f"; \
-		else install -m 644 $(DESTDIR)$(pristine)/$$f $(DESTDIR)$(configdir)/$$f; fi; done
+		else install -m 644 $(DESTDIR)$(pristine)/$$f.dist $(DESTDIR)$(configdir)/$$f; fi; done
 
 uninstall: ## take away what install put there, but no data and no edited configuration
 	@for f in $(CONFIGS); do \
-		if cmp -s $(DESTDIR)$(pristine)/$$f $(DESTDIR)$(configdir)/$$f; then rm -f $(DESTDIR)$(configdir)/$$f; \
+		if cmp -s $(DESTDIR)$(pristine)/$$f.dist $(DESTDIR)$(configdir)/$$f; then rm -f $(DESTDIR)$(configdir)/$$f; \
 		elif [ -e $(DESTDIR)$(configdir)/$$f ]; then echo "keeping $(configdir)/$$f: it was edited"; fi; done
 	rm -f $(DESTDIR)$(bindir)/phasesentinel $(DESTDIR)$(sbindir)/phasesentineld
 	rm -f $(DESTDIR)$(mandir)/man1/$(notdir $(MAN1)) $(DESTDIR)$(mandir)/man5/$(notdir $(MAN5)) \

@@ -167,6 +167,15 @@ static int settle(struct booking *booking, const struct look *look, const struct
     return 0;
 }
 
+/* The rows of the booked content that the file begins with. */
+static uint64_t base_rows(const struct look *look)
+{
+    const struct ledger *ledger = &look->desk->merge->ledger;
+
+    return look->base == &look->own ? ledger_rows_of_longest(ledger, look->own.name)
+                                    : ledger_rows_of(ledger, look->inode.name);
+}
+
 static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
                        struct cause *cause)
 {
@@ -181,6 +190,8 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     booking_fill_line(desk, look->file->name, verdict, line);
     line->rows = result->rows;
     line->rejected = result->bad_rows;
+    if (result->prefix_found && look->base == &look->inode)
+        line->duplicate = base_rows(look);
     line->length = training_range(&desk->merge->training, look->mark, &line->range_hash);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
@@ -219,7 +230,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     booking_fill_line(desk, look->file->name, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += ledger_rows_of(&desk->merge->ledger, look->base->name);
+        line->duplicate += base_rows(look);
     if (book(booking, look, line, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;

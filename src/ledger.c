@@ -277,7 +277,8 @@ static int absorb(struct ledger *ledger, const struct ledger_line *line, struct 
     if (known == NULL)
         return cause_memory(cause);
     known->last_at = line->at;
-    if (line->verdict == VERDICT_GROWN)
+    /* Grown from another name's content: that content's rows are duplicates here. */
+    if (line->verdict == VERDICT_GROWN && line->duplicate == 0)
         known->rows = known->longest_rows + line->rows + line->rejected;
     else if (line->verdict == VERDICT_QUARANTINED)
         known->rows = 0;
@@ -597,6 +598,13 @@ uint64_t ledger_rows_of(const struct ledger *ledger, const char *name)
     const struct ledger_name *known = find_name(ledger, name);
 
     return known == NULL ? 0 : known->rows;
+}
+
+uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name)
+{
+    const struct ledger_name *known = find_name(ledger, name);
+
+    return known == NULL ? 0 : known->longest_rows;
 }
 
 /* Two names of one hash share an entry: a line that speaks of the other is as good as none. */

@@ -130,6 +130,7 @@ uint64_t ledger_last_at(const struct ledger *ledger, const char *name);
 /* The rows, good and bad, of the content that was last accepted under this name; from the index
  * alone. */
 uint64_t ledger_rows_of(const struct ledger *ledger, const char *name);
+uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name);
 
 /* Books a line: seq, batch, offset and at are filled in, and the caller's line with them. */
 int ledger_add(struct ledger *ledger, struct ledger_line *line, struct cause *cause);

@@ -500,7 +500,7 @@ class Drop:
     """The CSV files in the drop directory, and how much of each the ledger has accepted."""
 
     def __init__(self, top, lines):
-        self.names = [path for path in files_below(top) if is_csv_name(path)]
+        self.names = [path for path in files_below(top) if is_csv_name(path) and "/" not in path]
         self.files = {path: read(os.path.join(top, path)) for path in self.names if is_plain(os.path.join(top, path))}
         self.accepted = {}
         verdicts = collections.defaultdict(dict)

@@ -494,6 +494,7 @@ int main(void)
     char path[64];
 
     alarm(getenv("UNIT_SHORT") != NULL ? 300 : 100);
+    setvbuf(stdout, NULL, _IOLBF, 0);
     place_fd = place_enter();
     log_set_level(LOG_LEVEL_ERROR);
     place_put_text(place_fd, "schema.ini",
