@@ -83,11 +83,11 @@ lint-deps: check-deps
 	$(call install_packages,$(LINT_PACKAGES))
 
 run: deps ## build, and run the daemon on data/ (Ctrl-C ends it)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec $(BUILD)/phasesentineld $(ALLOW_ROOT) -c etc/phasesentinel.ini
 
 check: check-deps ## build, then every test
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory -j$$(nproc) all units
 	@BUILD=$(abspath $(BUILD)) tests/run
 
 UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
@@ -111,11 +111,11 @@ HEADERS = $(wildcard src/*.h)
 SCRIPTS = tests/run tests/lint-order.sh $(wildcard tests/e2e/*.sh) .ci/run
 
 lint: lint-deps ## format, order of modules, warnings of two compilers, static analysis, scripts, man pages
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
+	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
 	tests/lint-order.sh $(MODULES)
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang CFLAGS='-O2 -Werror' all units
-	printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/clang CC=clang CFLAGS='-O2 -Werror' all units
+	@echo $(SOURCES) | xargs -P $$(nproc) -n 4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
 		-std=c17 -D_GNU_SOURCE -DVERSION=\"x\" -DCONFIG_FILE=\"x\" 2>/dev/null' clang-tidy
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=ctuuninitvar --error-exitcode=1 $(DEFINES) -D_GNU_SOURCE src
@@ -128,7 +128,7 @@ format: ## format the sources
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 asan: check-deps ## every test under ASan and UBSan
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all units
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' all units
 	@BUILD=$(abspath $(BUILD))/asan tests/run
 
 valgrind: lint-deps all units ## the unit tests under valgrind, descriptors too

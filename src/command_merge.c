@@ -144,7 +144,7 @@ int command_adopt(const struct command *command, struct setup *setup, int argc, 
         return -1;
     result = intake_adopt(&intake, strcmp(drops, "merged") == 0, cause);
     if (result == 0)
-        result = intake_scan(&intake, WAITING_NEVER - 1, LOCK_WAIT, cause);
+        result = intake_scan(&intake, WAITING_NEVER, LOCK_WAIT, cause);
     if (result == 0)
         result = intake_report(&intake, false, LOCK_WAIT, "", cause);
     intake_close(&intake);

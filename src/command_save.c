@@ -250,7 +250,7 @@ static int merge_saved(struct setup *setup, const char *name, struct cause *caus
     if (result == 0)
         result = command_run_intake(&intake, cause);
     if (result == 0)
-        result = intake_scan(&intake, WAITING_NEVER - 1, 30000, cause);
+        result = intake_scan(&intake, WAITING_NEVER, 30000, cause);
     if (result == 0)
         result = intake_report(&intake, true, 30000, "", cause);
     if (result == 0 && intake.booking.quarantined_files > 0)

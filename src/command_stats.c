@@ -248,7 +248,7 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
     for (i = 0; i < view->waiting.count; i++)
         files[i] = (struct status_file){
             view->waiting.files[i].name, reason_name(view->waiting.files[i].reason),
-            view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail, ""};
+            view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail};
     status.waiting = files;
     if (view->holder.len > 0)
         view->holder.len--;

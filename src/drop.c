@@ -86,6 +86,7 @@ void drop_gone(struct drop *drop, const char *name)
 
 struct scan {
     struct drop *drop;
+    bool count_only;
     struct scanned {
         char *name; /* owned */
         bool is_file;
@@ -128,6 +129,8 @@ static void scan_found(void *context, const char *name, enum spool_kind kind,
         if (is_as_it_was(drop, name, signature))
             return;
     }
+    if (scan->count_only)
+        return;
     if (scan->count == scan->cap) {
         size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
         struct scanned *found = realloc(scan->found, cap * sizeof *found);
@@ -163,7 +166,7 @@ static int take_found(struct drop *drop, const struct scan *scan, int64_t due, s
 
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
 {
-    struct scan scan = {.drop = drop, .cause = cause};
+    struct scan scan = {.drop = drop, .count_only = due == WAITING_NEVER, .cause = cause};
     uint64_t files = drop->files, rows = drop->rows;
     size_t i;
     int result;
@@ -190,9 +193,6 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
     free(scan.found);
     return result;
 }
-
-/* ---- the story of a file: claim, read, check, merge or reject
- * ------------------------------------- */
 
 void drop_wait(struct drop *drop, struct waiting_file *file, enum reason reason, const char *detail,
                int64_t due)

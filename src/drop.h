@@ -42,7 +42,8 @@ void drop_close(struct drop *drop);
 int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause);
 void drop_gone(struct drop *drop, const char *name);
 
-/* Everything in the directory that is not as it was at the last look is due then. */
+/* Everything in the directory that is not as it was at the last look is due then; WAITING_NEVER: it
+ * is only counted. */
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause);
 
 /* A file that is looked at is there; and has left. */

@@ -273,7 +273,7 @@ static void scan_content(struct ini *ini, const char *content, size_t len)
 {
     struct scan scan = {0};
     const char *line = content, *end = content + len, *next;
-    const char *nul = memchr(content, '\0', len);
+    const char *nul = len > 0 ? memchr(content, '\0', len) : NULL;
     size_t invalid;
 
     if (nul != NULL) {

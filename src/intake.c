@@ -230,9 +230,10 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind,
         return;
     order.size = signature.size;
     line = malloc(sizeof *line);
-    adoption->failed = line == NULL ? cause_memory(adoption->cause) < 0
-                                    : judge_run(judge, &order, adoption->cause) < 0;
-    if (!adoption->failed && !judge->result.no_rows) {
+    if (line == NULL)
+        cause_memory(adoption->cause);
+    adoption->failed = line == NULL || judge_run(judge, &order, adoption->cause) < 0;
+    if (line != NULL && !adoption->failed && !judge->result.no_rows) {
         booking_fill_line(&adoption->intake->desk, name, VERDICT_DUPLICATE, line);
         line->duplicate = judge->result.rows + judge->result.bad_rows;
         adoption->failed = ledger_add(&adoption->intake->merge.ledger, line, adoption->cause) < 0;

@@ -47,7 +47,8 @@ int intake_open(struct intake *intake, const struct config *config, const struct
 void intake_close(struct intake *intake);
 
 /*
- * Everything in the drop directory that is not known to be done is due then. Takes the lock for a
+ * Everything in the drop directory that is not known to be done is due then (WAITING_NEVER: it is
+ * only counted). Takes the lock for a
  * moment, to know what is booked; fails as intake_run does.
  */
 int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cause *cause);

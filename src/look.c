@@ -159,6 +159,8 @@ static int sink_reject(void *context, const char *raw, size_t len, struct cause 
 
 int look_take_back(struct look *look, struct cause *cause)
 {
+    if (!look->was_read)
+        return 0;
     if (look->rejects >= 0) {
         close(look->rejects);
         look->rejects = -1;
@@ -180,6 +182,7 @@ static int read_file(struct look *look, struct cause *cause)
         order.prefix_bytes = look->base->bytes;
         memcpy(order.prefix_sha, look->base->sha256, DIGEST_SIZE);
     }
+    look->was_read = true;
     look->mark = training_mark(&look->desk->merge->training);
     return judge_run(&look->desk->judge, &order, cause);
 }

@@ -50,8 +50,9 @@ struct look {
     struct ledger_line inode; /* what this inode held under another name: a renamed file */
     bool has_own, has_inode;
     const struct ledger_line *base; /* the one of them that the file may begin with; NULL: none */
-    uint64_t mark;                  /* where its rows begin in the training file */
-    int rejects;                    /* SEQ.rejects.csv, or -1 */
+    bool was_read;
+    uint64_t mark; /* where its rows begin in the training file */
+    int rejects;   /* SEQ.rejects.csv, or -1 */
     uint64_t rejects_len;
     bool sink_failed; /* our own disk failed, not the file's */
 };

@@ -124,11 +124,10 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     for (i = 0; i < status->waiting_count; i++) {
         const struct status_file *file = &status->waiting[i];
 
-        json_array_append_new(waiting, json_pack("{s:o, s:s, s:o, s:s}", "name",
+        json_array_append_new(waiting, json_pack("{s:o, s:s, s:o}", "name",
                                                  string(file->name, strlen(file->name)), "reason",
                                                  file->reason, "detail",
-                                                 string(file->detail, strlen(file->detail)),
-                                                 "since", file->since));
+                                                 string(file->detail, strlen(file->detail))));
     }
     json_object_set_new(json, "daemon", json_boolean(status->daemon_up));
     json_object_set_new(json, "holder", string(status->daemon, strlen(status->daemon)));

@@ -39,7 +39,6 @@ struct status_file {
     const char *name;
     const char *reason;
     const char *detail;
-    const char *since; /* ISO 8601; "" where nobody has looked at it yet */
 };
 
 struct status {

@@ -564,6 +564,8 @@ int training_append(struct training *training, const char *rows, size_t len, str
 int training_rewind(struct training *training, uint64_t mark, struct cause *cause)
 {
     digest_stream_reset(training->range);
+    if (mark < training->end)
+        return cause_set(cause, CAUSE_STOP, "a mark within committed rows: nothing was cut");
     if (mark >= training->written) {
         training->buffer.len = (size_t)(mark - training->written);
         return 0;

@@ -71,7 +71,8 @@ static size_t keep(struct buffer *texts, const char *text, size_t len)
 {
     size_t at = texts->len;
 
-    buffer_append(texts, text, len);
+    if (text != NULL)
+        buffer_append(texts, text, len);
     return at;
 }
 

@@ -85,7 +85,7 @@ site timer merge=timer interval=3600
 start_daemon
 sample 5 1 | put one.csv
 sample 5 2 | put two.csv
-has "$(cat "$LOG"; cli status)" . "status answers while files wait for the timer"
+check "status answers while files wait for the timer" cli status
 is "$(book_of merged 5)" '' "merge = timer: nothing merges before its time"
 kill -USR1 "$DAEMON_PID"
 becomes 10 "SIGUSR1 merges now" training_rows

@@ -76,7 +76,7 @@ plain()
 {
     sed -E -e "s|$SITE/etc|/etc/phasesentinel|g; s|$SITE/data|/var/lib/phasesentinel|g; s|$SITE|/srv/phasesentinel|g" \
         -e 's|/srv/phasesentinel/data|/var/lib/phasesentinel|g' \
-        -e '/^make(\[[0-9]+\])?: /d' \
+        -e '/^make(\[[0-9]+\])?: |^  (CC|LINK) /d' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z/TIME/g' -e 's/process [0-9]+/process ID/' \
         -e "s/_($SHOWN_DAY|$TODAY|$(date -u +%Y%m%d))_[0-9]{6}\.csv/_NOW.csv/g" <<<"$1"
 }
@@ -375,6 +375,11 @@ for file in README.md src/README.md tests/README.md; do
     paths_exist "$file"
     targets_exist "$file"
 done
+missing=
+while read -r name; do
+    grep -qrw -- "$name" "$PROJECT/src" --include='*.[ch]' || missing+=" $name"
+done < <(grep -oE '`[a-z]+(_[a-z]+)+`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
+is "$missing" '' "src/README.md: every function that it names"
 modules=$(make -s -C "$PROJECT" -pn help 2>/dev/null | sed -n 's/^MODULES = *//p' | tr -s ' ')
 is "$(sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' "$PROJECT/src/README.md" | paste -sd ' ')" "$modules" \
     "src/README.md: the modules of the Makefile, in their order"

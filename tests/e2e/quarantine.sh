@@ -195,6 +195,15 @@ run cli merge
 is "$(training_rows)" 10 "a second a.csv with other rows is merged"
 check "and archived as a.csv.~2~" same_bytes "$DATA/archive/a.csv.~2~" "$SITE/two"
 
+# A file whose last change is long ago is not read a second time before it leaves.
+site archive-old source=archive settle=1
+sample 5 1 >"$DROP/a.csv"
+old_enough() { (($(date +%s) - $(stat -c %Z "$DROP/a.csv") > 2)); }
+wait_for old_enough
+run cli merge
+check "an old file is archived by the run that merges it" test -e "$DATA/archive/a.csv"
+is "$(training_rows)" 5 "and its rows stay merged"
+
 site delete source=delete
 sample 5 1 >"$DROP/a.csv"
 printf "bad\n1\n" >"$DROP/bad.csv"

@@ -1,6 +1,6 @@
 /*
- * unit: the frame of a unit test program. Each check prints a TAP line; unit_done prints the plan and gives the
- * exit code.
+ * unit: the frame of a unit test program. Each check prints a TAP line; unit_done prints the plan
+ * and gives the exit code.
  */
 #ifndef PHASESENTINEL_UNIT_H
 #define PHASESENTINEL_UNIT_H
@@ -33,7 +33,7 @@ unit_report(bool passed, const char *file, int line, const char *format, ...)
 #define check(condition, ...) unit_report((condition), __FILE__, __LINE__, __VA_ARGS__)
 
 #define check_text(got, want, what)                                                                \
-    unit_report(strcmp((got), (want)) == 0, __FILE__, __LINE__, "%s: got '%s', want '%s'", (what),  \
+    unit_report(strcmp((got), (want)) == 0, __FILE__, __LINE__, "%s: got '%s', want '%s'", (what), \
                 (got), (want))
 
 __attribute__((unused)) static int unit_done(void)

@@ -1,0 +1,678 @@
+#include "disposal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "log.h"
+#include "place.h"
+#include "unit.h"
+
+#define REASONS(line)                                                                              \
+    "line,column,field,code,value,message\n" line ",,,blank-row,,a line too many\n"
+
+static struct datadir dir;
+static struct ledger ledger;
+static struct config config;
+static struct cause cause;
+
+/* ---- a data directory of its own --------------------------------------------------------------
+ */
+
+static void open_dir(void)
+{
+    static unsigned count;
+    static struct ledger_line line;
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/%u", place, ++count);
+    line = (struct ledger_line){.verdict = VERDICT_STARTED, .length = 10, .name = "x"};
+    config = (struct config){0};
+    if (datadir_open(&dir, path, &cause) < 0 || datadir_open_drop(&dir, &cause) < 0 ||
+        ledger_open(&ledger, dir.state, &cause) < 0 || ledger_create(&ledger, &cause) < 0 ||
+        ledger_add(&ledger, &line, &cause) < 0) {
+        printf("Bail out! %s\n", cause.text);
+        exit(1);
+    }
+}
+
+static void close_dir(void)
+{
+    ledger_close(&ledger);
+    datadir_close(&dir);
+}
+
+static size_t count_in(int fd)
+{
+    DIR *list = fdopendir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const struct dirent *entry;
+    size_t count = 0;
+
+    while ((entry = readdir(list)) != NULL)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(list);
+    return count;
+}
+
+static bool holds(int fd, const char *name, const char *suffix, const char *text)
+{
+    char full[512];
+
+    snprintf(full, sizeof full, "%s%s", name, suffix);
+    return place_holds(fd, full, text);
+}
+
+static struct signature drop(const char *name, const char *text)
+{
+    struct signature signature;
+
+    place_put_text(dir.drop, name, text);
+    if (spool_look(dir.drop, name, &signature) != SPOOL_FILE)
+        abort();
+    return signature;
+}
+
+/* Books a verdict on the content; the number of its line. */
+static uint64_t book(enum verdict verdict, const char *name, const char *text)
+{
+    static struct ledger_line line;
+    struct digest digest;
+
+    line = (struct ledger_line){.verdict = verdict, .bytes = strlen(text)};
+    snprintf(line.name, sizeof line.name, "%s", name);
+    digest_init(&digest);
+    digest_update(&digest, text, strlen(text));
+    digest_final(&digest, line.sha256);
+    if (ledger_add(&ledger, &line, &cause) < 0 || ledger_commit(&ledger, &cause) < 0)
+        abort();
+    return line.seq;
+}
+
+static void write_reasons(uint64_t seq, uint64_t line)
+{
+    struct violations violations;
+    struct buffer *message;
+
+    violations_init(&violations, 10);
+    message = violations_add(&violations, CODE_BLANK_ROW, line, 0, NULL, NULL, 0);
+    buffer_string(message, "a line too many");
+    violations_added(&violations);
+    if (disposal_write_errors(&dir, seq, &violations, &cause) < 0)
+        abort();
+    violations_free(&violations);
+}
+
+static void write_rejects(uint64_t seq, const char *text)
+{
+    int fd = disposal_open_rejects(&dir, seq, &cause);
+
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+        abort();
+    close(fd);
+}
+
+static int quarantine(const char *name, const char *text, uint64_t line)
+{
+    struct signature signature = drop(name, text);
+    uint64_t seq = ledger.next_seq;
+
+    write_reasons(seq, line);
+    book(VERDICT_QUARANTINED, name, text);
+    if (disposal_take(&dir, name, &signature, seq, &cause) < 0)
+        return -1;
+    return disposal_finish(&dir, name, seq, DISPOSAL_QUARANTINE, &cause);
+}
+
+static int accept_as(enum disposal disposal, const char *name, const char *text)
+{
+    struct signature signature = drop(name, text);
+    uint64_t seq = book(VERDICT_MERGED, name, text);
+
+    if (disposal_take(&dir, name, &signature, seq, &cause) < 0)
+        return -1;
+    return disposal_finish(&dir, name, seq, disposal, &cause);
+}
+
+/* ---- places -----------------------------------------------------------------------------------
+ */
+
+static void test_quarantine(void)
+{
+    open_dir();
+    check(quarantine("a.csv", "first", 1) == 0 && holds(dir.quarantine, "a.csv", "", "first") &&
+              holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("1")),
+          "a bad file and its reasons");
+    check(count_in(dir.drop) == 0 && count_in(dir.moving) == 0, "leave nothing behind");
+    check(quarantine("a.csv", "second", 2) == 0 &&
+              holds(dir.quarantine, "a.csv.~2~", "", "second") &&
+              holds(dir.quarantine, "a.csv.~2~", ".errors.csv", REASONS("2")) &&
+              holds(dir.quarantine, "a.csv", "", "first") &&
+              holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("1")),
+          "a second one of the name stands beside it");
+    check(quarantine("a.csv", "third", 3) == 0 && holds(dir.quarantine, "a.csv.~3~", "", "third") &&
+              holds(dir.quarantine, "a.csv.~3~", ".errors.csv", REASONS("3")),
+          "so does a third");
+    check(quarantine("a.csv", "first", 4) == 0 && quarantine("a.csv", "second", 5) == 0 &&
+              quarantine("a.csv", "third", 6) == 0 && count_in(dir.quarantine) == 6 &&
+              count_in(dir.drop) == 0 && count_in(dir.moving) == 0 &&
+              holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("1")),
+          "equal copies are dropped");
+    check(quarantine("b.csv", "first", 7) == 0 && count_in(dir.quarantine) == 8,
+          "but not under another name");
+    check(quarantine("a.csv", "firs", 8) == 0 && holds(dir.quarantine, "a.csv.~4~", "", "firs"),
+          "nor where one is shorter");
+    unlinkat(dir.quarantine, "a.csv.~2~", 0);
+    unlinkat(dir.quarantine, "a.csv.~2~.errors.csv", 0);
+    check(quarantine("a.csv", "fifth", 9) == 0 && holds(dir.quarantine, "a.csv.~2~", "", "fifth"),
+          "a place that was emptied is taken again");
+    check(quarantine("c.csv.errors.csv", "data", 1) == 0 && quarantine("c.csv", "c", 2) == 0 &&
+              holds(dir.quarantine, "c.csv.errors.csv", "", "data") &&
+              holds(dir.quarantine, "c.csv.~2~", "", "c") &&
+              holds(dir.quarantine, "c.csv.~2~", ".errors.csv", REASONS("2")),
+          "a file named as another's reasons is not written over");
+    close_dir();
+}
+
+static void test_accepted(void)
+{
+    uint64_t seq;
+
+    open_dir();
+    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "first") == 0 &&
+              holds(dir.archive, "a.csv", "", "first"),
+          "an accepted file is archived");
+    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "second") == 0 &&
+              accept_as(DISPOSAL_ARCHIVE, "a.csv", "third") == 0 &&
+              holds(dir.archive, "a.csv", "", "first") &&
+              holds(dir.archive, "a.csv.~2~", "", "second") &&
+              holds(dir.archive, "a.csv.~3~", "", "third"),
+          "a second one of the name beside it");
+    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "second") == 0 && count_in(dir.archive) == 3,
+          "an equal one is dropped");
+    check(accept_as(DISPOSAL_DELETE, "b.csv", "data") == 0 && count_in(dir.archive) == 3,
+          "deleted");
+    check(count_in(dir.drop) == 0 && count_in(dir.moving) == 0 && count_in(dir.quarantine) == 0,
+          "nothing is left of these");
+    drop("k.csv", "good\nbad\n");
+    seq = ledger.next_seq;
+    write_reasons(seq, 2);
+    write_rejects(seq, "header\nwrong and longer\n");
+    write_rejects(seq, "header\nbad\n");
+    book(VERDICT_MERGED, "k.csv", "good\nbad\n");
+    check(disposal_finish(&dir, "k.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+              holds(dir.drop, "k.csv", "", "good\nbad\n") &&
+              holds(dir.quarantine, "k.csv", ".errors.csv", REASONS("2")) &&
+              holds(dir.quarantine, "k.csv", ".rejects.csv", "header\nbad\n") &&
+              count_in(dir.quarantine) == 2 && count_in(dir.moving) == 0,
+          "a kept file's bad rows and their reasons");
+    check(quarantine("k.csv", "bad", 5) == 0 && holds(dir.quarantine, "k.csv.~2~", "", "bad") &&
+              holds(dir.quarantine, "k.csv", ".rejects.csv", "header\nbad\n"),
+          "keep their place");
+    config.source = CONFIG_SOURCE_KEEP;
+    check(disposal_of_accepted(&config) == DISPOSAL_KEEP, "source = keep");
+    config.source = CONFIG_SOURCE_ARCHIVE;
+    check(disposal_of_accepted(&config) == DISPOSAL_ARCHIVE, "source = archive");
+    config.source = CONFIG_SOURCE_DELETE;
+    check(disposal_of_accepted(&config) == DISPOSAL_DELETE, "source = delete");
+    write_reasons(77, 1);
+    write_rejects(77, "x");
+    disposal_drop_reasons(&dir, 77);
+    disposal_drop_reasons(&dir, 78);
+    check(count_in(dir.moving) == 0, "reasons can be taken back");
+    close_dir();
+}
+
+/* Names of the greatest length, and of a sub-directory. */
+static void test_long_names(void)
+{
+    char eva[256], udo[256];
+
+    open_dir();
+    memset(eva, 'x', 255);
+    memcpy(eva + 251, ".csv", 5);
+    memcpy(udo, eva, 256);
+    udo[248] = 'y';
+    check(quarantine(eva, "eva", 1) == 0 && quarantine(udo, "udo", 2) == 0 &&
+              count_in(dir.quarantine) == 4 && count_in(dir.drop) == 0 && count_in(dir.moving) == 0,
+          "two names of 255 bytes that differ at their end: %s", cause.text);
+    check(quarantine(eva, "more", 3) == 0 && count_in(dir.quarantine) == 6, "and a second copy");
+    check(quarantine(eva, "eva", 4) == 0 && count_in(dir.quarantine) == 6,
+          "equal ones are dropped");
+    check(accept_as(DISPOSAL_ARCHIVE, eva, "eva") == 0 && count_in(dir.archive) == 1 &&
+              accept_as(DISPOSAL_ARCHIVE, eva, "udo") == 0 && count_in(dir.archive) == 2,
+          "in the archive too");
+    eva[0] = '\xFF';
+    eva[1] = '\n';
+    check(quarantine(eva, "odd", 1) == 0 && count_in(dir.quarantine) == 8, "with odd bytes");
+    mkdirat(dir.drop, "eva", 0777);
+    check(quarantine("eva/a.csv", "in", 1) == 0 && holds(dir.quarantine, "eva_a.csv", "", "in") &&
+              holds(dir.quarantine, "eva_a.csv", ".errors.csv", REASONS("1")),
+          "a file of a sub-directory");
+    close_dir();
+}
+
+/* ---- what comes between reading and taking ----------------------------------------------------
+ */
+
+static void (*before_rename)(void);
+static const char *victim;
+
+/* Ours instead of libc's: something happens at the last instant. */
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    void (*hook)(void) = before_rename;
+
+    before_rename = NULL;
+    if (hook != NULL)
+        hook();
+    return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+static void replace_victim(void)
+{
+    place_put_text(dir.drop, ".new", "other");
+    renameat(dir.drop, ".new", dir.drop, victim);
+}
+
+static void rewrite_victim(void)
+{
+    place_put_text(dir.drop, victim, "other");
+}
+
+static void append_victim(void)
+{
+    place_append(dir.drop, victim, " and more");
+}
+
+static void remove_victim(void)
+{
+    unlinkat(dir.drop, victim, 0);
+}
+
+static int held = -1;
+
+static void open_victim(void)
+{
+    held = openat(dir.drop, victim, O_WRONLY | O_CLOEXEC);
+}
+
+/* Its own name is taken while it is away. */
+static void drop_again(void)
+{
+    place_put_text(dir.drop, victim, "newest");
+}
+
+static void replace_and_drop(void)
+{
+    replace_victim();
+    before_rename = NULL;
+}
+
+static bool take_fails(const char *name, const struct signature *read)
+{
+    cause = (struct cause){0};
+    return disposal_take(&dir, name, read, 5, &cause) < 0 && cause.kind == CAUSE_AGAIN &&
+           count_in(dir.moving) == 0;
+}
+
+static void test_take(void)
+{
+    struct signature read, other;
+
+    open_dir();
+    victim = "a.csv";
+    read = drop("a.csv", "first");
+    check(disposal_take(&dir, "a.csv", &read, 5, &cause) == 0 && count_in(dir.drop) == 0 &&
+              holds(dir.moving, "5.csv", "", "first"),
+          "what was read is taken");
+    unlinkat(dir.moving, "5.csv", 0);
+    check(take_fails("a.csv", &read), "what is gone is not");
+    other = drop("a.csv", "other");
+    check(take_fails("a.csv", &read) && holds(dir.drop, "a.csv", "", "other"),
+          "what is another file is not");
+    place_append(dir.drop, "a.csv", "!");
+    check(take_fails("a.csv", &other) && holds(dir.drop, "a.csv", "", "other!"),
+          "nor what has grown");
+    read = drop("a.csv", "first");
+    before_rename = remove_victim;
+    check(take_fails("a.csv", &read), "it vanishes at the last instant");
+    read = drop("a.csv", "first");
+    before_rename = replace_victim;
+    check(take_fails("a.csv", &read) && holds(dir.drop, "a.csv", "", "other"),
+          "replaced at the last instant: put back");
+    read = drop("a.csv", "first");
+    before_rename = append_victim;
+    check(take_fails("a.csv", &read) && holds(dir.drop, "a.csv", "", "first and more"),
+          "appended to at the last instant: put back");
+    read = drop("a.csv", "first");
+    usleep(20000);
+    before_rename = rewrite_victim;
+    check(take_fails("a.csv", &read) && holds(dir.drop, "a.csv", "", "other"),
+          "rewritten in place with the same size at the last instant: put back");
+    read = drop("a.csv", "first");
+    before_rename = open_victim;
+    if (disposal_take(&dir, "a.csv", &read, 5, &cause) == 0) {
+        check(spool_writer(held) == SPOOL_WRITER_UNKNOWN, "leases are not to be had # SKIP");
+    } else {
+        check(cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0 &&
+                  holds(dir.drop, "a.csv", "", "first"),
+              "opened for writing at the last instant: put back");
+    }
+    close(held);
+    close_dir();
+}
+
+/* The second rename of a take is the one that puts back. */
+static void replace_then_drop_again(void)
+{
+    replace_and_drop();
+    before_rename = drop_again;
+}
+
+static void test_put_back_beside(const char *name, const char *what)
+{
+    struct buffer content = {0};
+    struct signature read;
+    DIR *list;
+    const struct dirent *entry;
+    bool newest = false, other = false;
+    int result;
+
+    open_dir();
+    victim = name;
+    read = drop(name, "first");
+    before_rename = replace_then_drop_again;
+    cause = (struct cause){0};
+    result = disposal_take(&dir, name, &read, 5, &cause);
+    check(result < 0 && cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0,
+          "%s: a file whose name was taken meanwhile goes back: %s", what, cause.text);
+    list = fdopendir(openat(dir.drop, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    while ((entry = readdir(list)) != NULL) {
+        if (!spool_name_counts(entry->d_name) || !place_get(dir.drop, entry->d_name, &content))
+            continue;
+        newest |= strcmp(buffer_text(&content), "newest") == 0 && strcmp(entry->d_name, name) == 0;
+        other |= strcmp(buffer_text(&content), "other") == 0 && strcmp(entry->d_name, name) != 0;
+    }
+    closedir(list);
+    check(newest && other, "%s: beside the newer one, as a file that counts", what);
+    buffer_free(&content);
+    close_dir();
+}
+
+/* ---- resolving --------------------------------------------------------------------------------
+ */
+
+static void resolve(const char *name, const char *text)
+{
+    int fd;
+
+    place_put_text(dir.drop, name, text);
+    fd = openat(dir.drop, name, O_RDONLY | O_CLOEXEC);
+    if (disposal_resolve(&dir, name, fd, strlen(text), &cause) < 0)
+        abort();
+    close(fd);
+}
+
+static void test_resolve(void)
+{
+    open_dir();
+    quarantine("a.csv", "t,v\n1,", 2);
+    place_put_text(dir.quarantine, "a.csv.rejects.csv", "t,v\n1,\n");
+    quarantine("a.csv", "t,v\nx,2\n", 2);
+    quarantine("a.csv", "t,v\n1,2\n3", 3);
+    quarantine("a.csv", "t,v\n1,2\n3,4\n", 4);
+    quarantine("a.csv", "t,v\n1,2\n3,4\n5", 5);
+    quarantine("b.csv", "t,v\n1,", 6);
+    resolve("a.csv", "t,v\n1,2\n3,4\n");
+    check(holds(dir.quarantine, "a.csv", "", NULL) &&
+              holds(dir.quarantine, "a.csv", ".errors.csv", NULL) &&
+              holds(dir.quarantine, "a.csv", ".rejects.csv", NULL),
+          "a cut copy is taken away with its companions");
+    check(holds(dir.quarantine, "a.csv.~2~", "", "t,v\nx,2\n") &&
+              holds(dir.quarantine, "a.csv.~2~", ".errors.csv", REASONS("2")),
+          "one that is no prefix stays");
+    check(holds(dir.quarantine, "a.csv.~3~", "", NULL) &&
+              holds(dir.quarantine, "a.csv.~3~", ".errors.csv", NULL),
+          "a second cut copy goes too");
+    check(holds(dir.quarantine, "a.csv.~4~", "", NULL), "so does an equal one");
+    check(holds(dir.quarantine, "a.csv.~5~", "", "t,v\n1,2\n3,4\n5"), "a longer one stays");
+    check(holds(dir.quarantine, "b.csv", "", "t,v\n1,"), "and that of another name");
+    resolve("c.csv", "x");
+    check(count_in(dir.quarantine) == 6, "a name without copies changes nothing");
+    close_dir();
+}
+
+/* ---- recovering -------------------------------------------------------------------------------
+ */
+
+static bool recovered(void)
+{
+    bool right = disposal_recover(&dir, &ledger, &config, &cause) == 0;
+
+    right = right && disposal_recover(&dir, &ledger, &config, &cause) == 0;
+    if (!right)
+        printf("# %s\n", cause.text);
+    return right && count_in(dir.moving) == 0;
+}
+
+/* What has been done of a quarantine when the machine stops, step by step. */
+static void test_recover_quarantine(void)
+{
+    static const char *const steps[] = {"its reasons are written", "the line is booked",
+                                        "the file is taken", "its reasons are placed",
+                                        "it is placed"};
+    struct signature read;
+    uint64_t seq;
+    char from[32];
+    size_t step;
+
+    for (step = 0; step < sizeof steps / sizeof *steps; step++) {
+        open_dir();
+        quarantine("a.csv", "older", 1);
+        read = drop("a.csv", "bad");
+        seq = ledger.next_seq;
+        write_reasons(seq, 2);
+        if (step >= 1)
+            book(VERDICT_QUARANTINED, "a.csv", "bad");
+        if (step >= 2 && disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+            abort();
+        snprintf(from, sizeof from, "%" PRIu64 ".errors.csv", seq);
+        if (step >= 3)
+            renameat(dir.moving, from, dir.quarantine, "a.csv.~2~.errors.csv");
+        snprintf(from, sizeof from, "%" PRIu64 ".csv", seq);
+        if (step >= 4)
+            renameat(dir.moving, from, dir.quarantine, "a.csv.~2~");
+        check(recovered(), "after '%s' the rest is done", steps[step]);
+        if (step < 2)
+            check(holds(dir.drop, "a.csv", "", "bad") && count_in(dir.quarantine) == 2,
+                  "the file is still dropped: to be judged once more");
+        else
+            check(count_in(dir.drop) == 0 && holds(dir.quarantine, "a.csv.~2~", "", "bad") &&
+                      holds(dir.quarantine, "a.csv.~2~", ".errors.csv", REASONS("2")) &&
+                      count_in(dir.quarantine) == 4,
+                  "it has its place, with its own reasons");
+        check(holds(dir.quarantine, "a.csv", "", "older") &&
+                  holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("1")),
+              "the older one is untouched");
+        close_dir();
+    }
+}
+
+static void test_recover_accepted(void)
+{
+    static const char *const sources[] = {"keep", "archive", "delete"};
+    struct signature read;
+    uint64_t seq;
+    char from[32];
+    int source, placed;
+
+    for (source = 0; source < 3; source++) {
+        open_dir();
+        config.source = (enum config_source)source;
+        place_put_text(dir.archive, "a.csv", "older");
+        read = drop("a.csv", "good");
+        seq = book(VERDICT_MERGED, "a.csv", "good");
+        if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+            abort();
+        check(recovered() && holds(dir.archive, "a.csv", "", "older"), "taken, and source = %s",
+              sources[source]);
+        check(holds(dir.drop, "a.csv", "", source == 0 ? "good" : NULL) &&
+                  holds(dir.archive, "a.csv.~2~", "", source == 1 ? "good" : NULL),
+              "that is what becomes of it");
+        close_dir();
+    }
+    for (placed = 0; placed < 3; placed++) {
+        open_dir();
+        drop("a.csv", "good\nbad\n");
+        seq = ledger.next_seq;
+        write_reasons(seq, 2);
+        write_rejects(seq, "header\nbad\n");
+        book(VERDICT_MERGED, "a.csv", "good\nbad\n");
+        snprintf(from, sizeof from, "%" PRIu64 ".errors.csv", seq);
+        if (placed > 0)
+            renameat(dir.moving, from, dir.quarantine, "a.csv.errors.csv");
+        snprintf(from, sizeof from, "%" PRIu64 ".rejects.csv", seq);
+        if (placed > 1)
+            renameat(dir.moving, from, dir.quarantine, "a.csv.rejects.csv");
+        check(recovered() && holds(dir.drop, "a.csv", "", "good\nbad\n") &&
+                  holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("2")) &&
+                  holds(dir.quarantine, "a.csv", ".rejects.csv", "header\nbad\n") &&
+                  count_in(dir.quarantine) == 2,
+              "a kept file's bad rows, %d of 2 placed", placed);
+        close_dir();
+    }
+}
+
+static void test_recover_odd(void)
+{
+    struct signature read;
+    uint64_t seq;
+
+    open_dir();
+    place_put_text(dir.moving, ".7.errors.csv.tmp", "half");
+    write_reasons(99, 1);
+    write_rejects(99, "x");
+    check(recovered(), "what was never booked, and temporary files, go away");
+
+    read = drop("a.csv", "bad");
+    write_reasons(ledger.next_seq, 1);
+    seq = book(VERDICT_QUARANTINED, "a.csv", "what was read");
+    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+        abort();
+    check(recovered() && holds(dir.drop, "a.csv", "", "bad") && count_in(dir.quarantine) == 0,
+          "what is not what was booked goes back");
+    read = drop("a.csv", "bad");
+    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+        abort();
+    place_put_text(dir.drop, "a.csv", "newer");
+    check(recovered() && holds(dir.drop, "a.csv", "", "newer") && count_in(dir.drop) == 2,
+          "beside what has come there since");
+
+    write_reasons(ledger.next_seq, 1);
+    book(VERDICT_QUARANTINED, "b.csv", "bad");
+    check(recovered() && count_in(dir.quarantine) == 0, "its owner has taken it away");
+    close_dir();
+}
+
+/* Somebody clears the quarantine before the next start. */
+static void test_recover_cleared(void)
+{
+    struct signature read;
+    uint64_t seq;
+
+    open_dir();
+    read = drop("a.csv", "bad");
+    seq = book(VERDICT_QUARANTINED, "a.csv", "bad");
+    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+        abort();
+    check(recovered() && holds(dir.quarantine, "a.csv", "", "bad"),
+          "a file whose reasons are gone has its place still");
+    seq = ledger.next_seq;
+    write_rejects(seq, "header\nbad\n");
+    book(VERDICT_MERGED, "b.csv", "good\nbad\n");
+    check(recovered() && holds(dir.quarantine, "b.csv", ".rejects.csv", "header\nbad\n"),
+          "so have rejected rows");
+    close_dir();
+}
+
+/* ---- survey -----------------------------------------------------------------------------------
+ */
+
+static void test_survey(void)
+{
+    struct quarantine_survey survey = {.files = 9};
+    char longest[256];
+    uint64_t total = 0;
+    size_t i;
+
+    open_dir();
+    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0, "nothing yet");
+    quarantine("a.csv", "1", 1);
+    quarantine("a.csv", "2", 2);
+    quarantine("b.csv", "3", 3);
+    quarantine("c.csv", "4", 4);
+    book(VERDICT_MERGED, "c.csv", "good");
+    place_put_text(dir.quarantine, "k.csv.errors.csv",
+                   "line,column,field,code,value,message\n"
+                   "2,3,v,type-error,\"x\ny\",\"no, number\"\n"
+                   "3,3,v,type-error,5,5 is 5\n"
+                   ",,,type-error,,41 more are not listed\n"
+                   ",,,file-too-large,,\"9 bytes, more than max_file_mib = 1 allows\"\n"
+                   "4,,,no-such-code,,x\n,,\n\"\n");
+    place_put_text(dir.quarantine, "k.csv.rejects.csv", "t\nx\n");
+    place_put_text(dir.quarantine, "empty.csv.errors.csv", "");
+    place_put_text(dir.quarantine, "notes.txt", "mine");
+    place_put_text(dir.quarantine, "stranger.csv", "mine");
+    mkdirat(dir.quarantine, "x.errors.csv", 0777);
+    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
+          "%" PRIu64 " files to look at", survey.files);
+    check(survey.resolved == 1, "%" PRIu64 " resolved", survey.resolved);
+    for (i = 0; i < CODE_COUNT; i++)
+        total += survey.violations[i];
+    check(survey.violations[CODE_BLANK_ROW] == 4 && survey.violations[CODE_TYPE_ERROR] == 43 &&
+              survey.violations[CODE_FILE_TOO_LARGE] == 1 && total == 48,
+          "%" PRIu64 " violations, those that are not listed too", total);
+    book(VERDICT_MERGED, "a.csv", "good");
+    disposal_survey(&dir, &ledger, &survey, &cause);
+    check(survey.files == 1 && survey.resolved == 3, "a later file resolves all of its name");
+    memset(longest, 'x', 255);
+    memcpy(longest + 251, ".csv", 5);
+    quarantine(longest, "5", 5);
+    disposal_survey(&dir, &ledger, &survey, &cause);
+    check(survey.files == 2, "a name of 255 bytes");
+    datadir_close(&dir);
+    dir.quarantine = -1;
+    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+          "where there is no quarantine there is nothing in it");
+    ledger_close(&ledger);
+}
+
+int main(void)
+{
+    char longest[256];
+    int fd;
+
+    alarm(getenv("UNIT_SHORT") != NULL ? 300 : 60);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGIO, SIG_IGN);
+    log_set_level(LOG_LEVEL_ERROR);
+    fd = place_enter();
+    memset(longest, 'x', 255);
+    memcpy(longest + 251, ".csv", 5);
+    test_quarantine();
+    test_accepted();
+    test_long_names();
+    test_take();
+    test_put_back_beside("a.csv", "a short name");
+    test_put_back_beside(longest, "a name of 255 bytes");
+    test_resolve();
+    test_recover_accepted();
+    test_recover_odd();
+    test_survey();
+    test_recover_quarantine();
+    test_recover_cleared();
+    close(fd);
+    return unit_done();
+}
