@@ -88,13 +88,13 @@ static int put_back(const struct datadir *dir, const char *moving, const char *n
                     struct cause *cause)
 {
     char other[SLOT_NAME_SIZE];
-    size_t stem = strlen(name) - 4;
+    const size_t end = strlen(name) - 4, stem = end < LONGEST_NAME ? end : LONGEST_NAME;
     unsigned n;
 
     if (durable_move(dir->moving, moving, dir->drop, name, cause) == 0)
         return 0;
     for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
-        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + stem);
+        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + end);
         if (durable_move(dir->moving, moving, dir->drop, other, cause) == 0) {
             log_notice("%s was replaced while it was moved: the older one is back as %s", name,
                        other);
@@ -307,7 +307,10 @@ static int finish_quarantine(const struct datadir *dir, const char *name, uint64
             return 0;
         }
     }
-    while (!slot_fits(dir->quarantine, name, n, errors_wait))
+    /* Where our errors were placed, and taken away by somebody since, the first free slot will do.
+     */
+    while (!slot_fits(dir->quarantine, name, n, errors_wait) &&
+           !slot_fits(dir->quarantine, name, n, true))
         n++;
     if (place(dir, seq, "errors.csv", dir->quarantine, name, n, ".errors.csv", cause) < 0 ||
         place(dir, seq, "rejects.csv", dir->quarantine, name, n, ".rejects.csv", cause) < 0)

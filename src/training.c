@@ -144,7 +144,7 @@ static int read_layout(struct training *training, struct cause *cause)
         if (next < 0)
             goto out;
     }
-    if (next != ROWS_ROW || row.fault != ROW_SOUND || !row.ended) {
+    if (next != ROWS_ROW || row.fault != ROW_SOUND) {
         cause_set(cause, CAUSE_DAMAGED,
                   "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
                   training->dir->path);
@@ -365,6 +365,8 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     if (st.st_size > 0 &&
         durable_read(training->fd, &last, 1, (uint64_t)st.st_size - 1, DATADIR_TRAINING, cause) < 0)
         return -1;
+    if (read_layout(training, cause) < 0)
+        return -1;
     /* The next row must not be glued to the last one. */
     if (last != '\n') {
         if (durable_write(training->fd, "\n", 1, (uint64_t)st.st_size, DATADIR_TRAINING, cause) <
@@ -373,8 +375,7 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
             return -1;
         st.st_size++;
     }
-    if (read_layout(training, cause) < 0 ||
-        hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
+    if (hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
         return -1;
     if (training_tally(training, 0, line.length, &tally, cause) < 0) {
         tally_clear(&tally);
@@ -480,15 +481,46 @@ static int verify_last_range(struct training *training, const struct ledger_line
     return 0;
 }
 
+/* 1: a crash left the header short, or parts of it unwritten; 0: it is whole, or somebody else's.
+ */
+static int header_is_torn(struct training *training, uint64_t size, struct cause *cause)
+{
+    struct buffer header = {0}, there = {0};
+    int result = -1;
+    size_t i;
+
+    if (write_header_text(training->schema, &header, cause) < 0 ||
+        buffer_reserve(&there, (size_t)size + 1) < 0)
+        goto out;
+    if (durable_read(training->fd, there.data, (size_t)size, 0, DATADIR_TRAINING, cause) < 0)
+        goto out;
+    result = size < header.len;
+    for (i = 0; i < size; i++) {
+        if (i < header.len && there.data[i] == '\0')
+            result = 1;
+        else if (i >= header.len || there.data[i] != header.data[i])
+            break;
+    }
+    if (i < size)
+        result = 0;
+out:
+    buffer_free(&header);
+    buffer_free(&there);
+    return result;
+}
+
 /* File and ledger are both there. */
 static int agree(struct training *training, struct ledger *ledger, uint64_t size, bool other,
                  struct cause *cause)
 {
-    /* A crash may have left the header missing, short or unwritten. */
+    int torn;
+
     if (ledger->start_is_last && ledger->start.verdict == VERDICT_STARTED &&
-        (size < ledger->training_end ||
-         (other && verify_last_range(training, &ledger->start, cause) < 0)))
-        return start(training, ledger, cause);
+        size <= ledger->training_end) {
+        torn = header_is_torn(training, size, cause);
+        if (torn != 0)
+            return torn < 0 ? -1 : start(training, ledger, cause);
+    }
     if (size < ledger->training_end)
         return cause_set(cause, CAUSE_DAMAGED,
                          "%s/" DATADIR_TRAINING " has %" PRIu64
