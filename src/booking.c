@@ -146,6 +146,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
     const int64_t settle_time = (int64_t)desk->config->settle * SECOND;
     enum disposal disposal = disposal_of_accepted(desk->config);
     struct booked *booked = keep(booking, look, line, detail, cause);
+    int64_t due;
 
     if (booked == NULL)
         return -1;
@@ -161,8 +162,11 @@ static int settle(struct booking *booking, const struct look *look, const struct
         booked->disposal = disposal;
         look->file->done = true;
     } else {
+        /* Who keeps it open may do so for long. */
+        due = look->writer ? look->now + (int64_t)desk->config->rescan * SECOND
+                           : look->file->since + settle_time;
         drop_wait(desk->drop, look->file, WAIT_DISPOSAL, "accepted; it leaves once it is quiet",
-                  look->file->since + settle_time);
+                  due > look->now ? due : look->now + SECOND / 20);
     }
     return 0;
 }

@@ -181,7 +181,8 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
     if (result == 0) {
         seen_scan_end(&drop->seen);
         drop->changed |= files != drop->files || rows != drop->rows;
-        qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
+        if (scan.count > 0)
+            qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
         result = take_found(drop, &scan, due, cause);
         /* What was waited for and is not there has to be looked at once, to find that out. */
         for (i = 0; i < drop->waiting.count; i++)
