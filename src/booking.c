@@ -177,7 +177,7 @@ static uint64_t base_rows(const struct look *look)
     const struct ledger *ledger = &look->desk->merge->ledger;
 
     return look->base == &look->own ? ledger_rows_of_longest(ledger, look->own.name)
-                                    : ledger_rows_of(ledger, look->inode.name);
+                                    : ledger_rows_of(ledger, look->base->name);
 }
 
 static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,

@@ -44,6 +44,11 @@ uint64_t digest_check(const void *bytes, size_t len)
     return XXH3_64bits(bytes, len);
 }
 
+uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, len, seed);
+}
+
 struct digest_stream *digest_stream_new(void)
 {
     XXH3_state_t *state = XXH3_createState();

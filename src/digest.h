@@ -26,6 +26,7 @@ void digest_final(const struct digest *digest,
 void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len);
 
 uint64_t digest_check(const void *bytes, size_t len); /* XXH3-64 */
+uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed);
 
 /* XXH3-64 of bytes that come in pieces. NULL when memory is out. */
 struct digest_stream;

@@ -57,13 +57,24 @@ static void end(struct intake *intake, bool whole)
     datadir_close_drop(intake->dir);
 }
 
+/* Takes the lock, and notes if others have booked lines meanwhile. */
+static int take_lock(struct intake *intake, unsigned wait_ms, bool adopt, struct cause *cause)
+{
+    const uint64_t end_before = intake->merge.ledger.end;
+
+    if (merge_begin(&intake->merge, wait_ms, adopt, cause) < 0)
+        return -1;
+    intake->recount_due |= intake->merge.ledger.end != end_before;
+    return 0;
+}
+
 static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cause *cause)
 {
     const struct merge *merge = &intake->merge;
 
     if (datadir_open_drop(intake->dir, cause) < 0)
         return -1;
-    if (merge_begin(&intake->merge, wait_ms, adopt, cause) < 0) {
+    if (take_lock(intake, wait_ms, adopt, cause) < 0) {
         datadir_close_drop(intake->dir);
         return -1;
     }
@@ -95,6 +106,7 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
         return -1;
     result = drop_scan(&intake->drop, intake->dir->drop, due, cause);
     datadir_close_drop(intake->dir);
+    intake->recount_due &= result < 0;
     return result;
 }
 
@@ -175,7 +187,7 @@ static void undo(struct intake *intake, struct cause *cause)
         *cause = second;
         cause->kind = CAUSE_STOP;
     }
-    intake->recover_due = true;
+    intake->recover_due = intake->recount_due = true;
 }
 
 int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
@@ -255,8 +267,6 @@ static int adopt_drops(struct intake *intake, struct cause *cause)
         if (spool_scan(dirs[i], adopt_drop, &adoption, &ignored, cause) < 0 || adoption.failed)
             return -1;
     }
-    if (ledger_commit(&intake->merge.ledger, cause) < 0)
-        return -1;
     log_notice("%" PRIu64 " files in " DATADIR_DROP "/ and archive/ count as merged",
                adoption.files);
     return 0;
@@ -268,9 +278,10 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
 
     if (begin(intake, 30000, true, cause) < 0)
         return -1;
+    /* One batch with the adopted line: after a crash all of it is booked, or nothing. */
     result = drops_merged ? adopt_drops(intake, cause) : 0;
-    if (result < 0 && cause->kind != CAUSE_STOP)
-        undo(intake, cause);
+    if (result == 0)
+        result = ledger_commit(&intake->merge.ledger, cause);
     if (result == 0)
         result = stats_catch_up(&intake->booking.stats, &intake->merge.ledger,
                                 &intake->merge.training, cause);
@@ -335,8 +346,12 @@ int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char
     int result;
 
     write_trouble(intake, trouble);
-    if (merge_begin(&intake->merge, wait_ms, false, cause) < 0)
+    if (take_lock(intake, wait_ms, false, cause) < 0)
         return -1;
+    if (intake->recount_due && datadir_open_drop(intake->dir, cause) == 0) {
+        intake->recount_due = drop_scan(&intake->drop, intake->dir->drop, WAITING_NEVER, cause) < 0;
+        datadir_close_drop(intake->dir);
+    }
     result = stats_catch_up(&intake->booking.stats, &intake->merge.ledger, &intake->merge.training,
                             cause);
     if (result == 0)

@@ -36,6 +36,7 @@ struct intake {
     struct booking booking;
     struct quarantine_survey quarantine;
     bool recover_due;    /* state/moving/ is to be looked at */
+    bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
     int64_t batch_start; /* waiting_now's clock */
 };
 

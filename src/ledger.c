@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "durable.h"
@@ -109,37 +108,6 @@ static bool parse_hash(const struct buffer cell, uint64_t *ret_hash)
     return true;
 }
 
-static bool digits(const char *text, size_t len, int *ret_number)
-{
-    uint64_t number;
-
-    if (!text_number(text, len, 9999, &number))
-        return false;
-    *ret_number = (int)number;
-    return true;
-}
-
-/* 2024-01-01T12:00:00.000Z, as text_time writes it. */
-static bool parse_time(const struct buffer cell, int64_t *ret_time)
-{
-    struct tm tm = {0};
-    int milliseconds;
-    const char *t = cell.data;
-
-    if (cell.len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' ||
-        t[16] != ':' || t[19] != '.' || t[23] != 'Z')
-        return false;
-    if (!digits(t, 4, &tm.tm_year) || !digits(t + 5, 2, &tm.tm_mon) ||
-        !digits(t + 8, 2, &tm.tm_mday) || !digits(t + 11, 2, &tm.tm_hour) ||
-        !digits(t + 14, 2, &tm.tm_min) || !digits(t + 17, 2, &tm.tm_sec) ||
-        !digits(t + 20, 3, &milliseconds))
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *ret_time = (int64_t)timegm(&tm) * 1000000000 + milliseconds * 1000000LL;
-    return true;
-}
-
 static bool parse_name(const struct buffer cell, char name[LEDGER_NAME_SIZE])
 {
     struct buffer raw = {0};
@@ -186,7 +154,8 @@ static bool parse_line(const char *text, size_t len, struct ledger_line *line)
     line->meta = 0;
     return text_number(cells[0].data, cells[0].len, UINT64_MAX, &line->seq) &&
            text_number(cells[1].data, cells[1].len, UINT64_MAX, &line->batch) &&
-           parse_time(cells[2], &line->time) && parse_name(cells[4], line->name) &&
+           text_parse_time(cells[2].data, cells[2].len, &line->time) &&
+           parse_name(cells[4], line->name) &&
            text_number(cells[5].data, cells[5].len, UINT64_MAX, &line->bytes) &&
            parse_hex(cells[6], line->sha256, DIGEST_SIZE) &&
            (!line->has_meta || parse_hash(cells[7], &line->meta)) &&
@@ -279,7 +248,8 @@ static int absorb(struct ledger *ledger, const struct ledger_line *line, struct 
     known->last_at = line->at;
     /* Grown from another name's content: that content's rows are duplicates here. */
     if (line->verdict == VERDICT_GROWN && line->duplicate == 0)
-        known->rows = known->longest_rows + line->rows + line->rejected;
+        known->rows = (line->bytes > known->longest_bytes ? known->longest_rows : known->rows) +
+                      line->rows + line->rejected;
     else if (line->verdict == VERDICT_QUARANTINED)
         known->rows = 0;
     else if (line->verdict != VERDICT_FORGOTTEN)

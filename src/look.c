@@ -96,6 +96,15 @@ static bool claim(struct look *look)
     return false;
 }
 
+static void add_base(struct look *look, const struct ledger_line *line)
+{
+    size_t i = look->base_count++;
+
+    for (; i > 0 && look->bases[i - 1]->bytes < line->bytes; i--)
+        look->bases[i] = look->bases[i - 1];
+    look->bases[i] = line;
+}
+
 /* What the ledger knows of this name, and of this inode under another one. */
 static int recall(struct look *look, struct cause *cause)
 {
@@ -113,9 +122,14 @@ static int recall(struct look *look, struct cause *cause)
     look->has_inode =
         at != 0 && at < ledger->end && ledger_at(ledger, at, &look->inode, &stale) > 0 &&
         look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
-    look->base = look->has_own ? &look->own : NULL;
-    if (look->has_inode && (!look->has_own || look->inode.bytes > look->own.bytes))
-        look->base = &look->inode;
+    if (look->has_own)
+        add_base(look, &look->own);
+    if (look->has_inode)
+        add_base(look, &look->inode);
+    if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
+        look->last.verdict != VERDICT_FORGOTTEN && look->last.at != look->own.at)
+        add_base(look, &look->last);
+    look->base = look->base_count > 0 ? look->bases[0] : NULL;
     return 0;
 }
 
@@ -251,13 +265,15 @@ int look_read(struct look *look, struct cause *cause)
 {
     const struct judgement *result = &look->desk->judge.result;
     int steady = read_steadily(look, cause);
+    size_t i;
 
-    /* It does not begin with the longer content; with the other one? */
-    if (steady > 0 && look->has_own && look->has_inode && !result->prefix_found &&
-        result->continued_line == 0) {
+    /* It does not begin with the longest content; with another? */
+    for (i = 1;
+         steady > 0 && i < look->base_count && !result->prefix_found && result->continued_line == 0;
+         i++) {
         if (look_take_back(look, cause) < 0)
             return -1;
-        look->base = look->base == &look->own ? &look->inode : &look->own;
+        look->base = look->bases[i];
         steady = read_steadily(look, cause);
     }
     if (steady > 0 && wants_complete_rows(look)) {

@@ -49,7 +49,10 @@ struct look {
     struct ledger_line own;   /* the longest content that was booked for this name */
     struct ledger_line inode; /* what this inode held under another name: a renamed file */
     bool has_own, has_inode;
-    const struct ledger_line *base; /* the one of them that the file may begin with; NULL: none */
+    /* What the file may begin with, the longest first: own, inode, last. */
+    const struct ledger_line *bases[3];
+    size_t base_count;
+    const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
     bool was_read;
     uint64_t mark; /* where its rows begin in the training file */
     int rejects;   /* SEQ.rejects.csv, or -1 */

@@ -120,7 +120,7 @@ static int scan(struct daemon *daemon, struct cause *cause)
 
     daemon->next_scan = now + (int64_t)daemon->setup.config.rescan * SECOND;
     if (intake_scan(&daemon->intake, arrival_due(daemon, now), 0, cause) < 0) {
-        daemon->next_scan = now + RETRY_BUSY;
+        daemon->next_scan = now + (cause->kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
         return tolerate(daemon, cause);
     }
     daemon->next_report = now + REPORT_DELAY;
@@ -230,7 +230,7 @@ static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_
     if (intake_report(&daemon->intake, seen, wait_ms, daemon->trouble, &cause) == 0)
         return;
     daemon->next_report = now + (cause.kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
-    if (cause.kind != CAUSE_BUSY)
+    if (cause.kind != CAUSE_BUSY && daemon->trouble[0] == '\0')
         log_warning("statistics: %s", cause.text);
 }
 
@@ -339,7 +339,7 @@ static int round_once(struct daemon *daemon, struct cause *cause)
             return -1;
         if (!daemon->watching)
             daemon->next_scan = now + RETRY_LOST;
-        else
+        else if (daemon->trouble[0] == '\0')
             report(daemon, now, true, 0);
     }
     if (run_due(daemon, waiting_now(), cause) < 0)
@@ -472,8 +472,11 @@ int main(int argc, char **argv)
                 argv[optind]);
         return 64;
     }
-    if (setup_load(&daemon.setup, &cause) < 0)
-        return setup_fail(&daemon.setup, &cause);
+    if (setup_load(&daemon.setup, &cause) < 0) {
+        result = setup_fail(&daemon.setup, &cause);
+        setup_free(&daemon.setup);
+        return result;
+    }
     result = start(&daemon, &cause);
     while (result == 0 && !daemon.stop)
         result = round_once(&daemon, &cause);

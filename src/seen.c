@@ -32,7 +32,7 @@ struct head {
 
 static uint64_t hash_name(const struct seen *seen, const char *name)
 {
-    return digest_check(name, strlen(name)) ^ seen->seed;
+    return digest_seeded(name, strlen(name), seen->seed);
 }
 
 static uint64_t hash_inode(const struct seen *seen, const struct signature *signature)
@@ -193,14 +193,22 @@ int seen_put(struct seen *seen, const char *name, const struct signature *signat
 {
     struct seen_entry entry = {hash_name(seen, name), hash_inode(seen, signature),
                                hash_signature(seen, signature), at | (young ? YOUNG : 0)};
-    struct seen_entry *known = find(seen, name);
+    struct seen_entry *known = find(seen, name), former;
 
     seen->changed = true;
-    if (known != NULL) {
-        *known = entry;
-        return index_inode(seen, (size_t)(known - seen->entries)) < 0 ? cause_memory(cause) : 0;
-    }
-    return add(seen, entry) < 0 ? cause_memory(cause) : 0;
+    if (known == NULL)
+        return add(seen, entry) < 0 ? cause_memory(cause) : 0;
+    former = *known;
+    *known = entry;
+    if (index_inode(seen, (size_t)(known - seen->entries)) < 0)
+        return cause_memory(cause);
+    if (former.inode == entry.inode)
+        return 0;
+    /* The name has another inode now; what the former held is remembered for one scan, under a name
+     * that nobody has. */
+    former.name = former.inode;
+    former.at |= LEFT;
+    return add(seen, former) < 0 ? cause_memory(cause) : 0;
 }
 
 /* The last entry moves into the gap. */

@@ -202,3 +202,32 @@ const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
              tm.tm_sec, (int)(nanoseconds % 1000000000 / 1000000));
     return out;
 }
+
+static bool digits(const char *text, size_t len, int *ret_number)
+{
+    uint64_t number;
+
+    if (!text_number(text, len, 9999, &number))
+        return false;
+    *ret_number = (int)number;
+    return true;
+}
+
+bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
+{
+    struct tm tm = {0};
+    int milliseconds;
+
+    if (len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
+        t[19] != '.' || t[23] != 'Z')
+        return false;
+    if (!digits(t, 4, &tm.tm_year) || !digits(t + 5, 2, &tm.tm_mon) ||
+        !digits(t + 8, 2, &tm.tm_mday) || !digits(t + 11, 2, &tm.tm_hour) ||
+        !digits(t + 14, 2, &tm.tm_min) || !digits(t + 17, 2, &tm.tm_sec) ||
+        !digits(t + 20, 3, &milliseconds))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *ret_time = (int64_t)timegm(&tm) * 1000000000 + milliseconds * 1000000LL;
+    return true;
+}

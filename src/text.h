@@ -43,4 +43,7 @@ bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_numbe
 #define TEXT_TIME_SIZE 80
 const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds);
 
+/* Reads what text_time wrote; false for anything else. */
+bool text_parse_time(const char *t, size_t len, int64_t *ret_time);
+
 #endif

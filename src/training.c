@@ -285,7 +285,7 @@ static int book_start(struct training *training, struct ledger *ledger, struct l
         return -1;
     line->time = now();
     snprintf(line->name, sizeof line->name, DATADIR_TRAINING);
-    if (ledger_add(ledger, line, cause) < 0 || ledger_commit(ledger, cause) < 0)
+    if (ledger_add(ledger, line, cause) < 0)
         return -1;
     training->end = training->written = line->length;
     return 0;
@@ -336,7 +336,7 @@ static int start(struct training *training, struct ledger *ledger, struct cause 
             log_notice("%s/" DATADIR_TRAINING
                        " is gone: starting a new one; what was merged stays known",
                        training->dir->path);
-        if (book_start(training, ledger, &line, cause) < 0)
+        if (book_start(training, ledger, &line, cause) < 0 || ledger_commit(ledger, cause) < 0)
             goto out;
     }
     result = write_header(training, &header, cause);
@@ -430,7 +430,9 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
                              "'phasesentinel adopt --drops new' if not",
                              training->dir->path, rows);
     }
-    return training_adopt(training, ledger, cause);
+    if (training_adopt(training, ledger, cause) < 0)
+        return -1;
+    return ledger_commit(ledger, cause);
 }
 
 /* The tail behind the ledger's end was never committed; it may be ours or somebody's. */

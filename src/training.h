@@ -49,7 +49,11 @@ void training_close(struct training *training);
  */
 int training_open(struct training *training, struct ledger *ledger, struct cause *cause);
 
-/* Takes the file as it is, whatever the ledger says: books an `adopted` line, durably. */
+/*
+ * Takes the file as it is, whatever the ledger says: adds an `adopted` line. The caller commits the
+ * ledger, with the lines of dropped files whose rows are in the file: all of them or none. If that
+ * fails, nothing may be cut off.
+ */
 int training_adopt(struct training *training, struct ledger *ledger, struct cause *cause);
 
 uint64_t training_mark(struct training *training);

@@ -215,6 +215,7 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
     const struct schema *schema = sheet->schema;
     char **derived = calloc(schema->count + 1, sizeof *derived);
     struct buffer meta = {0};
+    bool failed = false;
     size_t i;
 
     if (derived == NULL)
@@ -238,15 +239,15 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
             miss_label(sheet, header, i, violations);
         } else if (field->fallback != NULL) {
             sheet->filled[i] = strdup(field->fallback);
+            failed |= sheet->filled[i] == NULL;
         }
     }
     free(derived);
     sheet->has_meta = meta.len > 0;
     sheet->meta = sheet->has_meta ? digest_check(meta.data, meta.len) : 0;
-    if (buffer_failed(&meta))
-        return cause_memory(cause);
+    failed |= buffer_failed(&meta);
     buffer_free(&meta);
-    return 0;
+    return failed ? cause_memory(cause) : 0;
 }
 
 /* Rows can be copied where the file's columns are the layout's first and all others are the same in

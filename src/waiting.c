@@ -262,6 +262,7 @@ static int recall(struct waiting *waiting, const struct row *row, const char *bo
     if (file == NULL)
         goto out;
     file->reason = (enum reason)reason;
+    text_parse_time(row->cells[2].text, row->cells[2].len, &file->noticed);
     free(file->detail);
     file->detail = row->cells[6].len > 0 ? strndup(row->cells[6].text, row->cells[6].len) : NULL;
     if (strlen(boot) == row->cells[3].len &&

@@ -67,7 +67,7 @@ class Feeder:
 
     def run(self):
         steps = (self.new_good, self.new_good, self.new_bad, self.grow, self.grow, self.grow_badly, self.send_again,
-                 self.send_copy, self.correct)
+                 self.send_copy, self.correct, self.open_only, self.open_only)
         try:
             while not self.stopping.wait(self.rng.choice((0, 0.002, 0.01, 0.03))):
                 self.rng.choice(steps)()
@@ -149,6 +149,15 @@ class Feeder:
             file.bad = []
             file.content += self.rows(file, 3)
             self.send(file)
+
+    def open_only(self):
+        """An event without a change: opened for writing, and closed as it was. Of old files too."""
+        if self.files:
+            try:
+                with open(os.path.join(self.drop, self.rng.choice(self.files).name), "r+b"):
+                    pass
+            except FileNotFoundError:
+                pass  # in quarantine
 
     # How it is sent.
 

@@ -136,6 +136,21 @@ is "$(rows_of "$U2" | wc -l)" 3 "with its 3 rows"
 sample 5 2 >"$SITE/5"
 arrived "$U2" "$SITE/5" "continued with a line end, the file is grown"
 
+# Rewritten shorter, then appended to: measured against what it was last, not against the longest it ever was.
+site rewritten changed=merge
+start_daemon
+sample 10 1 | put "$U1"
+check "a file is merged" wait_for booked "$U1" merged
+sample 2 2 >"$SITE/short"
+put "$U1" <"$SITE/short"
+becomes 12 "rewritten shorter, it is merged as changed = merge says" training_rows
+more_rows 1 2 2 >>"$DROP/$U1"
+becomes 13 "appended to, it is grown" training_rows
+more_rows 1 2 3 >>"$DROP/$U1"
+becomes 14 "and again" training_rows
+after_merge
+is "$(training_rows)" 15 "no row came twice"
+
 site grown-duplicate
 sample 10 1 >"$DROP/$U1"
 cp "$DROP/$U1" "$DROP/$U1_LATER"

@@ -98,7 +98,7 @@ has()
 # same_bytes FILE FILE: are they equal?
 same_bytes() { cmp -- "$1" "$2"; }
 
-# wait_for COMMAND…: polls until it succeeds; fails after WAIT seconds.
+# wait_for COMMAND…: polls until it succeeds; fails after WAIT seconds, or when the daemon is no more.
 wait_for()
 {
     local end=$((SECONDS + WAIT))
@@ -106,6 +106,9 @@ wait_for()
     until "$@" >/dev/null 2>&1; do
         if ((SECONDS > end)); then
             echo "waited $WAIT s for: $*"
+            return 1
+        elif [[ -n $DAEMON_PID ]] && ended "$DAEMON_PID" && ! "$@" >/dev/null 2>&1; then
+            echo "the daemon ended; waited for: $*"
             return 1
         fi
         sleep 0.05
@@ -251,7 +254,7 @@ cli() { "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" "$@"; }
 # run COMMAND…: runs it; leaves OUT, ERR and CODE.
 run()
 {
-    "$@" >"$TMP/out" 2>"$TMP/err"
+    { "$@" >"$TMP/out" 2>"$TMP/err"; } 2>/dev/null # bash would tell of a kill
     CODE=$?
     OUT=$(tr -d '\0' <"$TMP/out")
     ERR=$(tr -d '\0' <"$TMP/err")

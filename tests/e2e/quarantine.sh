@@ -195,6 +195,20 @@ run cli merge
 is "$(training_rows)" 10 "a second a.csv with other rows is merged"
 check "and archived as a.csv.~2~" same_bytes "$DATA/archive/a.csv.~2~" "$SITE/two"
 
+# A writer that never closes an accepted file costs a look now and then, not a processor.
+site open-for-ever source=archive settle=1
+start_daemon
+sample 2 1 >"$DROP/held.csv"
+exec 7>>"$DROP/held.csv"
+check "a file that is kept open is merged when quiet" wait_for booked held.csv merged
+ticks() { awk '{ print $14 + $15 }' "/proc/$DAEMON_PID/stat"; }
+before=$(ticks)
+after_settle
+after_settle
+check "and does not keep the daemon busy" test $(($(ticks) - before)) -lt 50
+exec 7>&-
+check "closed, it leaves" wait_for test -e "$DATA/archive/held.csv"
+
 # A file whose last change is long ago is not read a second time before it leaves.
 site archive-old source=archive settle=1
 sample 5 1 >"$DROP/a.csv"

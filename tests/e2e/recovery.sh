@@ -253,4 +253,24 @@ start_daemon
 sample 5 5 | put f5.csv
 becomes 39 "and so does the daemon" training_rows
 
+# Adopting books the training file and the drops that are in it at once.
+if command -v strace >/dev/null; then
+    for when in 1 2 3; do
+        site "adopt-killed-$when"
+        sample 3 1 >"$DROP/a.csv"
+        {
+            echo "$COLUMNS_ALL"
+            tail -n +2 "$DROP/a.csv" | sed 's/$/,anonymous,external,normal,/'
+        } >"$DATA/training_data.csv"
+        run strace -f -o "$SITE/strace" -e trace=fdatasync -e inject=fdatasync:signal=KILL:when=$when \
+            "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" adopt --drops merged
+        run cli merge
+        ((CODE == 78)) && run cli adopt --drops merged
+        run cli merge
+        is "$(training_rows)" 3 "adopt killed at sync $when: no row is doubled"
+    done
+else
+    skip "adopt killed" "no strace"
+fi
+
 finish

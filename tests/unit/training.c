@@ -346,8 +346,9 @@ static void test_not_adopted(void)
     unlinkat(w.dir.drop, "a.csv", 0);
     place_put_text(w.dir.archive, "A.CSV", "t,v\n1,2\n");
     check(refused(CAUSE_CONFIG), "or with some in the archive");
-    check(training_adopt(&w.training, &w.ledger, &cause) == 0 && file_is(own) &&
-              w.ledger.start.rows == 1 && reopen() == 0,
+    check(training_adopt(&w.training, &w.ledger, &cause) == 0 &&
+              ledger_commit(&w.ledger, &cause) == 0 && file_is(own) && w.ledger.start.rows == 1 &&
+              reopen() == 0,
           "until somebody says so");
     close_world();
 
@@ -373,7 +374,8 @@ static void test_adopt(void)
     merge("a.csv", "1,2,,x\n");
     place_put_text(w.dir.root, DATADIR_TRAINING, "v,t\n8,9");
     check(reopen() < 0 && cause.kind == CAUSE_DAMAGED, "a file that somebody edited");
-    check(training_adopt(&w.training, &w.ledger, &cause) == 0 && file_is("v,t\n8,9\n") &&
+    check(training_adopt(&w.training, &w.ledger, &cause) == 0 &&
+              ledger_commit(&w.ledger, &cause) == 0 && file_is("v,t\n8,9\n") &&
               w.ledger.training_end == 8 && w.ledger.training_rows == 1,
           "is adopted on demand");
     check_layout((const int[]){1, 0}, 2, "its header");
