@@ -15,6 +15,7 @@ int cause_set(struct cause *cause, enum cause_kind kind, const char *format, ...
     va_end(args);
     cause->kind = kind;
     cause->errnum = 0;
+    cause->reported = false;
     return -1;
 }
 
@@ -31,6 +32,7 @@ int cause_errno(struct cause *cause, enum cause_kind kind, const char *format, .
     snprintf(cause->text + used, sizeof cause->text - used, ": %s", strerror(errnum));
     cause->kind = kind;
     cause->errnum = errnum;
+    cause->reported = false;
     return -1;
 }
 

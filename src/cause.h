@@ -10,6 +10,8 @@
 #ifndef PHASESENTINEL_CAUSE_H
 #define PHASESENTINEL_CAUSE_H
 
+#include <stdbool.h>
+
 enum cause_kind {
     CAUSE_USAGE,   /* the command line is wrong */
     CAUSE_DAMAGED, /* ledger or training file contradict each other: touch nothing, a person decides
@@ -25,7 +27,8 @@ enum cause_kind {
 
 struct cause {
     enum cause_kind kind;
-    int errnum; /* errno, or 0 */
+    int errnum;    /* errno, or 0 */
+    bool reported; /* has been logged already, in more detail */
     char text[1024];
 };
 

@@ -79,90 +79,7 @@ void disposal_drop_reasons(const struct datadir *dir, uint64_t seq)
     unlinkat(dir->moving, name, 0);
 }
 
-/* ---- taking
- * -------------------------------------------------------------------------------------- */
-
-/* Somebody else's file came under our hands: back to the drop directory, under another name if its
- * own is taken. */
-static int put_back(const struct datadir *dir, const char *moving, const char *name,
-                    struct cause *cause)
-{
-    char other[SLOT_NAME_SIZE];
-    const size_t end = strlen(name) - 4, stem = end < LONGEST_NAME ? end : LONGEST_NAME;
-    unsigned n;
-
-    if (durable_move(dir->moving, moving, dir->drop, name, cause) == 0)
-        return 0;
-    for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
-        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + end);
-        if (durable_move(dir->moving, moving, dir->drop, other, cause) == 0) {
-            log_notice("%s was replaced while it was moved: the older one is back as %s", name,
-                       other);
-            return 0;
-        }
-    }
-    return -1;
-}
-
-/* Is the file under this name what was read, and does nobody write to it? A rename changes the
- * ctime alone. */
-static bool is_what_was_read(int dir_fd, const char *name, const struct signature *read)
-{
-    struct signature found;
-    bool same;
-    int fd;
-
-    if (spool_open(dir_fd, name, &fd, &found) != SPOOL_FILE)
-        return false;
-    same = found.device == read->device && found.inode == read->inode && found.size == read->size &&
-           found.mtime == read->mtime && spool_writer(fd) != SPOOL_WRITER;
-    close(fd);
-    return same;
-}
-
-/* The drop directory is a file system of its own: hidden and compared there, then copied. */
-static int take_across(const struct datadir *dir, const char *name, const struct signature *read,
-                       uint64_t seq, struct cause *cause)
-{
-    char moving[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE + 32];
-
-    seq_name(moving, seq, "csv");
-    snprintf(hidden, sizeof hidden, ".phasesentinel.%s", moving);
-    if (durable_move(dir->drop, name, dir->drop, hidden, cause) < 0)
-        return -1;
-    if (!is_what_was_read(dir->drop, hidden, read)) {
-        if (durable_move(dir->drop, hidden, dir->drop, name, cause) < 0)
-            return -1;
-        return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
-    }
-    return durable_move(dir->drop, hidden, dir->moving, moving, cause);
-}
-
-int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
-                  uint64_t seq, struct cause *cause)
-{
-    struct signature now;
-    char moving[SEQ_NAME_SIZE];
-    struct stat st;
-
-    if (spool_look(dir->drop, name, &now) != SPOOL_FILE || !signature_equal(&now, read))
-        return cause_set(cause, CAUSE_AGAIN, "%s changed before it was moved", name);
-    if (fstat(dir->moving, &st) == 0 && st.st_dev != read->device)
-        return take_across(dir, name, read, seq, cause);
-    seq_name(moving, seq, "csv");
-    if (durable_move(dir->drop, name, dir->moving, moving, cause) < 0) {
-        if (cause->errnum == ENOENT)
-            cause->kind = CAUSE_AGAIN;
-        return -1;
-    }
-    if (is_what_was_read(dir->moving, moving, read))
-        return 0;
-    if (put_back(dir, moving, name, cause) < 0)
-        return -1;
-    return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
-}
-
-/* ---- finishing
+/* ---- places
  * ----------------------------------------------------------------------------------- */
 
 static bool exists(int dir_fd, const char *name)
@@ -232,6 +149,110 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
         result = same_bytes(other, fd, left.size, cause);
     close(other);
     return result;
+}
+
+/* ---- taking
+ * -------------------------------------------------------------------------------------- */
+
+static bool is_beginning_of(const struct datadir *dir, const char *moving, const char *name)
+{
+    struct signature older, newer;
+    struct cause ignored;
+    int fd, other, same = 0;
+
+    if (spool_open(dir->moving, moving, &fd, &older) != SPOOL_FILE)
+        return false;
+    if (spool_open(dir->drop, name, &other, &newer) == SPOOL_FILE) {
+        same = older.size <= newer.size ? same_bytes(fd, other, older.size, &ignored) : 0;
+        close(other);
+    }
+    close(fd);
+    return same > 0;
+}
+
+/* Somebody else's file came under our hands: back to the drop directory, under another name if its
+ * own is taken. */
+static int put_back(const struct datadir *dir, const char *moving, const char *name,
+                    struct cause *cause)
+{
+    char other[SLOT_NAME_SIZE];
+    const size_t end = strlen(name) - 4, stem = end < LONGEST_NAME ? end : LONGEST_NAME;
+    unsigned n;
+
+    if (durable_move(dir->moving, moving, dir->drop, name, cause) == 0)
+        return 0;
+    /* The sender has replaced it by a version that goes on from it: its rows are all there. */
+    if (cause->errnum == EEXIST && is_beginning_of(dir, moving, name))
+        return unlinkat(dir->moving, moving, 0) < 0
+                   ? cause_errno(cause, CAUSE_TROUBLE, "cannot remove state/moving/%s", moving)
+                   : 0;
+    for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
+        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + end);
+        if (durable_move(dir->moving, moving, dir->drop, other, cause) == 0) {
+            log_notice("%s was replaced while it was moved: the older one is back as %s", name,
+                       other);
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* Is the file under this name what was read, and does nobody write to it? A rename changes the
+ * ctime alone. */
+static bool is_what_was_read(int dir_fd, const char *name, const struct signature *read)
+{
+    struct signature found;
+    bool same;
+    int fd;
+
+    if (spool_open(dir_fd, name, &fd, &found) != SPOOL_FILE)
+        return false;
+    same = found.device == read->device && found.inode == read->inode && found.size == read->size &&
+           found.mtime == read->mtime && spool_writer(fd) != SPOOL_WRITER;
+    close(fd);
+    return same;
+}
+
+/* The drop directory is a file system of its own: hidden and compared there, then copied. */
+static int take_across(const struct datadir *dir, const char *name, const struct signature *read,
+                       uint64_t seq, struct cause *cause)
+{
+    char moving[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE + 32];
+
+    seq_name(moving, seq, "csv");
+    snprintf(hidden, sizeof hidden, ".phasesentinel.%s", moving);
+    if (durable_move(dir->drop, name, dir->drop, hidden, cause) < 0)
+        return -1;
+    if (!is_what_was_read(dir->drop, hidden, read)) {
+        if (durable_move(dir->drop, hidden, dir->drop, name, cause) < 0)
+            return -1;
+        return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
+    }
+    return durable_move(dir->drop, hidden, dir->moving, moving, cause);
+}
+
+int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
+                  uint64_t seq, struct cause *cause)
+{
+    struct signature now;
+    char moving[SEQ_NAME_SIZE];
+    struct stat st;
+
+    if (spool_look(dir->drop, name, &now) != SPOOL_FILE || !signature_equal(&now, read))
+        return cause_set(cause, CAUSE_AGAIN, "%s changed before it was moved", name);
+    if (fstat(dir->moving, &st) == 0 && st.st_dev != read->device)
+        return take_across(dir, name, read, seq, cause);
+    seq_name(moving, seq, "csv");
+    if (durable_move(dir->drop, name, dir->moving, moving, cause) < 0) {
+        if (cause->errnum == ENOENT)
+            cause->kind = CAUSE_AGAIN;
+        return -1;
+    }
+    if (is_what_was_read(dir->moving, moving, read))
+        return 0;
+    if (put_back(dir, moving, name, cause) < 0)
+        return -1;
+    return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
 }
 
 /*
@@ -430,7 +451,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
                        struct cause *cause)
 {
     enum disposal disposal;
-    char file[SEQ_NAME_SIZE];
+    char file[SEQ_NAME_SIZE], name[SEQ_NAME_SIZE + 16];
     int booked = ledger_by_seq(ledger, seq, line, cause), same;
 
     if (booked < 0)
@@ -438,7 +459,13 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
     seq_name(file, seq, "csv");
     if (booked == 0) {
         disposal_drop_reasons(dir, seq);
-        return 0;
+        if (!exists(dir->moving, file))
+            return 0;
+        /* Of another ledger than this one: a new arrival, whatever its name was. */
+        snprintf(name, sizeof name, "recovered.%" PRIu64 ".csv", seq);
+        log_notice("state/moving/%s is of no verdict in the ledger: it is dropped again as %s",
+                   file, name);
+        return put_back(dir, file, name, cause);
     }
     disposal =
         line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
@@ -460,6 +487,14 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
     return disposal_finish(dir, line->name, seq, disposal, cause);
 }
 
+/* SEQ.csv; anything else that begins with a dot is somebody's upload. */
+static bool is_moving_name(const char *name)
+{
+    size_t len = strspn(name, "0123456789");
+
+    return len > 0 && strcmp(name + len, ".csv") == 0;
+}
+
 /* What take_across hid in the drop directory. */
 static int recover_hidden(const struct datadir *dir, struct cause *cause)
 {
@@ -475,7 +510,8 @@ static int recover_hidden(const struct datadir *dir, struct cause *cause)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
     }
     while (result == 0 && (entry = readdir(list)) != NULL)
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0) {
+        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0 &&
+            is_moving_name(entry->d_name + sizeof prefix - 1)) {
             unlinkat(dir->moving, entry->d_name + sizeof prefix - 1, 0);
             result = durable_move(dir->drop, entry->d_name, dir->moving,
                                   entry->d_name + sizeof prefix - 1, cause);

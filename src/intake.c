@@ -237,9 +237,15 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind,
     struct ledger_line *line;
 
     (void)found;
-    if (adoption->failed || kind != SPOOL_FILE ||
-        spool_open(adoption->dir_fd, name, &order.fd, &signature) != SPOOL_FILE)
+    if (adoption->failed || kind == SPOOL_OTHER)
         return;
+    /* Left out it would be merged later, and its rows are in the training file already. */
+    if (spool_open(adoption->dir_fd, name, &order.fd, &signature) != SPOOL_FILE) {
+        cause_errno(adoption->cause, CAUSE_TROUBLE,
+                    "cannot read %s, and what is adopted must be known: nothing was booked", name);
+        adoption->failed = true;
+        return;
+    }
     order.size = signature.size;
     line = malloc(sizeof *line);
     if (line == NULL)

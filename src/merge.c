@@ -57,9 +57,12 @@ int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause 
     if (ledger_refresh(&merge->ledger, true, cause) < 0)
         goto fail;
     if (merge->ledger.cut > 0)
-        log_notice("the ledger's last batch was torn by a crash: %" PRIu64
-                   " bytes of it were cut off",
-                   merge->ledger.cut);
+        log_warning("the ledger's last batch is torn: %" PRIu64
+                    " bytes of it were cut off. Its files merge "
+                    "again from the drop directory; if it was no crash, and they are in archive/ "
+                    "already, drop "
+                    "them again",
+                    merge->ledger.cut);
     merge->ledger.cut = 0;
     if ((adopt ? training_adopt(&merge->training, &merge->ledger, cause)
                : training_open(&merge->training, &merge->ledger, cause)) < 0)

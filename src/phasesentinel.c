@@ -107,7 +107,7 @@ static int run(const struct command *command, struct setup *setup, int argc, cha
     optind = 0; /* getopt begins anew, with the command's arguments */
     code = command->run(command, setup, argc, argv, &cause);
     if (code < 0)
-        code = setup_fail(setup, &cause);
+        code = setup_fail(&cause);
     setup_free(setup);
     /* What was printed must have arrived. */
     if (fflush(stdout) != 0 || ferror(stdout)) {

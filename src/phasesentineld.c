@@ -243,7 +243,7 @@ static int reload(struct daemon *daemon, struct cause *cause)
 
     daemon->reload = false;
     if (setup_load(&fresh, cause) < 0) {
-        setup_fail(&fresh, cause);
+        setup_fail(cause);
         log_error("reload: the old configuration stays");
         setup_free(&fresh);
         log_set_level(daemon->setup.config.level);
@@ -253,6 +253,11 @@ static int reload(struct daemon *daemon, struct cause *cause)
         log_error("reload: data_dir cannot change from %s to %s while we run: restart; the old "
                   "configuration stays",
                   daemon->setup.config.data_dir, fresh.config.data_dir);
+        setup_free(&fresh);
+        return 0;
+    }
+    if (training_check_schema(&daemon->setup.dir, &fresh.schema, cause) < 0) {
+        log_error("reload: %s; the old configuration stays", cause->text);
         setup_free(&fresh);
         return 0;
     }
@@ -414,7 +419,7 @@ static int finish(struct daemon *daemon, int result, const struct cause *cause)
     close(daemon->timer);
     close(daemon->signals);
     close(daemon->epoll);
-    result = result < 0 ? setup_fail(&daemon->setup, cause) : 0;
+    result = result < 0 ? setup_fail(cause) : 0;
     if (result == 0)
         log_info("ended on request");
     setup_free(&daemon->setup);
@@ -473,7 +478,7 @@ int main(int argc, char **argv)
         return 64;
     }
     if (setup_load(&daemon.setup, &cause) < 0) {
-        result = setup_fail(&daemon.setup, &cause);
+        result = setup_fail(&cause);
         setup_free(&daemon.setup);
         return result;
     }

@@ -75,6 +75,8 @@ int problem_report(const struct problem_list *list, struct cause *cause)
                   told > 0 ? "\n" : "", list->count - told);
     else if (list->count > 0)
         cause_set(cause, CAUSE_CONFIG, "%s", buffer_text(&all));
+    if (!failed && list->count > 0)
+        cause->reported = true;
     buffer_free(&line);
     buffer_free(&all);
     return failed || list->count > 0 ? -1 : 0;

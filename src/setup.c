@@ -40,10 +40,8 @@ int setup_load(struct setup *setup, struct cause *cause)
     signal(SIGIO, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    if (config_load(&setup->config, setup->config_path, cause) < 0) {
-        setup->reported = cause->kind == CAUSE_CONFIG;
+    if (config_load(&setup->config, setup->config_path, cause) < 0)
         return -1;
-    }
     log_set_level(setup->config.level);
     if (setup->data_dir != NULL) {
         absolute = realpath(setup->data_dir, NULL);
@@ -52,10 +50,8 @@ int setup_load(struct setup *setup, struct cause *cause)
         if (setup->config.data_dir == NULL)
             return cause_memory(cause);
     }
-    if (schema_load(&setup->schema, setup->config.schema, cause) < 0) {
-        setup->reported = cause->kind == CAUSE_CONFIG;
+    if (schema_load(&setup->schema, setup->config.schema, cause) < 0)
         return -1;
-    }
     return privilege_drop(setup->config.data_dir, setup->allow_root, cause);
 }
 
@@ -72,9 +68,9 @@ void setup_free(struct setup *setup)
     config_free(&setup->config);
 }
 
-int setup_fail(const struct setup *setup, const struct cause *cause)
+int setup_fail(const struct cause *cause)
 {
-    if (!setup->reported)
+    if (!cause->reported)
         log_error("%s", cause->text);
     return cause_exit_code(cause);
 }

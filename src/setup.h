@@ -17,7 +17,6 @@ struct setup {
     const char *config_path; /* -c, else PHASESENTINEL_CONFIG, else the installed one */
     const char *data_dir;    /* -d; NULL: what the configuration says */
     bool allow_root;
-    bool reported; /* what is wrong with the files has been logged line by line */
     struct config config;
     struct schema schema;
     struct datadir dir;
@@ -47,7 +46,7 @@ int setup_open_dirs(struct setup *setup, enum setup_dirs dirs, struct cause *cau
 
 void setup_free(struct setup *setup);
 
-/* Logs the cause, if setup_load has not done so, and gives the exit code. */
-int setup_fail(const struct setup *setup, const struct cause *cause);
+/* Logs the cause, unless that has been done, and gives the exit code. */
+int setup_fail(const struct cause *cause);
 
 #endif

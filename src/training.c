@@ -562,6 +562,21 @@ int training_open(struct training *training, struct ledger *ledger, struct cause
     return -1;
 }
 
+int training_check_schema(const struct datadir *dir, const struct schema *schema,
+                          struct cause *cause)
+{
+    struct training training;
+    bool other;
+    int result = training_init(&training, dir, schema, cause);
+
+    if (result == 0)
+        result = open_file(&training, &other, cause);
+    if (result > 0)
+        result = read_layout(&training, cause);
+    training_close(&training);
+    return result;
+}
+
 /* ---- appending
  * ----------------------------------------------------------------------------------- */
 

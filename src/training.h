@@ -56,6 +56,10 @@ int training_open(struct training *training, struct ledger *ledger, struct cause
  */
 int training_adopt(struct training *training, struct ledger *ledger, struct cause *cause);
 
+/* Would the file that is there now go with this schema? CAUSE_CONFIG: it would not. */
+int training_check_schema(const struct datadir *dir, const struct schema *schema,
+                          struct cause *cause);
+
 uint64_t training_mark(struct training *training);
 int training_append(struct training *training, const char *rows, size_t len, struct cause *cause);
 int training_rewind(struct training *training, uint64_t mark, struct cause *cause);

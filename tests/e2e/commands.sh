@@ -83,6 +83,12 @@ rm "$DROP/u1_web_20240101_120000.csv"
 
 # --- merge
 
+site missing-config
+exits 78 "a configuration that is not there" "$CLI" -c "$SITE/nothing.ini" "${ALLOW_ROOT[@]}" status
+has "$ERR" 'nothing\.ini' "is named"
+exits 78 "a directory for a configuration" "$CLI" -c "$SITE" "${ALLOW_ROOT[@]}" status
+has "$ERR" 'directory' "is told"
+
 site merge
 exits 0 "merge of nothing" cli merge
 sample 3 1 >"$DROP/good.csv"

@@ -132,6 +132,19 @@ is "$(tail -n +2 "$DATA/training_data.csv" | sort | uniq -d | wc -l)" 0 "none tw
 is "$(book_of merged 5 | sort -u | wc -l)" 60 "each file merged"
 is "$(ledger | awk -F, '{ if ($1 <= last) print; last = $1 }')" '' "the ledger counts on"
 
+# A schema that the training file does not go with is refused like any bad configuration.
+site schema-does-not-fit
+cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
+sed -i "s|^schema *=.*|schema = $SITE/schema.ini|" "$INI"
+sample 2 1 >"$DROP/a.csv"
+start_daemon
+check "a file is merged" wait_for booked a.csv merged
+printf '\n[field.14]\nname = fan_rpm\ntype = number\nrequired = true\n' >>"$SITE/schema.ini"
+kill -HUP "$DAEMON_PID"
+check "the old schema stays" wait_for grep -q 'old configuration stays' "$LOG"
+sample 2 2 >"$DROP/b.csv"
+check "and the daemon goes on" wait_for booked b.csv merged
+
 # The command line of what runs under journald has priorities, no times.
 site journald
 exec 8>"$SITE/journal"

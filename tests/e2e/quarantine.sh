@@ -212,6 +212,7 @@ check "closed, it leaves" wait_for test -e "$DATA/archive/held.csv"
 # A file whose last change is long ago is not read a second time before it leaves.
 site archive-old source=archive settle=1
 sample 5 1 >"$DROP/a.csv"
+# shellcheck disable=SC2317 # called by wait_for
 old_enough() { (($(date +%s) - $(stat -c %Z "$DROP/a.csv") > 2)); }
 wait_for old_enough
 run cli merge

@@ -253,6 +253,15 @@ start_daemon
 sample 5 5 | put f5.csv
 becomes 39 "and so does the daemon" training_rows
 
+# A file on its way of which the ledger knows nothing comes back as a new arrival.
+site unknown-moving
+sample 2 1 >"$DROP/a.csv"
+run cli merge
+sample 3 2 >"$DATA/state/moving/77.csv"
+run cli merge
+is "$(training_rows)" 5 "a file that was left in state/moving/ is dropped again and merged"
+is "$(find "$DATA/state/moving" -type f)" '' "and nothing is left there"
+
 # Adopting books the training file and the drops that are in it at once.
 if command -v strace >/dev/null; then
     for when in 1 2 3; do

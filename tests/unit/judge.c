@@ -398,6 +398,36 @@ static void test_prefix_growing(void)
     check_text(run("t,v\n1,2\n", USUAL), "1+0", "the next file is judged for itself");
 }
 
+/* Booked up to any byte: found where a row ends there, or its line end comes next. */
+static void test_prefix_anywhere(void)
+{
+    static const char file[] = "\xEF\xBB\xBFt,v,note\r\n1,2,a\r\n3,4,\"x,\ny\"\n5,6,\n7,8,z\n";
+    static const char *const rows[] = {"1,2,a,anonymous\n", "3,4,\"x,\ny\",anonymous\n",
+                                       "5,6,,anonymous\n", "7,8,z,anonymous\n"};
+    static const size_t ends[] = {13, 20, 31, 36, 42}; /* behind the header and each row */
+    size_t at, k, found, wrong = 0;
+    struct buffer want = {0};
+
+    for (at = ends[0]; at < ends[4]; at++) {
+        run(file, (struct ask){.prefix_bytes = at});
+        for (k = 0; k < 4 && ends[k] < at; k++)
+            continue;
+        found = ends[k] == at || file[at] == '\n' || (file[at] == '\r' && file[at + 1] == '\n');
+        if (at > 26 && at < 30) /* inside the quoted cell no row ends, whatever it looks like */
+            continue;
+        buffer_clear(&want);
+        for (k = found ? k : 0; k < 4; k++)
+            buffer_string(&want, rows[k]);
+        if (judge.result.prefix_found != found || (judge.result.continued_line > 0) == found ||
+            strcmp(buffer_text(&accepted), buffer_text(&want)) != 0) {
+            printf("# %zu bytes: %s: %s", at, buffer_text(&verdict), buffer_text(&accepted));
+            wrong++;
+        }
+    }
+    check(wrong == 0, "booked up to any byte: %zu wrong", wrong);
+    buffer_free(&want);
+}
+
 /* More than one window, with rows that fall across. */
 static void test_large(void)
 {
@@ -613,6 +643,7 @@ int main(void)
     test_prefix();
     test_prefix_in_header();
     test_prefix_growing();
+    test_prefix_anywhere();
     test_large();
     test_reject_rows();
     test_count();

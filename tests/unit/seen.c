@@ -208,6 +208,70 @@ static void test_collision(void)
     forget();
 }
 
+/* Names and inodes at random: files come, are renamed, replaced, rotated and go; scans in between.
+ */
+static void test_random(void)
+{
+    enum { NAMES = 12, INODES = 10 };
+    struct {
+        bool there;
+        uint64_t inode, size, at;
+    } names[NAMES] = {{0}};
+    uint64_t last_at[INODES] = {0}, first_at[INODES] = {0}, at = 1000, got;
+    size_t i, k, other, wrong = 0, rounds = place_rounds(100000);
+    char name[32];
+
+    for (i = 0; i < rounds; i++) {
+        k = place_below(NAMES);
+        snprintf(name, sizeof name, "%zu.csv", k);
+        switch (place_below(5)) {
+        case 0:
+            if (names[k].there)
+                seen_leave(&seen, name);
+            names[k].there = false;
+            break;
+        case 1:
+            seen_scan_begin(&seen);
+            for (other = 0; other < NAMES; other++) {
+                snprintf(name, sizeof name, "%zu.csv", other);
+                if (names[other].there)
+                    seen_scan_meet(&seen, name, &cause);
+            }
+            seen_scan_end(&seen);
+            break;
+        default:
+            names[k].there = true;
+            names[k].inode = place_below(INODES);
+            names[k].size = ++at;
+            names[k].at = at;
+            last_at[names[k].inode] = at;
+            if (first_at[names[k].inode] == 0)
+                first_at[names[k].inode] = at;
+            put(name, file(names[k].inode, at), at, at % 3 == 0);
+        }
+        if (place_below(500) == 0)
+            reopen();
+        for (k = 0; k < NAMES; k++) {
+            snprintf(name, sizeof name, "%zu.csv", k);
+            wrong += seen_has(&seen, name) != names[k].there;
+            if (!names[k].there)
+                continue;
+            wrong += !holds(name, file(names[k].inode, names[k].size), names[k].at) ||
+                     seen_is_young(&seen, name) != (names[k].at % 3 == 0);
+            /* Whoever was put last on an inode answers for it, as long as he is there. */
+            if (last_at[names[k].inode] == names[k].at)
+                wrong += inode(names[k].inode) != names[k].at;
+        }
+        for (k = 0; k < INODES; k++) {
+            got = inode(k);
+            wrong += got != 0 && (got < first_at[k] || got > last_at[k]);
+        }
+        wrong += seen.count > 3 * (NAMES + INODES) + 200;
+    }
+    check(wrong == 0, "%zu random steps: %zu wrong", rounds, wrong);
+    forget();
+}
+
 static void test_many(void)
 {
     const size_t count = place_rounds(100000);
@@ -247,6 +311,7 @@ int main(void)
     test_rotation();
     test_save();
     test_collision();
+    test_random();
     test_many();
     seen_close(&seen);
     seen_close(&seen);

@@ -253,6 +253,47 @@ static void test_time(void)
     check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
 }
 
+static void test_parse_time(void)
+{
+    static const char *const bad[] = {
+        "",
+        "2024-01-01T12:00:00Z",
+        "2024-01-01 12:00:00.000Z",
+        "2024-01-01T12:00:00,000Z",
+        "2024-01-01T12:00:00.000z",
+        "2024-01-01T12:00:00.000+",
+        "2024-1-001T12:00:00.000Z",
+        "2024-01-01T12:00:-1.000Z",
+        "2024-01-01T12:00: 1.000Z",
+        "2024-13-01T12:00:00.000Z",
+        "2024-00-01T12:00:00.000Z",
+        "2024-02-30T12:00:00.000Z",
+        "2023-02-29T12:00:00.000Z",
+        "2024-01-00T12:00:00.000Z",
+        "2024-01-01T24:00:00.000Z",
+        "2024-01-01T12:60:00.000Z",
+        "2024-01-01T12:00:61.000Z",
+        "2263-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+        "0000-01-01T00:00:00.000Z",
+        "2024-01-01T12:00:00.000ZZ",
+    };
+    char out[TEXT_TIME_SIZE];
+    int64_t time, back;
+    size_t i, wrong = 0;
+
+    for (i = 0; i < 10000; i++) {
+        time = (int64_t)(place_random() >> 1) / 1000000 * 1000000;
+        text_time(out, time);
+        wrong += !text_parse_time(out, strlen(out), &back) || back != time;
+    }
+    check(wrong == 0, "what is written is read again: %zu wrong", wrong);
+    back = 42;
+    for (i = 0; i < sizeof bad / sizeof *bad; i++)
+        check(!text_parse_time(bad[i], strlen(bad[i]), &back) && back == 42, "'%s' is no such time",
+              bad[i]);
+}
+
 int main(void)
 {
     test_buffer();
@@ -263,6 +304,7 @@ int main(void)
     test_repair();
     test_number();
     test_time();
+    test_parse_time();
     escaped(NULL, NULL, 0);
     return unit_done();
 }
