@@ -144,6 +144,7 @@ kill -HUP "$DAEMON_PID"
 check "the old schema stays" wait_for grep -q 'old configuration stays' "$LOG"
 sample 2 2 >"$DROP/b.csv"
 check "and the daemon goes on" wait_for booked b.csv merged
+cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
 
 # The command line of what runs under journald has priorities, no times.
 site journald

@@ -401,6 +401,32 @@ static void test_put_back_beside(const char *name, const char *what)
     close_dir();
 }
 
+static void drop_longer(void)
+{
+    place_put_text(dir.drop, victim, "other, and more");
+}
+
+static void replace_then_drop_longer(void)
+{
+    replace_and_drop();
+    before_rename = drop_longer;
+}
+
+/* What goes on from the file that came under our hands has all of it: there is nothing to put back.
+ */
+static void test_put_back_into_longer(void)
+{
+    struct signature read;
+
+    open_dir();
+    victim = "a.csv";
+    read = drop("a.csv", "first");
+    before_rename = replace_then_drop_longer;
+    check(take_fails("a.csv", &read) && count_in(dir.drop) == 1,
+          "a file that its sender replaced by a longer version is not put back beside it");
+    close_dir();
+}
+
 /* ---- resolving --------------------------------------------------------------------------------
  */
 
@@ -667,6 +693,7 @@ int main(void)
     test_take();
     test_put_back_beside("a.csv", "a short name");
     test_put_back_beside(longest, "a name of 255 bytes");
+    test_put_back_into_longer();
     test_resolve();
     test_recover_accepted();
     test_recover_odd();
