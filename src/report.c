@@ -35,16 +35,26 @@ static json_t *time_string(int64_t time)
     return time == 0 ? json_null() : json_string(text_time(when, time));
 }
 
-/* Values come from rows that were checked: valid UTF-8. */
+/* Rows of an adopted training file were never checked: their values may be anything. */
 static json_t *counts(const struct counter *counter)
 {
     json_t *object = json_object();
+    struct buffer key = {0};
     size_t i;
 
-    for (i = 0; i < counter->count; i++)
-        if (counter->entries[i].rows > 0)
-            json_object_set_new(object, counter->entries[i].value,
-                                number(counter->entries[i].rows));
+    for (i = 0; i < counter->count; i++) {
+        const struct tally_entry *entry = &counter->entries[i];
+        json_int_t before;
+
+        if (entry->rows == 0)
+            continue;
+        buffer_clear(&key);
+        text_repair_utf8(&key, entry->value, entry->len);
+        before = json_integer_value(json_object_get(object, buffer_text(&key)));
+        json_object_set_new(object, buffer_text(&key),
+                            json_integer(before + (json_int_t)entry->rows));
+    }
+    buffer_free(&key);
     return object;
 }
 

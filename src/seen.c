@@ -95,9 +95,10 @@ static int add(struct seen *seen, struct seen_entry entry)
 
 static bool load(struct seen *seen, const char *bytes, size_t len)
 {
+    const struct map_slot *slot;
     struct seen_entry entry;
     struct head head;
-    uint64_t check, i;
+    uint64_t check, former, i;
 
     if (len < sizeof head + sizeof check)
         return false;
@@ -111,7 +112,13 @@ static bool load(struct seen *seen, const char *bytes, size_t len)
     seen->seed = head.seed;
     for (i = 0; i < head.count; i++) {
         memcpy(&entry, bytes + sizeof head + i * sizeof entry, sizeof entry);
+        slot = slot_of(&seen->by_inode, entry.inode);
+        former = slot == NULL ? 0 : slot->value;
         if (add(seen, entry) < 0)
+            return false;
+        /* Of two names of one inode the later line speaks for it. */
+        if (former != 0 && (seen->entries[former - 1].at & ~FLAGS) > (entry.at & ~FLAGS) &&
+            index_inode(seen, former - 1) < 0)
             return false;
     }
     return true;
@@ -194,21 +201,29 @@ int seen_put(struct seen *seen, const char *name, const struct signature *signat
     struct seen_entry entry = {hash_name(seen, name), hash_inode(seen, signature),
                                hash_signature(seen, signature), at | (young ? YOUNG : 0)};
     struct seen_entry *known = find(seen, name), former;
+    const struct map_slot *slot;
+    bool newer; /* something else is known of the former inode by now */
 
     seen->changed = true;
     if (known == NULL)
         return add(seen, entry) < 0 ? cause_memory(cause) : 0;
     former = *known;
+    slot = slot_of(&seen->by_inode, former.inode);
+    newer = slot == NULL || slot->value != (uint64_t)(known - seen->entries) + 1;
     *known = entry;
     if (index_inode(seen, (size_t)(known - seen->entries)) < 0)
         return cause_memory(cause);
-    if (former.inode == entry.inode)
+    if (former.inode == entry.inode || newer)
         return 0;
     /* The name has another inode now; what the former held is remembered for one scan, under a name
      * that nobody has. */
     former.name = former.inode;
     former.at |= LEFT;
-    return add(seen, former) < 0 ? cause_memory(cause) : 0;
+    slot = slot_of(&seen->by_name, former.name);
+    if (slot == NULL)
+        return add(seen, former) < 0 ? cause_memory(cause) : 0;
+    seen->entries[slot->value - 1] = former;
+    return index_inode(seen, slot->value - 1) < 0 ? cause_memory(cause) : 0;
 }
 
 /* The last entry moves into the gap. */

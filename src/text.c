@@ -216,7 +216,10 @@ static bool digits(const char *text, size_t len, int *ret_number)
 bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
 {
     struct tm tm = {0};
+    char again[TEXT_TIME_SIZE];
     int milliseconds;
+    time_t seconds;
+    int64_t time;
 
     if (len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
         t[19] != '.' || t[23] != 'Z')
@@ -228,6 +231,13 @@ bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *ret_time = (int64_t)timegm(&tm) * 1000000000 + milliseconds * 1000000LL;
+    seconds = timegm(&tm);
+    if (seconds < 0 || seconds >= INT64_MAX / 1000000000)
+        return false;
+    time = (int64_t)seconds * 1000000000 + milliseconds * 1000000LL;
+    /* A thirteenth month is no time, though timegm would know one. */
+    if (memcmp(text_time(again, time), t, 24) != 0)
+        return false;
+    *ret_time = time;
     return true;
 }

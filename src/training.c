@@ -573,6 +573,7 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
         result = open_file(&training, &other, cause);
     if (result > 0)
         result = read_layout(&training, cause);
+    layout_free(&training.layout);
     training_close(&training);
     return result;
 }
