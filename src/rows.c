@@ -430,7 +430,7 @@ uint64_t rows_line(const struct rows *rows)
 
 const char *rows_consumed(struct rows *rows, size_t *ret_len)
 {
-    const char *from = rows->data + rows->consumed;
+    const char *from = rows->data == NULL ? "" : rows->data + rows->consumed;
 
     *ret_len = rows->pos - rows->consumed;
     rows->consumed = rows->pos;
@@ -440,5 +440,5 @@ const char *rows_consumed(struct rows *rows, size_t *ret_len)
 const char *rows_rest(const struct rows *rows, size_t *ret_len)
 {
     *ret_len = rows->end - rows->pos;
-    return rows->data + rows->pos;
+    return rows->data == NULL ? "" : rows->data + rows->pos;
 }

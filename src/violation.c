@@ -122,7 +122,7 @@ void violations_added(struct violations *violations)
 static void print_one(const struct violations *violations, const struct violation *violation,
                       struct buffer *out)
 {
-    const char *texts = violations->texts.data;
+    const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
 
     buffer_printf(out, "%s: ", names[violation->code]);
     if (violation->field_len > 0) {
@@ -148,7 +148,7 @@ void violations_print(const struct violations *violations, const char *file, str
 
 void violations_write_csv(const struct violations *violations, struct buffer *out)
 {
-    const char *texts = violations->texts.data;
+    const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
     size_t i;
 
     buffer_string(out, "line,column,field,code,value,message\n");

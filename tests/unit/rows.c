@@ -488,7 +488,7 @@ static void test_against_libcsv(void)
         size_t way = place_below(10) < 6 ? 0 : place_below(count), chunks, differ;
 
         len = generate(bytes, 1 + place_below(i % 10 == 0 ? 60 : 14));
-        chunks = i % 8 == 0 ? len : 1 + place_below(4);
+        chunks = i % 16 == 0 ? len : 1 + place_below(4);
         differ = compare(readers[way], ways[way], bytes, len, chunks, &want, &got);
         runs += chunks + 2;
         wrong += differ;
