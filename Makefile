@@ -1,11 +1,11 @@
 # PhaseSentinel collector. `make help` lists the targets.
 
 # The order of the modules is the architecture: a module includes headers of modules to its left only.
-MODULES = cause buffer text log map digest durable \
+MODULES = cause buffer text log map pool digest durable \
 	number moment hint problem ini field template draft config schema \
 	privilege datadir lock setup \
-	watch spool rows waiting tally violation validate judge \
-	ledger training merge disposal seen drop look decide stats booking report intake \
+	watch spool rows waiting tally violation known validate quick judge \
+	spill ledger training merge disposal seen drop look readers decide stats booking report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0
@@ -24,11 +24,11 @@ CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) $(CFLAGS)
 DEFINES = -DVERSION='"$(VERSION)"' -DCONFIG_FILE='"$(configdir)/phasesentinel.ini"'
-LIBS = -lcsv -liniparser -lnettle -lxxhash -ljansson
+LIBS = -pthread -lcsv -liniparser -lnettle -lxxhash -ljansson
 WATCH_LIBS = -linotifytools
 
 LIBRARY = $(BUILD)/libphasesentinel.a
-OBJECTS = $(patsubst %,$(BUILD)/%.o,$(filter-out command,$(MODULES)))
+OBJECTS = $(patsubst %,$(BUILD)/%.o,$(filter-out command known,$(MODULES)))
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build the programs
 
@@ -71,7 +71,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units bench lint format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential bench lint format asan valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -100,6 +100,9 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -MMD -MP -MF $@.d $(LDFLAGS) $< $(LIBRARY) $(WATCH_LIBS) $(LIBS) -o $@
 
 -include $(wildcard $(BUILD)/unit/*.d)
+
+differential: units ## the quick pass against the reference on INPUTS random files (default 10^8)
+	@$(BUILD)/unit/quick $(or $(INPUTS),100000000) $(or $(SEED),0)
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)

@@ -71,11 +71,9 @@ int booking_forget(struct booking *booking, struct cause *cause)
     return stats_open(&booking->stats, booking->desk->dir, schema, cause);
 }
 
-void booking_fill_line(const struct desk *desk, const char *name, enum verdict verdict,
+void booking_fill_line(const char *name, const struct judgement *result, enum verdict verdict,
                        struct ledger_line *line)
 {
-    const struct judgement *result = &desk->judge.result;
-
     *line = (struct ledger_line){.verdict = verdict,
                                  .time = real_now(),
                                  .bytes = result->bytes,
@@ -95,7 +93,7 @@ static int book(struct booking *booking, const struct look *look, struct ledger_
     uint64_t before = ledger_rows_of(ledger, line->name);
 
     if (ledger_add(ledger, line, cause) < 0 ||
-        stats_apply(&booking->stats, line, &booking->desk->judge.result.tally, cause) < 0)
+        stats_apply(&booking->stats, line, &look->judgement.tally, cause) < 0)
         return -1;
     if (drop_counts(drop, line->name, look->file))
         drop->rows += ledger_rows_of(ledger, line->name) - before;
@@ -152,7 +150,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
         return -1;
     booked->reasons = detail != NULL && line->rejected > 0;
     booked->resolves = look->has_last;
-    booked->settled = look->known || desk->judge.result.rest == 0;
+    booked->settled = look->known || look->judgement.rest == 0;
     booked->young = real_now() - look->signature.ctime < YOUNG_AGE;
     if (!booked->settled) {
         drop_wait(desk->drop, look->file, WAIT_INCOMPLETE,
@@ -184,24 +182,26 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
                        struct cause *cause)
 {
     const struct desk *desk = booking->desk;
-    const struct judgement *result = &desk->judge.result;
+    const struct judgement *result = &look->judgement;
     struct ledger_line *line = malloc(sizeof *line);
     char detail[96];
     int done = -1;
 
     if (line == NULL)
         return cause_memory(cause);
-    booking_fill_line(desk, look->file->name, verdict, line);
+    booking_fill_line(look->file->name, result, verdict, line);
     line->rows = result->rows;
     line->rejected = result->bad_rows;
     if (result->prefix_found && look->base == &look->inode)
         line->duplicate = base_rows(look);
-    line->length = training_range(&desk->merge->training, look->mark, &line->range_hash);
+    line->length = look->accepted.length;
+    line->range_hash = spill_hash(&look->accepted);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
-        ((look->rejects >= 0 && durable_sync(look->rejects, "rejects.csv", cause) < 0) ||
-         disposal_write_errors(desk->dir, desk->merge->ledger.next_seq, &result->violations,
-                               cause) < 0))
+        disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
+                               &look->rejected, cause) < 0)
+        goto out;
+    if (training_append(&desk->merge->training, &look->accepted, cause) < 0)
         goto out;
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
              verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
@@ -219,7 +219,7 @@ out:
 static int skip_duplicate(struct booking *booking, struct look *look, struct cause *cause)
 {
     const struct desk *desk = booking->desk;
-    const struct judgement *result = &desk->judge.result;
+    const struct judgement *result = &look->judgement;
     struct ledger_line *line = malloc(2 * sizeof *line), *known;
     struct buffer detail = {0};
     int done = -1;
@@ -231,7 +231,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
                        known, cause) < 0)
         goto out;
     buffer_printf(&detail, "the same content as %s: nothing to merge", known->name);
-    booking_fill_line(desk, look->file->name, VERDICT_DUPLICATE, line);
+    booking_fill_line(look->file->name, result, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
         line->duplicate += base_rows(look);
@@ -248,7 +248,7 @@ out:
 /* The same bad content once more, from a nightly re-send or a crash before the move. */
 static bool is_quarantined_already(const struct look *look)
 {
-    const struct judgement *result = &look->desk->judge.result;
+    const struct judgement *result = &look->judgement;
 
     return look->has_last && look->last.verdict == VERDICT_QUARANTINED &&
            memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
@@ -258,7 +258,7 @@ static bool is_quarantined_already(const struct look *look)
 static int quarantine_file(struct booking *booking, struct look *look, struct cause *cause)
 {
     const struct desk *desk = booking->desk;
-    const struct judgement *result = &desk->judge.result;
+    const struct judgement *result = &look->judgement;
     bool again = is_quarantined_already(look);
     struct ledger_line *line = malloc(sizeof *line);
     struct buffer detail = {0};
@@ -267,10 +267,10 @@ static int quarantine_file(struct booking *booking, struct look *look, struct ca
 
     if (line == NULL)
         return cause_memory(cause);
-    booking_fill_line(desk, look->file->name, VERDICT_QUARANTINED, line);
+    booking_fill_line(look->file->name, result, VERDICT_QUARANTINED, line);
     line->rejected = result->rows + result->bad_rows;
     line->seq = again ? look->last.seq : desk->merge->ledger.next_seq;
-    if (disposal_write_errors(desk->dir, line->seq, &result->violations, cause) < 0 ||
+    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL, cause) < 0 ||
         (!again && book(booking, look, line, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
@@ -291,8 +291,6 @@ int booking_carry_out(struct booking *booking, struct look *look, enum decision 
                       struct cause *cause)
 {
     look->file->judged = look->now;
-    if (decision != DECIDE_MERGE && decision != DECIDE_GROW && look_take_back(look, cause) < 0)
-        return -1;
     switch (decision) {
     case DECIDE_WAIT:
         return 0;

@@ -42,7 +42,7 @@ int booking_finish(struct booking *booking, struct cause *cause);
 int booking_forget(struct booking *booking, struct cause *cause);
 
 /* A line for content that was judged just now; rows, range and name's place are the caller's. */
-void booking_fill_line(const struct desk *desk, const char *name, enum verdict verdict,
+void booking_fill_line(const char *name, const struct judgement *result, enum verdict verdict,
                        struct ledger_line *line);
 
 #endif

@@ -15,7 +15,9 @@
 #include "spool.h"
 #include "text.h"
 
-struct sums {
+struct checking {
+    struct judge judge;
+    struct judgement result;
     uint64_t files, valid, rows, violations;
 };
 
@@ -50,16 +52,16 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
     return kind;
 }
 
-static int judge_path(struct judge *judge, const char *path, int fd,
-                      const struct signature *signature, struct sums *sums, struct cause *cause)
+static int judge_path(struct checking *checking, const char *path, int fd,
+                      const struct signature *signature, struct cause *cause)
 {
-    const struct judgement *result = &judge->result;
     struct judge_order order = {.fd = fd, .size = signature->size};
+    const struct judgement *result = &checking->result;
     struct buffer out = {0};
     const char *slash = strrchr(path, '/');
 
     order.name = slash == NULL ? path : slash + 1;
-    if (judge_run(judge, &order, cause) < 0)
+    if (judge_run(&checking->judge, &order, &checking->result, cause) < 0)
         return -1;
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count)
@@ -81,18 +83,18 @@ static int judge_path(struct judge *judge, const char *path, int fd,
                 "%s: the last line has no newline: it counts once the file has been quiet for a "
                 "while\n",
                 path);
-    sums->valid += result->violations.total == 0 && !result->no_rows;
-    sums->rows += result->rows + result->bad_rows;
-    sums->violations += result->violations.total;
+    checking->valid += result->violations.total == 0 && !result->no_rows;
+    checking->rows += result->rows + result->bad_rows;
+    checking->violations += result->violations.total;
     return 0;
 }
 
-static int check_path(struct judge *judge, const char *path, struct sums *sums, struct cause *cause)
+static int check_path(struct checking *checking, const char *path, struct cause *cause)
 {
     struct signature signature;
     int fd, result;
 
-    sums->files++;
+    checking->files++;
     switch (open_path(path, &fd, &signature)) {
     case SPOOL_GONE:
         return cause_set(cause, CAUSE_NO_INPUT, "%s: no such file", path);
@@ -103,16 +105,16 @@ static int check_path(struct judge *judge, const char *path, struct sums *sums, 
         print_line(
             path,
             "file-type: no regular file: links, FIFOs, devices and directories are never opened");
-        sums->violations++;
+        checking->violations++;
         return 0;
     case SPOOL_UNREADABLE:
         print_line(path, "file-unreadable: no permission to read it: chmod a+r");
-        sums->violations++;
+        checking->violations++;
         return 0;
     case SPOOL_FILE:
         break;
     }
-    result = judge_path(judge, path, fd, &signature, sums, cause);
+    result = judge_path(checking, path, fd, &signature, cause);
     close(fd);
     return result;
 }
@@ -120,26 +122,26 @@ static int check_path(struct judge *judge, const char *path, struct sums *sums, 
 int command_check(const struct command *command, struct setup *setup, int argc, char **argv,
                   struct cause *cause)
 {
-    struct layout layout = {0};
-    struct judge judge = {0};
-    struct sums sums = {0};
+    struct checking checking = {0};
     int code, i, result = -1;
 
     if (command_option(command, setup, argc, argv, "", NULL, &code) == COMMAND_HELP)
         return code;
     if (optind == argc)
         return cause_set(cause, CAUSE_USAGE, "check which file? Try: phasesentinel check --help");
-    if (setup_load(setup, cause) < 0 || layout_of_schema(&layout, &setup->schema, cause) < 0 ||
-        judge_init(&judge, &setup->schema, &setup->config, &layout, cause) < 0)
+    if (setup_load(setup, cause) < 0)
+        return -1;
+    judgement_init(&checking.result, &setup->config);
+    if (judge_init(&checking.judge, &setup->schema, &setup->config, cause) < 0)
         goto out;
     for (i = optind; i < argc; i++)
-        if (check_path(&judge, argv[i], &sums, cause) < 0)
+        if (check_path(&checking, argv[i], cause) < 0)
             goto out;
     printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n",
-           sums.valid, sums.files, sums.rows, sums.violations);
-    result = sums.valid == sums.files ? COMMAND_DONE : COMMAND_BAD;
+           checking.valid, checking.files, checking.rows, checking.violations);
+    result = checking.valid == checking.files ? COMMAND_DONE : COMMAND_BAD;
 out:
-    judge_free(&judge);
-    layout_free(&layout);
+    judge_free(&checking.judge);
+    judgement_free(&checking.result);
     return result;
 }

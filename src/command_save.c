@@ -165,24 +165,24 @@ out:
 static int check(const struct setup *setup, const char *shown, const char *name, int fd,
                  uint64_t size, struct cause *cause)
 {
-    struct layout layout = {0};
     struct judge judge = {0};
+    struct judgement verdict;
     struct judge_order order = {.fd = fd, .name = name, .size = size};
     struct buffer out = {0};
     int result = -1;
 
-    if (layout_of_schema(&layout, &setup->schema, cause) == 0 &&
-        judge_init(&judge, &setup->schema, &setup->config, &layout, cause) == 0 &&
-        judge_run(&judge, &order, cause) == 0) {
-        violations_print(&judge.result.violations, shown, &out);
-        if (judge.result.no_rows && judge.result.violations.total == 0)
+    judgement_init(&verdict, &setup->config);
+    if (judge_init(&judge, &setup->schema, &setup->config, cause) == 0 &&
+        judge_run(&judge, &order, &verdict, cause) == 0) {
+        violations_print(&verdict.violations, shown, &out);
+        if (verdict.no_rows && verdict.violations.total == 0)
             buffer_printf(&out, "%s: no rows, only a header\n", shown);
         fwrite(out.data == NULL ? "" : out.data, 1, out.len, stderr);
-        result = judge.result.no_rows || judge.result.violations.total > 0;
+        result = verdict.no_rows || verdict.violations.total > 0;
     }
     buffer_free(&out);
     judge_free(&judge);
-    layout_free(&layout);
+    judgement_free(&verdict);
     return result;
 }
 

@@ -20,13 +20,13 @@ static enum decision decide_failing(struct look *look)
     const struct config *config = look->desk->config;
     struct buffer detail = {0};
     int64_t due = look->file->since + seconds(config->settle);
-    bool truncated = judge_only_truncated(&look->desk->judge);
+    bool truncated = judgement_only_truncated(&look->judgement);
 
     if (truncated && config->stale > config->settle)
         due = look->file->since + seconds(config->stale);
     if (look->patient && look->now >= due)
         return DECIDE_QUARANTINE;
-    violations_summary(&look->desk->judge.result.violations, &detail);
+    violations_summary(&look->judgement.violations, &detail);
     if (look->writer)
         due = look->now + seconds(config->rescan);
     drop_wait(look->desk->drop, look->file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING,
@@ -35,11 +35,11 @@ static enum decision decide_failing(struct look *look)
     return DECIDE_WAIT;
 }
 
-static void add_changed(const struct look *look)
+static void add_changed(struct look *look)
 {
-    struct violations *violations = &look->desk->judge.result.violations;
-    struct buffer *message = violations_add(
-        violations, CODE_CHANGED_FILE, look->desk->judge.result.continued_line, 0, NULL, NULL, 0);
+    struct violations *violations = &look->judgement.violations;
+    struct buffer *message = violations_add(violations, CODE_CHANGED_FILE,
+                                            look->judgement.continued_line, 0, NULL, NULL, 0);
     char was[64] = "", is[64] = "";
     uint64_t end = look->base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;
@@ -47,7 +47,7 @@ static void add_changed(const struct look *look)
 
     if (message == NULL)
         return;
-    if (look->desk->judge.result.continued_line > 0) {
+    if (look->judgement.continued_line > 0) {
         /* Both readings of the row: as it was merged, and as it goes on. */
         n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
         was[n > 0 ? n : 0] = '\0';
@@ -89,7 +89,7 @@ static enum decision wait_for_rest(struct look *look)
 static int decide_known(struct look *look, const struct ledger_line *known,
                         enum decision *ret_decision, struct cause *cause)
 {
-    const struct judgement *result = &look->desk->judge.result;
+    const struct judgement *result = &look->judgement;
     struct ledger_line *own;
     int same_name;
 
@@ -120,12 +120,13 @@ static int decide_known(struct look *look, const struct ledger_line *known,
  * is. */
 static enum decision decide_grown(struct look *look)
 {
-    const struct judgement *result = &look->desk->judge.result;
+    const struct judgement *result = &look->judgement;
     bool nothing_new = result->rows + result->bad_rows == 0;
 
     if (result->rest > 0 && nothing_new)
         return wait_for_rest(look);
-    if (result->violations.total > 0 && (!look->patient || judge_rejects(&look->desk->judge)))
+    if (result->violations.total > 0 &&
+        (!look->patient || judgement_rejects(&look->judgement, look->desk->config)))
         return decide_failing(look);
     return DECIDE_GROW;
 }
@@ -133,7 +134,7 @@ static enum decision decide_grown(struct look *look)
 /* Nothing, or only a header. If that does not fit, its sender may want to know. */
 static void wait_for_rows(struct look *look)
 {
-    const struct judgement *result = &look->desk->judge.result;
+    const struct judgement *result = &look->judgement;
     struct buffer detail = {0};
 
     buffer_string(&detail, "only a header yet");
@@ -147,7 +148,7 @@ static void wait_for_rows(struct look *look)
 
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
 {
-    const struct judgement *result = &look->desk->judge.result;
+    const struct judgement *result = &look->judgement;
     struct ledger_line *known;
     int found;
 
@@ -176,7 +177,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         add_changed(look);
         *ret_decision = decide_failing(look);
     } else if (result->violations.total > 0 &&
-               (!look->patient || judge_rejects(&look->desk->judge))) {
+               (!look->patient || judgement_rejects(&look->judgement, look->desk->config))) {
         *ret_decision = decide_failing(look);
     } else if (result->no_newline && !look->patient) {
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,

@@ -43,13 +43,23 @@ static void seq_name(char out[SEQ_NAME_SIZE], uint64_t seq, const char *what)
 /* ---- reasons
  * ------------------------------------------------------------------------------------- */
 
-int disposal_write_errors(const struct datadir *dir, uint64_t seq,
-                          const struct violations *violations, struct cause *cause)
+int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
+                           const struct violations *violations, const struct spill *rejected,
+                           struct cause *cause)
 {
     struct buffer out = {0};
     char name[SEQ_NAME_SIZE];
-    int result;
+    int result = 0;
 
+    if (rejected != NULL && rejected->length > 0) {
+        seq_name(name, seq, "rejects.csv");
+        result = rejected->fd >= 0
+                     ? durable_copy(rejected->fd, 0, rejected->length, dir->moving, name, cause)
+                     : durable_replace(dir->moving, name, rejected->memory.data,
+                                       rejected->memory.len, true, cause);
+        if (result < 0)
+            return -1;
+    }
     seq_name(name, seq, "errors.csv");
     violations_write_csv(violations, &out);
     result = buffer_failed(&out)
@@ -57,16 +67,6 @@ int disposal_write_errors(const struct datadir *dir, uint64_t seq,
                  : durable_replace(dir->moving, name, out.data, out.len, true, cause);
     buffer_free(&out);
     return result;
-}
-
-int disposal_open_rejects(const struct datadir *dir, uint64_t seq, struct cause *cause)
-{
-    char name[SEQ_NAME_SIZE];
-    int fd;
-
-    seq_name(name, seq, "rejects.csv");
-    fd = openat(dir->moving, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    return fd < 0 ? cause_errno(cause, CAUSE_TROUBLE, "cannot create state/moving/%s", name) : fd;
 }
 
 void disposal_drop_reasons(const struct datadir *dir, uint64_t seq)

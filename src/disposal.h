@@ -20,6 +20,7 @@
 #include "config.h"
 #include "datadir.h"
 #include "ledger.h"
+#include "spill.h"
 #include "spool.h"
 #include "violation.h"
 
@@ -28,12 +29,11 @@ enum disposal { DISPOSAL_KEEP, DISPOSAL_ARCHIVE, DISPOSAL_DELETE, DISPOSAL_QUARA
 /* What the configuration wants done with an accepted file. */
 enum disposal disposal_of_accepted(const struct config *config);
 
-/* Writes SEQ.errors.csv, durably. */
-int disposal_write_errors(const struct datadir *dir, uint64_t seq,
-                          const struct violations *violations, struct cause *cause);
-
-/* SEQ.rejects.csv, opened for writing and emptied; the caller appends, syncs and closes. -1. */
-int disposal_open_rejects(const struct datadir *dir, uint64_t seq, struct cause *cause);
+/* Writes SEQ.errors.csv and, unless there are no rejected rows (NULL or empty), SEQ.rejects.csv;
+ * durably. */
+int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
+                           const struct violations *violations, const struct spill *rejected,
+                           struct cause *cause);
 
 /* SEQ.errors.csv and SEQ.rejects.csv go away again: nothing was booked. */
 void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);

@@ -106,8 +106,8 @@ out:
     return result;
 }
 
-static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, const char *what,
-                      struct cause *cause)
+static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, uint64_t to_offset,
+                      const char *what, struct cause *cause)
 {
     char *chunk = malloc(COPY_SIZE);
     uint64_t done = 0;
@@ -119,7 +119,7 @@ static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, 
         size_t want = length - done < COPY_SIZE ? (size_t)(length - done) : COPY_SIZE;
 
         n = durable_read(from_fd, chunk, want, offset + done, what, cause);
-        if (n <= 0 || durable_write(to_fd, chunk, (size_t)n, done, what, cause) < 0)
+        if (n <= 0 || durable_write(to_fd, chunk, (size_t)n, to_offset + done, what, cause) < 0)
             break;
         done += (uint64_t)n;
     }
@@ -139,13 +139,50 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
-    if (copy_bytes(from_fd, offset, length, fd, name, cause) == 0 &&
+    if (copy_bytes(from_fd, offset, length, fd, 0, name, cause) == 0 &&
         durable_sync(fd, name, cause) == 0 && durable_rename(dir_fd, temporary, name, cause) == 0)
         result = durable_sync_dir(dir_fd, name, cause);
     close(fd);
     if (result < 0)
         unlinkat(dir_fd, temporary, 0);
     return result;
+}
+
+int durable_transfer(int from_fd, uint64_t length, int to_fd, uint64_t offset, const char *what,
+                     struct cause *cause)
+{
+    off_t from = 0, to = (off_t)offset;
+    ssize_t n;
+
+    while ((uint64_t)from < length) {
+        n = copy_file_range(from_fd, &from, to_fd, &to, (size_t)(length - (uint64_t)from), 0);
+        if (n <= 0 && errno != EINTR)
+            break;
+    }
+    /* Not every file system knows how; and what is wrong with this one a plain copy will say. */
+    return copy_bytes(from_fd, (uint64_t)from, length - (uint64_t)from, to_fd, (uint64_t)to, what,
+                      cause);
+}
+
+void durable_hurry(int fd, uint64_t offset, uint64_t length)
+{
+    sync_file_range(fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
+}
+
+int durable_unnamed(int dir_fd, struct cause *cause)
+{
+    char name[64];
+    int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+        /* A file system that cannot: a name that durable_sweep knows, for a moment. */
+        snprintf(name, sizeof name, ".unnamed.%ld.tmp", (long)gettid());
+        fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            unlinkat(dir_fd, name, 0);
+    }
+    return fd < 0 ? cause_errno(cause, CAUSE_TROUBLE, "cannot create a temporary file in state/")
+                  : fd;
 }
 
 static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to,
@@ -165,7 +202,7 @@ static int move_by_copy(int from_dir, const char *from, int to_dir, const char *
         cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", to);
         goto done;
     }
-    if (copy_bytes(in, 0, (uint64_t)st.st_size, out, to, cause) < 0)
+    if (copy_bytes(in, 0, (uint64_t)st.st_size, out, 0, to, cause) < 0)
         goto done;
     times[0] = st.st_atim;
     times[1] = st.st_mtim;

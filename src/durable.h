@@ -29,6 +29,16 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
 
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 
+/* Appends `length` bytes from the start of one file to another, at the offset. */
+int durable_transfer(int from_fd, uint64_t length, int to_fd, uint64_t offset, const char *what,
+                     struct cause *cause);
+
+/* The disk may begin to write these bytes: the sync to come is shorter then. */
+void durable_hurry(int fd, uint64_t offset, uint64_t length);
+
+/* A new file without a name in a directory; it goes when it is closed, whatever happens. */
+int durable_unnamed(int dir_fd, struct cause *cause);
+
 /* Creates the directory where it is missing, and syncs its parent then. */
 int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause);
 

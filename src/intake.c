@@ -22,8 +22,7 @@ int intake_open(struct intake *intake, const struct config *config, const struct
     intake->desk =
         (struct desk){.config = config, .dir = dir, .merge = &intake->merge, .drop = &intake->drop};
     if (merge_open(&intake->merge, dir, schema, program, cause) < 0 ||
-        judge_init(&intake->desk.judge, schema, config, &intake->merge.training.layout, cause) <
-            0 ||
+        (intake->readers = readers_open(&intake->desk, schema, cause)) == NULL ||
         drop_open(&intake->drop, config, &intake->merge.ledger, dir->state, cause) < 0 ||
         booking_open(&intake->booking, &intake->desk, schema, cause) < 0) {
         intake_close(intake);
@@ -38,7 +37,7 @@ void intake_close(struct intake *intake)
 {
     booking_close(&intake->booking);
     drop_close(&intake->drop);
-    judge_free(&intake->desk.judge);
+    readers_close(intake->readers);
     merge_close(&intake->merge);
 }
 
@@ -114,25 +113,42 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
  * -------------------------------------------------------------------------------------
  */
 
-/* The story of a file: claim, read, check, merge or reject. */
-static int intake_file(struct intake *intake, struct waiting_file *file, struct cause *cause)
+/* ... check, merge or reject. 1: done; 0: no file is being read; -1. */
+static int finish_file(struct intake *intake, struct cause *cause)
 {
-    struct look *look = malloc(sizeof *look);
-    enum decision decision = DECIDE_KNOWN;
+    enum decision decision;
     int result;
+    struct look *look = readers_next(intake->readers, &result, cause);
 
     if (look == NULL)
-        return cause_memory(cause);
-    result = look_claim(look, &intake->desk, file, cause);
-    if (result > 0 && !look->known) {
-        result = look_read(look, cause);
-        if (result > 0 && decide_file(look, &decision, cause) < 0)
-            result = -1;
-    }
+        return 0;
+    if (result == 0)
+        look_put_off(look, cause);
+    if (result > 0 && decide_file(look, &decision, cause) < 0)
+        result = -1;
     if (result > 0)
         result = booking_carry_out(&intake->booking, look, decision, cause);
-    look_close(look);
-    free(look);
+    readers_release(intake->readers, look);
+    return result < 0 ? -1 : 1;
+}
+
+/* The story of a file: claim, read, ... */
+static int begin_file(struct intake *intake, struct look *look, struct waiting_file *file,
+                      bool alone, struct cause *cause)
+{
+    int result = look_claim(look, file, cause);
+
+    if (result > 0 && !look->known) {
+        while (result >= 0 && !readers_have_room(intake->readers, look))
+            result = finish_file(intake, cause);
+        if (result >= 0) {
+            readers_read(intake->readers, look, alone);
+            return 0;
+        }
+    }
+    if (result > 0)
+        result = booking_carry_out(&intake->booking, look, DECIDE_KNOWN, cause);
+    readers_release(intake->readers, look);
     return result;
 }
 
@@ -151,7 +167,7 @@ static int run_files(struct intake *intake, struct cause *cause)
     struct waiting_file **due = calloc(waiting->count + 1, sizeof(struct waiting_file *));
     int64_t start = waiting_now(), now = start;
     size_t i, count = 0;
-    int result = 0;
+    int result = 0, finished;
 
     intake->batch_start = start;
     if (due == NULL)
@@ -160,12 +176,20 @@ static int run_files(struct intake *intake, struct cause *cause)
         if (waiting->files[i].due <= start)
             due[count++] = &waiting->files[i];
     qsort(due, count, sizeof(struct waiting_file *), compare_order);
-    for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result == 0; i++) {
-        result = intake_file(intake, due[i], cause);
+    for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
+        struct look *look;
+
+        while (result >= 0 && (look = readers_look(intake->readers)) == NULL)
+            result = finish_file(intake, cause);
+        if (result >= 0)
+            result = begin_file(intake, look, due[i], count == 1, cause);
         now = waiting_now();
     }
+    while (result >= 0 && (finished = finish_file(intake, cause)) != 0)
+        result = finished;
+    readers_drop(intake->readers);
     free(due);
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 /* The batch never was: its files are due again, and the counts go back. */
@@ -219,6 +243,7 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
 
 struct adoption {
     struct intake *intake;
+    struct judgement verdict;
     int dir_fd;
     uint64_t files;
     struct cause *cause;
@@ -231,7 +256,8 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind,
                        const struct signature *found)
 {
     struct adoption *adoption = context;
-    struct judge *judge = &adoption->intake->desk.judge;
+    struct judge *judge = readers_judge(adoption->intake->readers);
+    struct judgement *verdict = &adoption->verdict;
     struct judge_order order = {.name = name};
     struct signature signature;
     struct ledger_line *line;
@@ -250,10 +276,10 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind,
     line = malloc(sizeof *line);
     if (line == NULL)
         cause_memory(adoption->cause);
-    adoption->failed = line == NULL || judge_run(judge, &order, adoption->cause) < 0;
-    if (line != NULL && !adoption->failed && !judge->result.no_rows) {
-        booking_fill_line(&adoption->intake->desk, name, VERDICT_DUPLICATE, line);
-        line->duplicate = judge->result.rows + judge->result.bad_rows;
+    adoption->failed = line == NULL || judge_run(judge, &order, verdict, adoption->cause) < 0;
+    if (line != NULL && !adoption->failed && !verdict->no_rows) {
+        booking_fill_line(name, verdict, VERDICT_DUPLICATE, line);
+        line->duplicate = verdict->rows + verdict->bad_rows;
         adoption->failed = ledger_add(&adoption->intake->merge.ledger, line, adoption->cause) < 0;
         adoption->files++;
     }
@@ -268,11 +294,14 @@ static int adopt_drops(struct intake *intake, struct cause *cause)
     uint64_t ignored;
     size_t i;
 
-    for (i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+    judgement_init(&adoption.verdict, intake->config);
+    for (i = 0; i < sizeof dirs / sizeof *dirs && !adoption.failed; i++) {
         adoption.dir_fd = dirs[i];
-        if (spool_scan(dirs[i], adopt_drop, &adoption, &ignored, cause) < 0 || adoption.failed)
-            return -1;
+        adoption.failed |= spool_scan(dirs[i], adopt_drop, &adoption, &ignored, cause) < 0;
     }
+    judgement_free(&adoption.verdict);
+    if (adoption.failed)
+        return -1;
     log_notice("%" PRIu64 " files in " DATADIR_DROP "/ and archive/ count as merged",
                adoption.files);
     return 0;

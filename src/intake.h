@@ -25,6 +25,7 @@
 #include "drop.h"
 #include "look.h"
 #include "merge.h"
+#include "readers.h"
 #include "schema.h"
 
 struct intake {
@@ -33,6 +34,7 @@ struct intake {
     struct merge merge;
     struct drop drop;
     struct desk desk;
+    struct readers *readers;
     struct booking booking;
     struct quarantine_survey quarantine;
     bool recover_due;    /* state/moving/ is to be looked at */

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "durable.h"
 
 #define FLUSH_SIZE (1024 * 1024)
+#define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
 
 /* First bytes of what people drop instead of CSV. */
 static const struct magic {
@@ -41,7 +43,13 @@ static const struct magic {
 struct reading {
     struct judge *judge;
     const struct judge_order *order;
-    struct digest digest;
+    struct judgement *result;
+    struct hashing {
+        struct job job;
+        struct digest digest;
+        const char *bytes; /* that a job of the pool adds to the digest meanwhile */
+        size_t len;
+    } hashing;
     uint64_t hashed; /* bytes in digest: those of whole rows */
     bool begun;      /* the first bytes have been looked at */
     bool opaque;     /* not CSV: hashed only */
@@ -56,24 +64,36 @@ struct reading {
 };
 
 int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
-               const struct layout *layout, struct cause *cause)
+               struct cause *cause)
 {
-    *judge = (struct judge){.schema = schema, .config = config, .layout = layout};
+    *judge = (struct judge){.schema = schema, .config = config};
     judge->rows = rows_open(config->max_row_bytes, config->max_columns);
-    if (judge->rows == NULL)
+    judge->known = calloc(schema->count + 1, sizeof *judge->known);
+    if (judge->rows == NULL || judge->known == NULL)
         return cause_memory(cause);
-    violations_init(&judge->result.violations, config->max_reported_errors);
     return 0;
+}
+
+void judgement_init(struct judgement *result, const struct config *config)
+{
+    *result = (struct judgement){0};
+    violations_init(&result->violations, config->max_reported_errors);
+}
+
+void judgement_free(struct judgement *result)
+{
+    violations_free(&result->violations);
+    tally_clear(&result->tally);
+    buffer_free(&result->header);
 }
 
 void judge_free(struct judge *judge)
 {
     rows_close(judge->rows);
+    quick_close(&judge->quick);
+    free(judge->known);
     validate_free(&judge->sheet);
     buffer_free(&judge->accepted);
-    violations_free(&judge->result.violations);
-    tally_clear(&judge->result.tally);
-    buffer_free(&judge->result.header);
     *judge = (struct judge){0};
 }
 
@@ -88,14 +108,14 @@ static void clear_result(struct judgement *result)
     *result = (struct judgement){.violations = violations, .header = header};
 }
 
-static void add_file_violation(struct judge *judge, enum code code, const char *text)
+static void add_file_violation(struct judgement *result, enum code code, const char *text)
 {
-    struct buffer *message = violations_add(&judge->result.violations, code, 0, 0, NULL, NULL, 0);
+    struct buffer *message = violations_add(&result->violations, code, 0, 0, NULL, NULL, 0);
 
     if (message == NULL)
         return;
     buffer_string(message, text);
-    violations_added(&judge->result.violations);
+    violations_added(&result->violations);
 }
 
 static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
@@ -109,7 +129,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
         if (len < magics[i].len || memcmp(bytes, magics[i].bytes, magics[i].len) != 0)
             continue;
         snprintf(text, sizeof text, "the file is no CSV but %s", magics[i].kind);
-        add_file_violation(judge, magics[i].code, text);
+        add_file_violation(reading->result, magics[i].code, text);
         reading->opaque = true;
         return;
     }
@@ -117,7 +137,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
         snprintf(text, sizeof text,
                  "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
                  reading->order->size, judge->config->max_file_bytes >> 20);
-        add_file_violation(judge, CODE_FILE_TOO_LARGE, text);
+        add_file_violation(reading->result, CODE_FILE_TOO_LARGE, text);
         reading->opaque = true;
         return;
     }
@@ -135,8 +155,7 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
     if (reading->order->sink.accept != NULL && !judge->rejecting &&
-        reading->order->sink.accept(reading->order->sink.context, accepted->data, accepted->len,
-                                    cause) < 0)
+        reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
         return -1;
     buffer_clear(accepted);
     return 0;
@@ -165,21 +184,24 @@ static bool is_hopeless(const struct row *row)
 static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct judge *judge = reading->judge;
-    uint64_t before = judge->result.violations.total;
+    uint64_t before = reading->result->violations.total;
     size_t len = row->raw_len;
 
     reading->has_header = true;
-    judge->result.no_rows = !is_hopeless(row);
+    reading->result->no_rows = !is_hopeless(row);
     if (row->fault == ROW_SOUND) {
         while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
             len--;
-        buffer_append(&judge->result.header, row->raw, len);
-        buffer_byte(&judge->result.header, '\n');
+        buffer_append(&reading->result->header, row->raw, len);
+        buffer_byte(&reading->result->header, '\n');
     }
-    if (validate_header(&judge->sheet, judge->schema, judge->layout, reading->order->name, row,
-                        &judge->result.violations, cause) < 0)
+    if (validate_header(&judge->sheet, judge->schema, reading->order->layout, judge->known,
+                        reading->order->name, row, &reading->result->violations, cause) < 0)
         return -1;
-    reading->bad_header = judge->result.violations.total > before;
+    reading->bad_header = reading->result->violations.total > before;
+    if (!reading->bad_header &&
+        quick_open(&judge->quick, &judge->sheet, judge->config->max_row_bytes, cause) < 0)
+        return -1;
     reading->in_prefix = reading->order->prefix_bytes > 0;
     return 0;
 }
@@ -191,8 +213,8 @@ static void report_blanks(struct reading *reading)
 
     for (i = 0; i < reading->blanks; i++) {
         blank.fault_line = reading->first_blank + i;
-        validate_fault(&blank, &reading->judge->result.violations);
-        reading->judge->result.bad_rows++;
+        validate_fault(&blank, &reading->result->violations);
+        reading->result->bad_rows++;
         reading->judge->rejecting = reading->judge->config->bad_rows == CONFIG_REJECT_FILE;
     }
     reading->blanks = 0;
@@ -200,7 +222,7 @@ static void report_blanks(struct reading *reading)
 
 static void add_truncated(struct reading *reading, const struct row *row)
 {
-    struct violations *violations = &reading->judge->result.violations;
+    struct violations *violations = &reading->result->violations;
     struct buffer *message =
         violations_add(violations, CODE_TRUNCATED_FILE, row->line, 0, NULL, row->raw, row->raw_len);
 
@@ -234,14 +256,14 @@ static bool last_row_valid(struct reading *reading, const struct row *row)
 
     if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
         (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
-        validate_fault(row, &judge->result.violations);
+        validate_fault(row, &reading->result->violations);
         return false;
     }
     violations_init(&silent, 0);
     valid = validate_row(&judge->sheet, row, &silent) && !judge->config->newline_required;
     violations_free(&silent);
     if (valid)
-        judge->result.no_newline = true;
+        reading->result->no_newline = true;
     else
         add_truncated(reading, row);
     return valid;
@@ -250,7 +272,7 @@ static bool last_row_valid(struct reading *reading, const struct row *row)
 static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct judge *judge = reading->judge;
-    struct judgement *result = &judge->result;
+    struct judgement *result = reading->result;
     bool valid;
 
     if (row->fault == ROW_BLANK) {
@@ -296,26 +318,51 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     return flush(reading, FLUSH_SIZE, cause);
 }
 
-/* Everything handed out since the last time belongs to whole rows: it is hashed now. */
+static void run_hashing(struct job *job, unsigned worker)
+{
+    struct hashing *hashing = (struct hashing *)(void *)job;
+
+    (void)worker;
+    digest_update(&hashing->digest, hashing->bytes, hashing->len);
+}
+
+static void finish_hashing(struct reading *reading)
+{
+    if (reading->order->pool != NULL)
+        pool_wait(reading->order->pool, &reading->hashing.job, 0);
+}
+
+/* Everything handed out since the last time belongs to whole rows: it is hashed now, of a large
+ * file while the next rows are read. */
 static void hash_consumed(struct reading *reading)
 {
+    struct hashing *hashing = &reading->hashing;
     size_t len;
     const char *bytes = rows_consumed(reading->judge->rows, &len);
 
-    digest_update(&reading->digest, bytes, len);
+    finish_hashing(reading);
     reading->hashed += len;
+    if (reading->order->pool == NULL || reading->order->size < HASH_APART || len < HASH_APART / 8) {
+        digest_update(&hashing->digest, bytes, len);
+        return;
+    }
+    hashing->job.run = run_hashing;
+    hashing->bytes = bytes;
+    hashing->len = len;
+    pool_submit(reading->order->pool, &hashing->job);
 }
 
 /* At the end of the prefix: is it what was booked, and does it end at a line end? */
 static void end_prefix(struct reading *reading)
 {
     const struct judge_order *order = reading->order;
-    struct judgement *result = &reading->judge->result;
+    struct judgement *result = reading->result;
     unsigned char sha[DIGEST_SIZE];
     char last = '\n', next[2] = {0};
     struct cause ignored;
 
-    digest_final(&reading->digest, sha);
+    finish_hashing(reading);
+    digest_final(&reading->hashing.digest, sha);
     reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
     if (!reading->prefix_differs && order->size > order->prefix_bytes &&
@@ -349,6 +396,32 @@ static bool pass_prefix(struct reading *reading)
     return reading->in_prefix || reading->prefix_differs;
 }
 
+/* The next rows, as long as they are beyond doubt. */
+static int take_quick_rows(struct reading *reading, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    bool written = !judge->rejecting && reading->order->sink.accept != NULL;
+    uint64_t before = reading->result->rows;
+    ptrdiff_t passed;
+    const char *text;
+    size_t len;
+
+    if (!reading->has_header || reading->bad_header || reading->blanks > 0)
+        return 0;
+    text = rows_peek(judge->rows, &len);
+    if (text == NULL)
+        return 0;
+    passed = quick_rows(&judge->quick, text, len, written ? &judge->accepted : NULL,
+                        &reading->result->tally, &reading->result->rows, cause);
+    if (passed < 0)
+        return -1;
+    if (passed == 0)
+        return 0;
+    rows_passed(judge->rows, (size_t)passed, reading->result->rows - before);
+    reading->result->no_rows = false;
+    return flush(reading, FLUSH_SIZE, cause);
+}
+
 /* All rows that are there. */
 static int take_rows(struct reading *reading, struct cause *cause)
 {
@@ -362,6 +435,8 @@ static int take_rows(struct reading *reading, struct cause *cause)
         }
         if (reading->in_prefix && pass_prefix(reading))
             break;
+        if (!reading->line_end_due && take_quick_rows(reading, cause) < 0)
+            return -1;
         result = rows_next(reading->judge->rows, &row, cause);
         if (result < 0)
             return -1;
@@ -391,6 +466,8 @@ static int read_all(struct reading *reading, struct cause *cause)
 
         if (space == NULL)
             return cause_memory(cause);
+        if (order->stop != NULL && atomic_load(order->stop))
+            return cause_set(cause, CAUSE_AGAIN, "the reading of %s was stopped", order->name);
         if (len > order->size - done)
             len = (size_t)(order->size - done);
         n = durable_read(order->fd, space, len, done, order->name, cause);
@@ -412,84 +489,87 @@ static int read_all(struct reading *reading, struct cause *cause)
     }
 }
 
-static int read_once(struct judge *judge, const struct judge_order *order, bool *ret_prefix_differs,
-                     struct cause *cause)
+static int read_once(struct judge *judge, const struct judge_order *order, struct judgement *result,
+                     bool *ret_prefix_differs, struct cause *cause)
 {
-    struct reading reading = {.judge = judge, .order = order};
-    uint64_t continued = judge->result.continued_line;
+    struct reading reading = {.judge = judge, .order = order, .result = result};
+    uint64_t continued = result->continued_line;
     size_t rest;
+    int done;
 
-    clear_result(&judge->result);
-    judge->result.continued_line = order->prefix_bytes == 0 ? continued : 0;
+    clear_result(result);
+    result->continued_line = order->prefix_bytes == 0 ? continued : 0;
+    result->no_rows = true;
     validate_free(&judge->sheet);
     rows_reset(judge->rows);
     buffer_clear(&judge->accepted);
     judge->rejecting = false;
-    judge->result.no_rows = true;
-    digest_init(&reading.digest);
-    if (read_all(&reading, cause) < 0)
+    digest_init(&reading.hashing.digest);
+    done = read_all(&reading, cause);
+    finish_hashing(&reading);
+    if (done < 0)
         return -1;
     *ret_prefix_differs = reading.prefix_differs;
     if (reading.prefix_differs) {
-        judge->result.continued_line = reading.continued_line;
+        result->continued_line = reading.continued_line;
         return 0;
     }
     if (flush(&reading, 0, cause) < 0)
         return -1;
     rows_rest(judge->rows, &rest);
-    judge->result.rest = rest;
-    judge->result.bytes = reading.hashed;
-    digest_final(&reading.digest, judge->result.sha256);
-    judge->result.has_meta = judge->sheet.has_meta;
-    judge->result.meta = judge->sheet.meta;
-    if (judge->result.prefix_found || reading.opaque)
-        judge->result.no_rows = false;
-    if (buffer_failed(&judge->result.violations.texts) || buffer_failed(&judge->result.header))
+    result->rest = rest;
+    result->bytes = reading.hashed;
+    digest_final(&reading.hashing.digest, result->sha256);
+    result->has_meta = judge->sheet.has_meta;
+    result->meta = judge->sheet.meta;
+    result->no_columns = judge->sheet.field_of == NULL;
+    if (result->prefix_found || reading.opaque)
+        result->no_rows = false;
+    if (buffer_failed(&result->violations.texts) || buffer_failed(&result->header))
         return cause_memory(cause);
     return 0;
 }
 
-int judge_run(struct judge *judge, const struct judge_order *order, struct cause *cause)
+int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
+              struct cause *cause)
 {
     struct judge_order whole = *order;
     bool prefix_differs;
 
     if (whole.prefix_bytes > whole.size)
         whole.prefix_bytes = 0;
-    judge->result.continued_line = 0;
-    if (read_once(judge, &whole, &prefix_differs, cause) < 0)
+    result->continued_line = 0;
+    if (read_once(judge, &whole, result, &prefix_differs, cause) < 0)
         return -1;
     if (!prefix_differs)
         return 0;
     whole.prefix_bytes = 0;
-    return read_once(judge, &whole, &prefix_differs, cause);
+    return read_once(judge, &whole, result, &prefix_differs, cause);
 }
 
-bool judge_rejects(const struct judge *judge)
+bool judgement_rejects(const struct judgement *result, const struct config *config)
 {
-    const struct judgement *result = &judge->result;
     const uint64_t *counts = result->violations.counts;
     uint64_t rows = result->rows + result->bad_rows;
     enum code code;
 
     if (result->violations.total == 0)
         return false;
-    if (judge->config->bad_rows == CONFIG_REJECT_FILE ||
-        (result->rows == 0 && !result->prefix_found))
+    if (config->bad_rows == CONFIG_REJECT_FILE || (result->rows == 0 && !result->prefix_found))
         return true;
     for (code = CODE_BLANK_LABEL; code <= CODE_EXTRA_LABEL; code++)
         if (counts[code] > 0)
             return true;
     /* Faults after which nothing was read, and a header that is no row. */
     if (result->cut_short || counts[CODE_FILE_TOO_LARGE] > 0 || counts[CODE_FORMAT_ERROR] > 0 ||
-        judge->sheet.field_of == NULL)
+        result->no_columns)
         return true;
-    return (double)result->bad_rows * 100 > (double)judge->config->max_bad_percent * (double)rows;
+    return (double)result->bad_rows * 100 > (double)config->max_bad_percent * (double)rows;
 }
 
-bool judge_only_truncated(const struct judge *judge)
+bool judgement_only_truncated(const struct judgement *result)
 {
-    const struct violations *violations = &judge->result.violations;
+    const struct violations *violations = &result->violations;
 
     return violations->total == 1 && violations->counts[CODE_TRUNCATED_FILE] == 1;
 }

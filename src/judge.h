@@ -12,33 +12,43 @@
 #ifndef PHASESENTINEL_JUDGE_H
 #define PHASESENTINEL_JUDGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cause.h"
 #include "config.h"
 #include "digest.h"
+#include "known.h"
+#include "pool.h"
+#include "quick.h"
 #include "rows.h"
 #include "schema.h"
 #include "tally.h"
 #include "validate.h"
 #include "violation.h"
 
-/* Both return -1 with a cause to end the reading. NULL: the bytes are dropped. */
+/*
+ * Both return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
+ * rows by putting another buffer in their place; what it leaves is cleared.
+ */
 struct judge_sink {
-    int (*accept)(void *context, const char *rows, size_t len, struct cause *cause);
+    int (*accept)(void *context, struct buffer *rows, struct cause *cause);
     int (*reject)(void *context, const char *raw, size_t len, struct cause *cause);
     void *context;
 };
 
 struct judge_order {
     int fd;
-    const char *name;      /* as dropped: metadata may come from it */
-    uint64_t size;         /* so many bytes are judged */
+    const char *name;            /* as dropped: metadata may come from it */
+    const struct layout *layout; /* of the rows that are written; NULL: none are */
+    uint64_t size;               /* so many bytes are judged */
     bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
     uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
     unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
     struct judge_sink sink;
+    struct pool *pool;       /* its threads may help with a large file; NULL: they may not */
+    const atomic_bool *stop; /* set: the reading ends with CAUSE_AGAIN; NULL: it never is */
 };
 
 struct judgement {
@@ -55,39 +65,46 @@ struct judgement {
     bool no_newline;   /* the last row is valid, but has no line end */
     bool cut_short;    /* a row was too long: what follows it was not read */
     bool no_rows;      /* nothing, or only a header */
+    bool no_columns;   /* no header, or one that is no row */
     bool prefix_found; /* the prefix is there: rows are those behind it */
     /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
      * those of the whole file. 0: no such thing. */
     uint64_t continued_line;
 };
 
-/* Reusable from file to file: its buffers stay. */
-struct judge {
-    const struct schema *schema;
-    const struct config *config;
-    const struct layout *layout;
-    struct rows *rows;
-    struct sheet sheet;
-    struct buffer accepted;
-    bool rejecting; /* reject-file and something is wrong: rows are counted, not written */
-    struct judgement result;
-};
-
-int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
-               const struct layout *layout, struct cause *cause);
-void judge_free(struct judge *judge);
-
-/*
- * Fills judge->result, valid until the next run. CAUSE_AGAIN: the file became shorter while it was
- * read. CAUSE_TROUBLE: it could not be read, or the sink failed.
- */
-int judge_run(struct judge *judge, const struct judge_order *order, struct cause *cause);
+/* Reusable from reading to reading: its buffers stay. */
+void judgement_init(struct judgement *result, const struct config *config);
+void judgement_free(struct judgement *result);
 
 /* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or
  * all. */
-bool judge_rejects(const struct judge *judge);
+bool judgement_rejects(const struct judgement *result, const struct config *config);
 
 /* An incomplete last row is all that is wrong. */
-bool judge_only_truncated(const struct judge *judge);
+bool judgement_only_truncated(const struct judgement *result);
+
+/* What it takes to read; reusable from file to file. One thread uses it at a time. */
+struct judge {
+    const struct schema *schema;
+    const struct config *config;
+    struct rows *rows;
+    struct sheet sheet;
+    struct known *known; /* [schema->count] */
+    struct quick quick;
+    struct buffer accepted;
+    bool rejecting; /* reject-file and something is wrong: rows are counted, not written */
+};
+
+/* All are borrowed. */
+int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
+               struct cause *cause);
+void judge_free(struct judge *judge);
+
+/*
+ * Fills *result, which has been initialised. CAUSE_AGAIN: the file became shorter while it was
+ * read, or the reading was stopped. CAUSE_TROUBLE: it could not be read, or the sink failed.
+ */
+int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
+              struct cause *cause);
 
 #endif

@@ -1,12 +1,11 @@
 #include "look.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "disposal.h"
-#include "durable.h"
 #include "log.h"
 
 #define SECOND INT64_C(1000000000)
@@ -119,6 +118,8 @@ static int recall(struct look *look, struct cause *cause)
         return -1;
     look->has_last = last > 0;
     look->has_own = own > 0;
+    if (own == 0)
+        look->own.at = 0;
     look->has_inode =
         at != 0 && at < ledger->end && ledger_at(ledger, at, &look->inode, &stale) > 0 &&
         look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
@@ -133,86 +134,67 @@ static int recall(struct look *look, struct cause *cause)
     return 0;
 }
 
-static int sink_accept(void *context, const char *rows, size_t len, struct cause *cause)
+static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
 {
     struct look *look = context;
-    int result = training_append(&look->desk->merge->training, rows, len, cause);
+    int result = spill_add(&look->accepted, rows, cause);
 
     look->sink_failed |= result < 0;
     return result;
-}
-
-static int write_reject(struct look *look, const char *raw, size_t len, struct cause *cause)
-{
-    if (durable_write(look->rejects, raw, len, look->rejects_len, "rejects.csv", cause) < 0)
-        return -1;
-    look->rejects_len += len;
-    return 0;
 }
 
 /* Bad rows as they came, behind the file's own header. */
 static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
 {
     struct look *look = context;
-    const struct buffer *header = &look->desk->judge.result.header;
-    int result = 0;
+    const struct buffer *header = &look->judgement.header;
+    struct buffer bytes = {0};
+    int result;
 
-    if (look->rejects < 0) {
-        look->rejects_len = 0;
-        look->rejects =
-            disposal_open_rejects(look->desk->dir, look->desk->merge->ledger.next_seq, cause);
-        result = look->rejects < 0 ? -1 : write_reject(look, header->data, header->len, cause);
-    }
-    if (result == 0)
-        result = write_reject(look, raw, len, cause);
-    if (result == 0 && raw[len - 1] != '\n')
-        result = write_reject(look, "\n", 1, cause);
+    if (look->rejected.length == 0)
+        buffer_append(&bytes, header->data, header->len);
+    buffer_append(&bytes, raw, len);
+    if (raw[len - 1] != '\n')
+        buffer_byte(&bytes, '\n');
+    result =
+        buffer_failed(&bytes) ? cause_memory(cause) : spill_add(&look->rejected, &bytes, cause);
+    buffer_free(&bytes);
     look->sink_failed |= result < 0;
     return result;
 }
 
-int look_take_back(struct look *look, struct cause *cause)
-{
-    if (!look->was_read)
-        return 0;
-    if (look->rejects >= 0) {
-        close(look->rejects);
-        look->rejects = -1;
-        disposal_drop_reasons(look->desk->dir, look->desk->merge->ledger.next_seq);
-    }
-    return training_rewind(&look->desk->merge->training, look->mark, cause);
-}
-
 /* Reads and checks it up to the size of the first look. */
-static int read_file(struct look *look, struct cause *cause)
+static int read_file(struct look *look, struct judge *judge, struct cause *cause)
 {
     struct judge_order order = {.fd = look->fd,
-                                .name = look->file->name,
+                                .name = look->name,
+                                .layout = &look->desk->merge->training.layout,
                                 .size = look->signature.size,
                                 .complete_only = look->complete_only,
-                                .sink = {sink_accept, sink_reject, look}};
+                                .sink = {sink_accept, sink_reject, look},
+                                .pool = look->desk->pool};
 
     if (look->base != NULL) {
         order.prefix_bytes = look->base->bytes;
         memcpy(order.prefix_sha, look->base->sha256, DIGEST_SIZE);
     }
-    look->was_read = true;
-    look->mark = training_mark(&look->desk->merge->training);
-    return judge_run(&look->desk->judge, &order, cause);
+    spill_clear(&look->accepted);
+    spill_clear(&look->rejected);
+    return judge_run(judge, &order, &look->judgement, cause);
 }
 
 /* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
  * no verdict. */
-static int read_steadily(struct look *look, struct cause *cause)
+static int read_steadily(struct look *look, struct judge *judge, struct cause *cause)
 {
     struct signature after, path;
     unsigned tries;
 
     for (tries = 0; tries < 2; tries++) {
-        if (read_file(look, cause) < 0)
+        if (read_file(look, judge, cause) < 0)
             return cause->kind == CAUSE_AGAIN ? 0 : -1;
         if (spool_signature(look->fd, &after) != SPOOL_FILE ||
-            spool_look(look->desk->dir->drop, look->file->name, &path) != SPOOL_FILE)
+            spool_look(look->desk->dir->drop, look->name, &path) != SPOOL_FILE)
             return 0;
         if (path.device != after.device || path.inode != after.inode)
             return 0;
@@ -222,21 +204,18 @@ static int read_steadily(struct look *look, struct cause *cause)
         if (after.size <= look->signature.size)
             return 0;
         /* It only grew: somebody appends. */
-        if (look_take_back(look, cause) < 0)
-            return -1;
         look->complete_only = true;
         look->patient = false;
     }
     return 1;
 }
 
-/* It changed under our hands, or its disk failed: no verdict, look again. */
-static void put_off(struct look *look, const char *trouble)
+void look_put_off(struct look *look, const struct cause *cause)
 {
     int64_t now = waiting_now(), spent = now - look->now;
 
-    if (trouble != NULL)
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, trouble,
+    if (cause->kind == CAUSE_TROUBLE)
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
                   now + seconds(look->desk->config->rescan));
     else /* the larger the file, the later */
         drop_wait(look->desk->drop, look->file, WAIT_WRITER, "it changed while it was read",
@@ -246,56 +225,74 @@ static void put_off(struct look *look, const char *trouble)
 /* A grown file whose last row is incomplete: its complete rows alone. */
 static bool wants_complete_rows(const struct look *look)
 {
-    const struct judge *judge = &look->desk->judge;
+    const struct judgement *result = &look->judgement;
 
-    return judge->result.prefix_found && !look->complete_only &&
-           (judge_only_truncated(judge) || (judge->result.no_newline && !look->patient));
+    return result->prefix_found && !look->complete_only &&
+           (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
-int look_claim(struct look *look, struct desk *desk, struct waiting_file *file, struct cause *cause)
+void look_init(struct look *look, struct desk *desk)
 {
-    *look =
-        (struct look){.desk = desk, .file = file, .fd = -1, .rejects = -1, .now = waiting_now()};
+    look->desk = desk;
+    look->fd = -1;
+    judgement_init(&look->judgement, desk->config);
+    spill_init(&look->accepted, desk->dir->state);
+    spill_init(&look->rejected, desk->dir->state);
+}
+
+void look_free(struct look *look)
+{
+    if (look->desk == NULL)
+        return;
+    judgement_free(&look->judgement);
+    spill_free(&look->accepted);
+    spill_free(&look->rejected);
+    look->desk = NULL;
+}
+
+int look_claim(struct look *look, struct waiting_file *file, struct cause *cause)
+{
+    look->file = file;
+    snprintf(look->name, sizeof look->name, "%s", file->name);
+    look->fd = -1;
+    look->now = waiting_now();
+    look->complete_only = look->known = look->sink_failed = false;
+    look->base_count = 0;
+    look->base = NULL;
     if (!claim(look))
         return 0;
     return recall(look, cause) < 0 ? -1 : 1;
 }
 
-int look_read(struct look *look, struct cause *cause)
+int look_read(struct look *look, struct judge *judge, struct cause *cause)
 {
-    const struct judgement *result = &look->desk->judge.result;
-    int steady = read_steadily(look, cause);
+    const struct judgement *result = &look->judgement;
+    int steady;
     size_t i;
 
+    *cause = (struct cause){.kind = CAUSE_AGAIN};
+    steady = read_steadily(look, judge, cause);
     /* It does not begin with the longest content; with another? */
     for (i = 1;
          steady > 0 && i < look->base_count && !result->prefix_found && result->continued_line == 0;
          i++) {
-        if (look_take_back(look, cause) < 0)
-            return -1;
         look->base = look->bases[i];
-        steady = read_steadily(look, cause);
+        steady = read_steadily(look, judge, cause);
     }
     if (steady > 0 && wants_complete_rows(look)) {
-        if (look_take_back(look, cause) < 0)
-            return -1;
         look->complete_only = true;
-        steady = read_steadily(look, cause);
+        steady = read_steadily(look, judge, cause);
     }
-    if (steady > 0)
-        return 1;
-    if (steady < 0 &&
-        (cause->kind != CAUSE_TROUBLE || look->sink_failed || cause->errnum == ENOMEM))
-        return -1;
-    put_off(look, steady == 0 ? NULL : cause->text);
-    return look_take_back(look, cause);
+    if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
+        return 0;
+    return steady;
 }
 
 void look_close(struct look *look)
 {
-    if (look->rejects >= 0)
-        close(look->rejects);
     if (look->fd >= 0)
         close(look->fd);
-    look->rejects = look->fd = -1;
+    look->fd = -1;
+    spill_clear(&look->accepted);
+    spill_clear(&look->rejected);
 }

@@ -1,12 +1,15 @@
 /*
  * look: one look at one dropped file. Opened if it may be judged now, read, and let go.
  *
+ *     look_init, once; then for each file
  *     look_claim      opens it, or says why it has to wait
- *     look_read       reads and judges it; its rows are appended behind a mark
- *     look_take_back  the rows are not wanted after all
+ *     look_read       reads and judges it; its rows are in look->accepted
+ *     look_put_off    what look_read said is no verdict: it waits
  *     look_close
+ *     look_free
  *
- * All under the lock.
+ * look_read touches nothing but its look and its judge, and reads the configuration: other threads
+ * may be at other looks meanwhile. All else is for the thread that has the lock.
  */
 #ifndef PHASESENTINEL_LOOK_H
 #define PHASESENTINEL_LOOK_H
@@ -21,22 +24,25 @@
 #include "judge.h"
 #include "ledger.h"
 #include "merge.h"
+#include "pool.h"
+#include "spill.h"
 #include "spool.h"
 #include "waiting.h"
 
-/* What a look needs; borrowed, but for the judge. */
+/* What looks need; borrowed. */
 struct desk {
     const struct config *config;
     const struct datadir *dir;
     struct merge *merge;
     struct drop *drop;
-    struct judge judge;
+    struct pool *pool;  /* may help to read a large file */
     bool lease_unknown; /* the kernel would not say who writes: said once */
 };
 
 struct look {
     struct desk *desk;
-    struct waiting_file *file;
+    struct waiting_file *file; /* borrowed until others arrive */
+    char name[LEDGER_NAME_SIZE];
     int fd;
     struct signature signature;
     int64_t now;
@@ -53,21 +59,24 @@ struct look {
     const struct ledger_line *bases[3];
     size_t base_count;
     const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
-    bool was_read;
-    uint64_t mark; /* where its rows begin in the training file */
-    int rejects;   /* SEQ.rejects.csv, or -1 */
-    uint64_t rejects_len;
-    bool sink_failed; /* our own disk failed, not the file's */
+    struct judgement judgement;     /* filled by look_read */
+    struct spill accepted;          /* its rows as they go to the training file */
+    struct spill rejected;          /* behind its header: the bad ones as they came */
+    bool sink_failed;               /* our own disk failed, not the file's */
 };
 
+void look_init(struct look *look, struct desk *desk);
+void look_free(struct look *look); /* takes zeroed ones */
+
 /* 1: open and claimed; 0: it waits, or is gone or done; -1. look_close in any case. */
-int look_claim(struct look *look, struct desk *desk, struct waiting_file *file,
-               struct cause *cause);
+int look_claim(struct look *look, struct waiting_file *file, struct cause *cause);
 
-/* 1: desk->judge.result speaks of it; 0: no verdict now, it waits; -1: our trouble. */
-int look_read(struct look *look, struct cause *cause);
+/* 1: look->judgement speaks of it; 0: no verdict, put it off; -1: our trouble. */
+int look_read(struct look *look, struct judge *judge, struct cause *cause);
 
-int look_take_back(struct look *look, struct cause *cause);
+/* It changed under our hands, or could not be read: the cause that look_read gave with 0. */
+void look_put_off(struct look *look, const struct cause *cause);
+
 void look_close(struct look *look);
 
 #endif

@@ -2,7 +2,7 @@
  * merge: a batch of verdicts becomes true, all at once and only once.
  *
  *     merge_begin     takes state/lock, recovers what a crash left, reads what others booked
- *     ... training_append, training_rewind, ledger_add for each file ...
+ *     ... training_append, ledger_add for each file ...
  *     merge_commit    rows durable, then the lines that book them durable
  *     merge_end       gives the lock back
  *

@@ -9,6 +9,7 @@
 #include "text.h"
 
 #define READ_SIZE (256 * 1024)
+#define ZEROS     16 /* behind the bytes: rows_peek */
 
 struct rows {
     uint64_t max_row_bytes;
@@ -17,6 +18,8 @@ struct rows {
 
     char *data; /* a window of the file: [0, end) is buffered, [0, pos) handed out */
     size_t cap, pos, end;
+    char *spare; /* the window before, and the next one */
+    size_t spare_cap;
     size_t consumed; /* where rows_consumed stands */
     size_t scanned;  /* no LF in [pos, scanned): not searched again */
     uint64_t offset; /* of data[0] in the file */
@@ -63,6 +66,7 @@ void rows_close(struct rows *rows)
         csv_free(&rows->csv);
     buffer_free(&rows->texts);
     free(rows->cells);
+    free(rows->spare);
     free(rows->data);
     free(rows);
 }
@@ -80,33 +84,50 @@ void rows_use_reference(struct rows *rows, bool only_libcsv)
     rows->only_libcsv = only_libcsv;
 }
 
+static int reserve(char **data, size_t *cap, size_t need)
+{
+    char *grown;
+
+    if (need <= *cap)
+        return 0;
+    need += need / 2;
+    grown = realloc(*data, need + ZEROS);
+    if (grown == NULL)
+        return -1;
+    *data = grown;
+    *cap = need;
+    return 0;
+}
+
 char *rows_space(struct rows *rows, size_t *ret_len)
 {
-    char *data;
+    size_t rest = rows->end - rows->pos, cap = rows->cap;
+    char *data = rows->data;
 
-    if (rows->pos > 0) {
-        memmove(rows->data, rows->data + rows->pos, rows->end - rows->pos);
+    if (rows->pos == 0) {
+        if (reserve(&rows->data, &rows->cap, rest + READ_SIZE) < 0)
+            return NULL;
+    } else {
+        if (reserve(&rows->spare, &rows->spare_cap, rest + READ_SIZE) < 0)
+            return NULL;
+        memcpy(rows->spare, data + rows->pos, rest);
+        rows->data = rows->spare;
+        rows->cap = rows->spare_cap;
+        rows->spare = data;
+        rows->spare_cap = cap;
         rows->offset += rows->pos;
-        rows->end -= rows->pos;
+        rows->end = rest;
         rows->scanned = rows->scanned > rows->pos ? rows->scanned - rows->pos : 0;
         rows->pos = rows->consumed = 0;
     }
-    if (rows->cap - rows->end < READ_SIZE / 2) {
-        data = realloc(rows->data, rows->cap + READ_SIZE + rows->cap / 2);
-        if (data == NULL)
-            return NULL;
-        rows->data = data;
-        rows->cap += READ_SIZE + rows->cap / 2;
-    }
-    *ret_len = rows->cap - rows->end;
-    if (*ret_len > READ_SIZE)
-        *ret_len = READ_SIZE;
+    *ret_len = READ_SIZE;
     return rows->data + rows->end;
 }
 
 void rows_filled(struct rows *rows, size_t len)
 {
     rows->end += len;
+    memset(rows->data + rows->end, 0, ZEROS);
 }
 
 void rows_finish(struct rows *rows)
@@ -411,6 +432,18 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
     rows->line += count_lines(row->raw, row->raw + row->raw_len);
     rows->pos = next;
     return ROWS_ROW;
+}
+
+const char *rows_peek(const struct rows *rows, size_t *ret_len)
+{
+    *ret_len = rows->end - rows->pos;
+    return rows->only_libcsv || rows->dead || *ret_len == 0 ? NULL : rows->data + rows->pos;
+}
+
+void rows_passed(struct rows *rows, size_t len, uint64_t lines)
+{
+    rows->pos += len;
+    rows->line += lines;
 }
 
 size_t rows_skip(struct rows *rows, size_t len)

@@ -65,14 +65,22 @@ void rows_reset(struct rows *rows); /* ready for another file */
 /* Everything through libcsv: the reference that the quick way is tested against. */
 void rows_use_reference(struct rows *rows, bool only_libcsv);
 
-/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what rows_next and
- * rows_consumed lent. */
+/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what rows_next
+ * lent. */
 char *rows_space(struct rows *rows, size_t *ret_len);
 void rows_filled(struct rows *rows, size_t len);
 void rows_finish(struct rows *rows);
 
 /* -1: out of memory. */
 int rows_next(struct rows *rows, struct row *ret_row, struct cause *cause);
+
+/*
+ * The bytes from the next row on, at least 16 zero bytes behind them, for a quicker pass than
+ * rows_next; NULL where the reference is wanted. rows_passed says how many of them, and of lines,
+ * were rows and are done with.
+ */
+const char *rows_peek(const struct rows *rows, size_t *ret_len);
+void rows_passed(struct rows *rows, size_t len, uint64_t lines);
 
 /* Passes over up to `len` buffered bytes unread, counting their lines; they must end at the end of
  * a row. */
@@ -81,7 +89,8 @@ size_t rows_skip(struct rows *rows, size_t len);
 /* The line of the next byte. */
 uint64_t rows_line(const struct rows *rows);
 
-/* The bytes handed out since the last call. */
+/* The bytes handed out since the last call; lent until the second rows_space from now: another
+ * thread may hash them while the next ones are read. */
 const char *rows_consumed(struct rows *rows, size_t *ret_len);
 
 /* The bytes that are there but no row yet: an incomplete last row. */

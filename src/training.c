@@ -16,8 +16,10 @@
 #include "spool.h"
 #include "text.h"
 
-#define WRITE_SIZE     (2 * 1024 * 1024)
+#define WRITE_SIZE     (1024 * 1024)
 #define KEEP_SIZE      (256 * 1024)
+#define FEW_SIZE       (64 * 1024) /* fewer bytes wait in memory for more */
+#define HURRY_SIZE     (8 * 1024 * 1024)
 #define VERIFY_SIZE    (16 * 1024 * 1024)
 #define HEADER_ROW_MAX (16 * 1024 * 1024)
 
@@ -29,12 +31,10 @@ static int64_t now(void)
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-int training_init(struct training *training, const struct datadir *dir, const struct schema *schema,
-                  struct cause *cause)
+void training_init(struct training *training, const struct datadir *dir,
+                   const struct schema *schema)
 {
     *training = (struct training){.dir = dir, .schema = schema, .fd = -1};
-    training->range = digest_stream_new();
-    return training->range == NULL ? cause_memory(cause) : 0;
 }
 
 void training_close(struct training *training)
@@ -46,9 +46,13 @@ void training_close(struct training *training)
     training->fd = -1;
     layout_free(&training->layout);
     buffer_free(&training->buffer);
-    digest_stream_free(training->range);
-    training->range = NULL;
     training->dir = NULL;
+}
+
+/* The file ends here, and all of it is committed. */
+static void stand_at(struct training *training, uint64_t end)
+{
+    training->end = training->written = training->hurried = end;
 }
 
 /* ---- the header
@@ -287,7 +291,7 @@ static int book_start(struct training *training, struct ledger *ledger, struct l
     snprintf(line->name, sizeof line->name, DATADIR_TRAINING);
     if (ledger_add(ledger, line, cause) < 0)
         return -1;
-    training->end = training->written = line->length;
+    stand_at(training, line->length);
     return 0;
 }
 
@@ -310,7 +314,7 @@ static int write_header(struct training *training, const struct buffer *header, 
         durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
         durable_sync_dir(training->dir->root, DATADIR_TRAINING, cause) < 0)
         return -1;
-    training->end = training->written = header->len;
+    stand_at(training, header->len);
     return read_layout(training, cause);
 }
 
@@ -535,7 +539,7 @@ static int agree(struct training *training, struct ledger *ledger, uint64_t size
         return -1;
     if (size > ledger->training_end && cut_tail(training, ledger->training_end, size, cause) < 0)
         return -1;
-    training->end = training->written = ledger->training_end;
+    stand_at(training, ledger->training_end);
     return other ? read_layout(training, cause) : 0;
 }
 
@@ -567,10 +571,10 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 {
     struct training training;
     bool other;
-    int result = training_init(&training, dir, schema, cause);
+    int result;
 
-    if (result == 0)
-        result = open_file(&training, &other, cause);
+    training_init(&training, dir, schema);
+    result = open_file(&training, &other, cause);
     if (result > 0)
         result = read_layout(&training, cause);
     layout_free(&training.layout);
@@ -581,56 +585,52 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 /* ---- appending
  * ----------------------------------------------------------------------------------- */
 
-uint64_t training_mark(struct training *training)
+/* So many bytes more are in the file. */
+static void note_written(struct training *training, uint64_t len)
 {
-    digest_stream_reset(training->range);
-    return training->written + training->buffer.len;
+    training->written += len;
+    if (training->written - training->hurried < HURRY_SIZE)
+        return;
+    durable_hurry(training->fd, training->hurried, training->written - training->hurried);
+    training->hurried = training->written;
+}
+
+static int write_out(struct training *training, const struct buffer *bytes, struct cause *cause)
+{
+    if (bytes->len == 0)
+        return 0;
+    if (durable_write(training->fd, bytes->data, bytes->len, training->written, DATADIR_TRAINING,
+                      cause) < 0)
+        return -1;
+    note_written(training, bytes->len);
+    return 0;
 }
 
 static int flush(struct training *training, struct cause *cause)
 {
-    if (training->buffer.len == 0)
-        return 0;
-    if (durable_write(training->fd, training->buffer.data, training->buffer.len, training->written,
-                      DATADIR_TRAINING, cause) < 0)
+    if (write_out(training, &training->buffer, cause) < 0)
         return -1;
-    training->written += training->buffer.len;
     buffer_clear(&training->buffer);
     return 0;
 }
 
-int training_append(struct training *training, const char *rows, size_t len, struct cause *cause)
+int training_append(struct training *training, const struct spill *rows, struct cause *cause)
 {
-    digest_stream_update(training->range, rows, len);
-    buffer_append(&training->buffer, rows, len);
-    if (buffer_failed(&training->buffer)) {
-        training->buffer.failed =
-            false; /* what it has is whole; the file that did not fit is rewound */
-        return cause_memory(cause);
+    if (rows->fd < 0 && rows->length < FEW_SIZE) {
+        buffer_append(&training->buffer, rows->memory.data, rows->memory.len);
+        if (buffer_failed(&training->buffer))
+            return cause_memory(cause);
+        return training->buffer.len < WRITE_SIZE ? 0 : flush(training, cause);
     }
-    return training->buffer.len < WRITE_SIZE ? 0 : flush(training, cause);
-}
-
-int training_rewind(struct training *training, uint64_t mark, struct cause *cause)
-{
-    digest_stream_reset(training->range);
-    if (mark < training->end)
-        return cause_set(cause, CAUSE_STOP, "a mark within committed rows: nothing was cut");
-    if (mark >= training->written) {
-        training->buffer.len = (size_t)(mark - training->written);
-        return 0;
-    }
-    buffer_clear(&training->buffer);
-    if (durable_truncate(training->fd, mark, DATADIR_TRAINING, cause) < 0)
+    if (flush(training, cause) < 0)
         return -1;
-    training->written = mark;
+    if (rows->fd < 0)
+        return write_out(training, &rows->memory, cause);
+    if (durable_transfer(rows->fd, rows->length, training->fd, training->written, DATADIR_TRAINING,
+                         cause) < 0)
+        return -1;
+    note_written(training, rows->length);
     return 0;
-}
-
-uint64_t training_range(const struct training *training, uint64_t mark, uint64_t *ret_hash)
-{
-    *ret_hash = digest_stream_value(training->range);
-    return training->written + training->buffer.len - mark;
 }
 
 int training_commit(struct training *training, struct cause *cause)
@@ -643,7 +643,7 @@ int training_commit(struct training *training, struct cause *cause)
         return 0;
     if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0)
         return -1;
-    training->end = training->written;
+    stand_at(training, training->written);
     return 0;
 }
 
@@ -652,6 +652,6 @@ int training_abandon(struct training *training, uint64_t end, struct cause *caus
     buffer_clear(&training->buffer);
     if (training->fd >= 0 && durable_truncate(training->fd, end, DATADIR_TRAINING, cause) < 0)
         return -1;
-    training->end = training->written = end;
+    stand_at(training, end);
     return 0;
 }

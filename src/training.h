@@ -2,9 +2,9 @@
  * training: training_data.csv, which this module alone writes.
  *
  *     training_open      under the lock: makes file and ledger agree (start, adopt, cut a tail,
- * refuse) training_mark      where the next range begins training_append    rows; in memory first,
- * large files go to the end of the file while they are read training_rewind    back to a mark: the
- * rows were not accepted after all training_commit    all appended bytes are in the file, durable
+ * refuse) training_append    the rows of an accepted file; few of them wait in memory for more
+ *     training_commit    all appended bytes are in the file, durable
+ *     training_abandon   or none of them
  *
  * Appends only. What stands behind the ledger's end was never committed: a reader that stops at
  * committed_bytes of stats.json never sees it, and after a crash the next training_open saves it in
@@ -22,6 +22,7 @@
 #include "datadir.h"
 #include "ledger.h"
 #include "schema.h"
+#include "spill.h"
 #include "tally.h"
 #include "validate.h"
 
@@ -31,15 +32,15 @@ struct training {
     int fd;
     dev_t device;
     ino_t inode;
-    struct layout layout;        /* from the file's own header */
-    uint64_t end;                /* committed */
-    uint64_t written;            /* in the file, committed or not */
-    struct buffer buffer;        /* what follows */
-    struct digest_stream *range; /* of the bytes since the mark */
+    struct layout layout; /* from the file's own header */
+    uint64_t end;         /* committed */
+    uint64_t written;     /* in the file, committed or not */
+    uint64_t hurried;     /* the disk has been told to write up to here */
+    struct buffer buffer; /* what follows `written` */
 };
 
-int training_init(struct training *training, const struct datadir *dir, const struct schema *schema,
-                  struct cause *cause);
+void training_init(struct training *training, const struct datadir *dir,
+                   const struct schema *schema);
 void training_close(struct training *training);
 
 /*
@@ -60,13 +61,7 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
 int training_check_schema(const struct datadir *dir, const struct schema *schema,
                           struct cause *cause);
 
-uint64_t training_mark(struct training *training);
-int training_append(struct training *training, const char *rows, size_t len, struct cause *cause);
-int training_rewind(struct training *training, uint64_t mark, struct cause *cause);
-
-/* Length and hash of what was appended since the last mark or rewind to it. */
-uint64_t training_range(const struct training *training, uint64_t mark, uint64_t *ret_hash);
-
+int training_append(struct training *training, const struct spill *rows, struct cause *cause);
 int training_commit(struct training *training, struct cause *cause);
 
 /* The file ends at `end` again, whatever was appended or half written since. */

@@ -8,13 +8,6 @@
 #include "digest.h"
 #include "text.h"
 
-#define MEMO_SIZE 47
-
-struct memo {
-    char text[MEMO_SIZE];
-    unsigned char len; /* 0: none yet */
-};
-
 int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause)
 {
     size_t i;
@@ -270,12 +263,13 @@ static void find_straight(struct sheet *sheet)
 }
 
 int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
-                    const char *name, const struct row *header, struct violations *violations,
-                    struct cause *cause)
+                    struct known *known, const char *name, const struct row *header,
+                    struct violations *violations, struct cause *cause)
 {
     size_t i;
 
-    *sheet = (struct sheet){.schema = schema, .layout = layout, .columns = header->count};
+    *sheet = (struct sheet){
+        .schema = schema, .layout = layout, .known = known, .columns = header->count};
     if (header->fault != ROW_SOUND) {
         validate_fault(header, violations);
         return 0;
@@ -283,9 +277,7 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
     sheet->field_of = malloc((header->count + 1) * sizeof *sheet->field_of);
     sheet->column_of = malloc((schema->count + 1) * sizeof *sheet->column_of);
     sheet->filled = calloc(schema->count + 1, sizeof *sheet->filled);
-    sheet->memos = calloc(header->count + 1, sizeof *sheet->memos);
-    if (sheet->field_of == NULL || sheet->column_of == NULL || sheet->filled == NULL ||
-        sheet->memos == NULL)
+    if (sheet->field_of == NULL || sheet->column_of == NULL || sheet->filled == NULL)
         return cause_memory(cause);
     for (i = 0; i < header->count; i++)
         sheet->field_of[i] = -1;
@@ -300,7 +292,8 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
         match_label(sheet, header, i, violations);
     if (fill_missing(sheet, name, header, violations, cause) < 0)
         return -1;
-    find_straight(sheet);
+    if (layout != NULL)
+        find_straight(sheet);
     return buffer_failed(&sheet->suffix) ? cause_memory(cause) : 0;
 }
 
@@ -314,7 +307,6 @@ void validate_free(struct sheet *sheet)
     free(sheet->filled);
     free(sheet->field_of);
     free(sheet->column_of);
-    free(sheet->memos);
     buffer_free(&sheet->suffix);
     *sheet = (struct sheet){0};
 }
@@ -367,14 +359,16 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         return false;
     for (i = 0; i < sheet->columns; i++) {
         const struct cell *cell = &row->cells[i];
-        struct memo *memo = &sheet->memos[i];
         const struct field *field;
+        struct known *known;
         enum field_fault fault;
+        size_t place;
 
         if (sheet->field_of[i] < 0)
             continue;
-        if (memo->len > 0 && memo->len == cell->len &&
-            memcmp(memo->text, cell->text, cell->len) == 0)
+        known = &sheet->known[sheet->field_of[i]];
+        place = known_fits(cell->len) ? known_place(cell->text, cell->len) : KNOWN_PLACES;
+        if (place < KNOWN_PLACES && known_holds(known, place, cell->text, cell->len))
             continue;
         field = &sheet->schema->fields[sheet->field_of[i]];
         fault = field_check(field, cell->text, cell->len, NULL);
@@ -385,9 +379,8 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         if (fault != FIELD_FITS) {
             add_misfit(sheet, row, i, fault, violations);
             valid = false;
-        } else if (field->type != FIELD_NUMBER && cell->len <= MEMO_SIZE) {
-            memcpy(memo->text, cell->text, cell->len);
-            memo->len = (unsigned char)cell->len;
+        } else if (field->type != FIELD_NUMBER && place < KNOWN_PLACES) {
+            known_take(known, place, cell->text, cell->len);
         }
     }
     return valid;

@@ -15,6 +15,7 @@
 
 #include "buffer.h"
 #include "cause.h"
+#include "known.h"
 #include "rows.h"
 #include "schema.h"
 #include "tally.h"
@@ -30,16 +31,14 @@ struct layout {
 int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause);
 void layout_free(struct layout *layout);
 
-struct memo; /* the last good value of a column: values come in runs */
-
 struct sheet {
     const struct schema *schema; /* borrowed */
-    const struct layout *layout; /* borrowed */
+    const struct layout *layout; /* borrowed; NULL: nothing is written */
+    struct known *known;         /* [schema->count]; borrowed */
     size_t columns;              /* of the file's header */
     int *field_of;               /* [columns]: the field, or -1: dropped */
     int *column_of;              /* [schema->count]: the column, or -1: missing */
     char **filled;               /* [schema->count]: what a missing column holds; NULL: nothing */
-    struct memo *memos;          /* [columns] */
     int counted[TALLY_COUNT];    /* the field of each tally, or -1 */
     bool has_meta;               /* a value that tells users apart came from the file name */
     uint64_t meta;        /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
@@ -50,8 +49,8 @@ struct sheet {
 
 /* -1 for our trouble; a bad header is violations added. Free the sheet in any case. */
 int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
-                    const char *name, const struct row *header, struct violations *violations,
-                    struct cause *cause);
+                    struct known *known, const char *name, const struct row *header,
+                    struct violations *violations, struct cause *cause);
 
 /* Is the row without fault? Else what is wrong has been added. */
 bool validate_row(struct sheet *sheet, const struct row *row, struct violations *violations);

@@ -99,18 +99,17 @@ static void write_reasons(uint64_t seq, uint64_t line)
     message = violations_add(&violations, CODE_BLANK_ROW, line, 0, NULL, NULL, 0);
     buffer_string(message, "a line too many");
     violations_added(&violations);
-    if (disposal_write_errors(&dir, seq, &violations, &cause) < 0)
+    if (disposal_write_reasons(&dir, seq, &violations, NULL, &cause) < 0)
         abort();
     violations_free(&violations);
 }
 
 static void write_rejects(uint64_t seq, const char *text)
 {
-    int fd = disposal_open_rejects(&dir, seq, &cause);
+    char name[64];
 
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-        abort();
-    close(fd);
+    snprintf(name, sizeof name, "%" PRIu64 ".rejects.csv", seq);
+    place_put_text(dir.moving, name, text);
 }
 
 static int quarantine(const char *name, const char *text, uint64_t line)

@@ -1,6 +1,7 @@
 #include "merge.h"
 
 #include "log.h"
+#include "append.h"
 #include "place.h"
 #include "unit.h"
 
@@ -43,7 +44,6 @@ static int begin_again(void)
 static void add(const char *name, const char *rows)
 {
     static struct ledger_line line;
-    uint64_t mark = training_mark(&merge.training);
     struct digest digest;
 
     line = (struct ledger_line){.verdict = VERDICT_MERGED, .bytes = strlen(rows), .rows = 1};
@@ -51,9 +51,7 @@ static void add(const char *name, const char *rows)
     digest_init(&digest);
     digest_update(&digest, rows, strlen(rows));
     digest_final(&digest, line.sha256);
-    if (training_append(&merge.training, rows, strlen(rows), &cause) < 0)
-        abort();
-    line.length = training_range(&merge.training, mark, &line.range_hash);
+    append_rows(&merge.training, rows, strlen(rows), &line);
     if (ledger_add(&merge.ledger, &line, &cause) < 0)
         abort();
 }

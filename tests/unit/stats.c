@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "log.h"
+#include "append.h"
 #include "place.h"
 #include "unit.h"
 
@@ -26,7 +27,7 @@ static void open_dir(const char *own)
     if (own != NULL)
         place_put_text(dir.root, DATADIR_TRAINING, own);
     if (ledger_open(&ledger, dir.state, &cause) < 0 ||
-        training_init(&training, &dir, &schema, &cause) < 0 ||
+        (training_init(&training, &dir, &schema), false) ||
         training_open(&training, &ledger, &cause) < 0 ||
         stats_open(&stats, &dir, &schema, &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
@@ -50,15 +51,13 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
     static struct ledger_line line;
     static unsigned number;
     struct tally tally = {0};
-    uint64_t mark = training_mark(&training);
+    uint64_t mark = training.end;
     bool has_rows = verdict == VERDICT_MERGED || verdict == VERDICT_GROWN;
 
     line = (struct ledger_line){.verdict = verdict, .bytes = ++number, .time = time * SECOND};
     memcpy(line.sha256, &number, sizeof number);
     snprintf(line.name, sizeof line.name, "%s", name);
-    if (has_rows && training_append(&training, rows, strlen(rows), &cause) < 0)
-        abort();
-    line.length = training_range(&training, mark, &line.range_hash);
+    append_rows(&training, has_rows ? rows : "", has_rows ? strlen(rows) : 0, &line);
     if (training_commit(&training, &cause) < 0 ||
         (has_rows && training_tally(&training, mark, line.length, &tally, &cause) < 0))
         abort();

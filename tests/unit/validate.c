@@ -13,6 +13,7 @@ static struct layout own; /* the schema's */
 static struct cause cause;
 static struct violations violations;
 static struct sheet sheet;
+static struct known known[64];
 static struct tally tally;
 static struct buffer out, said;
 
@@ -55,10 +56,11 @@ static void run(const char *name, const char *text, const struct layout *layout)
     violations_clear(&violations);
     tally_clear(&tally);
     validate_free(&sheet);
+    memset(known, 0, sizeof known);
     buffer_clear(&out);
     buffer_clear(&said);
     if (rows_next(rows, &row, &cause) != ROWS_ROW ||
-        validate_header(&sheet, &schema, layout, name, &row, &violations, &cause) < 0)
+        validate_header(&sheet, &schema, layout, known, name, &row, &violations, &cause) < 0)
         abort();
     while (violations.total == 0 || sheet.field_of != NULL) {
         if (rows_next(rows, &row, &cause) != ROWS_ROW)

@@ -1,0 +1,162 @@
+#include "readers.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define LOOKS 64
+#define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
+#define LARGE (1024 * 1024)     /* a file whose hashing is worth a thread */
+
+/* A look on its way through a thread. */
+struct reader {
+    struct job job;
+    struct readers *readers;
+    struct look look;
+    int read; /* look_read's answer, and its cause */
+    struct cause cause;
+    struct reader *next; /* given after it; or another free one */
+};
+
+struct readers {
+    struct desk *desk;
+    struct pool *pool;                   /* NULL: not needed yet */
+    struct judge judges[POOL_MOST + 1];  /* the first is the calling thread's */
+    struct reader *free, *first, **last; /* first to last: being read */
+    uint64_t bytes;                      /* of these */
+    struct reader reader[LOOKS];
+};
+
+struct readers *readers_open(struct desk *desk, const struct schema *schema, struct cause *cause)
+{
+    struct readers *readers = calloc(1, sizeof *readers);
+    size_t i;
+
+    if (readers == NULL) {
+        cause_memory(cause);
+        return NULL;
+    }
+    readers->desk = desk;
+    readers->last = &readers->first;
+    for (i = 0; i <= POOL_MOST; i++) {
+        if (judge_init(&readers->judges[i], schema, desk->config, cause) < 0) {
+            readers_close(readers);
+            return NULL;
+        }
+    }
+    for (i = LOOKS; i-- > 0; readers->free = &readers->reader[i])
+        readers->reader[i].next = readers->free;
+    return readers;
+}
+
+void readers_close(struct readers *readers)
+{
+    size_t i;
+
+    if (readers == NULL)
+        return;
+    pool_close(readers->pool);
+    for (i = 0; i < LOOKS; i++)
+        look_free(&readers->reader[i].look);
+    for (i = 0; i <= POOL_MOST; i++)
+        judge_free(&readers->judges[i]);
+    free(readers);
+}
+
+struct look *readers_look(struct readers *readers)
+{
+    struct reader *reader = readers->free;
+
+    if (reader == NULL)
+        return NULL;
+    readers->free = reader->next;
+    reader->readers = readers;
+    if (reader->look.desk == NULL)
+        look_init(&reader->look, readers->desk);
+    return &reader->look;
+}
+
+static struct reader *reader_of(struct look *look)
+{
+    return (struct reader *)(void *)((char *)look - offsetof(struct reader, look));
+}
+
+void readers_release(struct readers *readers, struct look *look)
+{
+    struct reader *reader = reader_of(look);
+
+    look_close(look);
+    reader->next = readers->free;
+    readers->free = reader;
+}
+
+static void run(struct job *job, unsigned worker)
+{
+    struct reader *reader = (struct reader *)(void *)job;
+
+    reader->read = look_read(&reader->look, &reader->readers->judges[worker], &reader->cause);
+}
+
+bool readers_have_room(const struct readers *readers, const struct look *look)
+{
+    return readers->first == NULL || readers->bytes + look->signature.size <= ROOM;
+}
+
+void readers_read(struct readers *readers, struct look *look, bool alone)
+{
+    struct reader *reader = reader_of(look);
+
+    /* Threads begin when there is something to share; without them all goes on, only later. */
+    if (readers->pool == NULL && (!alone || look->signature.size >= LARGE))
+        readers->pool = readers->desk->pool = pool_open();
+    reader->job.run = run;
+    reader->next = NULL;
+    *readers->last = reader;
+    readers->last = &reader->next;
+    readers->bytes += look->signature.size;
+    if (readers->pool == NULL || alone)
+        run(&reader->job, 0);
+    else
+        pool_submit(readers->pool, &reader->job);
+}
+
+struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause)
+{
+    struct reader *reader = readers->first;
+
+    if (reader == NULL)
+        return NULL;
+    if (readers->pool != NULL)
+        pool_wait(readers->pool, &reader->job, 0);
+    readers->first = reader->next;
+    if (readers->first == NULL)
+        readers->last = &readers->first;
+    readers->bytes -= reader->look.signature.size;
+    *ret_read = reader->read;
+    if (reader->read <= 0)
+        *cause = reader->cause;
+    return &reader->look;
+}
+
+void readers_drop(struct readers *readers)
+{
+    struct cause ignored;
+    struct look *look;
+    int read;
+    size_t i;
+
+    while ((look = readers_next(readers, &read, &ignored)) != NULL)
+        readers_release(readers, look);
+    for (i = 0; i < LOOKS; i++) {
+        struct look *used = &readers->reader[i].look;
+
+        if (used->desk == NULL)
+            continue;
+        spill_free(&used->accepted);
+        spill_free(&used->rejected);
+    }
+}
+
+struct judge *readers_judge(struct readers *readers)
+{
+    return &readers->judges[0];
+}

@@ -1,0 +1,50 @@
+/*
+ * readers: several looks read at the same time, by the threads of a pool.
+ *
+ *     look = readers_look(readers)          a free one; NULL: finish another one first
+ *     look_claim, and readers_read          it is being read; or readers_release
+ *     look = readers_next(readers, ...)     the one that was given first, once it is read
+ *     ... decided, booked ...
+ *     readers_release(look)
+ *
+ * They come back in the order in which they were given. Memory is bounded: only so many bytes of
+ * files are being read at once, and one file that is larger is read alone. All of this is called
+ * from one thread; only look_read runs in others.
+ */
+#ifndef PHASESENTINEL_READERS_H
+#define PHASESENTINEL_READERS_H
+
+#include <stdbool.h>
+
+#include "cause.h"
+#include "config.h"
+#include "look.h"
+#include "pool.h"
+#include "schema.h"
+
+struct readers;
+
+/* desk is borrowed. NULL with a cause. */
+struct readers *readers_open(struct desk *desk, const struct schema *schema, struct cause *cause);
+void readers_close(struct readers *readers); /* takes NULL */
+
+struct look *readers_look(struct readers *readers);
+
+/* Is there room for this look beside those that are being read? */
+bool readers_have_room(const struct readers *readers, const struct look *look);
+
+/* `alone`: no other follows, so this thread reads it at once. */
+void readers_read(struct readers *readers, struct look *look, bool alone);
+
+/* NULL: none is being read. *ret_read is look_read's answer, *cause its cause. */
+struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause);
+
+void readers_release(struct readers *readers, struct look *look);
+
+/* At the end of a batch: what is still being read is forgotten, and memory given back. */
+void readers_drop(struct readers *readers);
+
+/* For readings that stand apart: the judge of the calling thread. */
+struct judge *readers_judge(struct readers *readers);
+
+#endif
