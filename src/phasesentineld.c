@@ -1,5 +1,6 @@
 /* phasesentineld: the daemon. Watches the drop directory and runs the intake when there is
  * something to do. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "intake.h"
 #include "lock.h"
 #include "log.h"
+#include "sandbox.h"
 #include "setup.h"
 #include "watch.h"
 
@@ -36,6 +38,7 @@ struct daemon {
     int epoll, signals, timer;
     bool watching;
     bool stop, reload;
+    bool confined; /* by the kernel, to the directories of the start */
     int64_t next_scan, next_tick, next_report, next_retry, next_watch;
     char trouble[1024];
 
@@ -95,8 +98,19 @@ static int64_t arrival_due(const struct daemon *daemon, int64_t now)
     return daemon->setup.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : now;
 }
 
+/* What was moved or linked to elsewhere since the start cannot be opened, whoever owns it. */
+static void explain_refusal(const struct daemon *daemon, struct cause *cause)
+{
+    size_t len = strlen(cause->text);
+
+    if (daemon->confined && cause->errnum == EACCES)
+        snprintf(cause->text + len, sizeof cause->text - len,
+                 "; if it lies elsewhere since the start, restart (SECURITY CONSIDERATIONS in "
+                 "phasesentineld(8))");
+}
+
 /* 0: go on, now or later; -1: the daemon must end. */
-static int tolerate(struct daemon *daemon, const struct cause *cause)
+static int tolerate(struct daemon *daemon, struct cause *cause)
 {
     int64_t now = waiting_now();
 
@@ -107,6 +121,7 @@ static int tolerate(struct daemon *daemon, const struct cause *cause)
     case CAUSE_AGAIN:
     case CAUSE_TROUBLE:
         daemon->next_retry = now + RETRY_PAUSE;
+        explain_refusal(daemon, cause);
         set_trouble(daemon, cause->text);
         return 0;
     default:
@@ -243,6 +258,7 @@ static int reload(struct daemon *daemon, struct cause *cause)
 
     daemon->reload = false;
     if (setup_load(&fresh, cause) < 0) {
+        explain_refusal(daemon, cause);
         setup_fail(cause);
         log_error("reload: the old configuration stays");
         setup_free(&fresh);
@@ -383,6 +399,18 @@ static int open_wakeups(struct daemon *daemon, struct cause *cause)
     return 0;
 }
 
+/* Before there are threads, and before a stranger's byte is read. */
+static void confine(struct daemon *daemon)
+{
+    const char *const files[] = {daemon->setup.config_path, daemon->setup.config.schema, NULL};
+    struct buffer said = {0};
+
+    daemon->confined = sandbox_enter(&daemon->setup.dir, files, &said);
+    log_line(daemon->confined ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "sandbox: %s",
+             buffer_text(&said));
+    buffer_free(&said);
+}
+
 static int start(struct daemon *daemon, struct cause *cause)
 {
     const struct config *config = &daemon->setup.config;
@@ -393,6 +421,7 @@ static int start(struct daemon *daemon, struct cause *cause)
     if (lock_take(&daemon->lock, daemon->setup.dir.state, "daemon.lock", 0, cause) < 0 ||
         lock_mark(&daemon->lock, "phasesentineld", cause) < 0)
         return -1;
+    confine(daemon);
     if (intake_open(&daemon->intake, config, &daemon->setup.schema, &daemon->setup.dir,
                     "phasesentineld", tell, daemon, cause) < 0)
         return -1;

@@ -76,7 +76,7 @@ plain()
 {
     sed -E -e "s|$SITE/etc|/etc/phasesentinel|g; s|$SITE/data|/var/lib/phasesentinel|g; s|$SITE|/srv/phasesentinel|g" \
         -e 's|/srv/phasesentinel/data|/var/lib/phasesentinel|g' \
-        -e '/^make(\[[0-9]+\])?: |^  (CC|LINK) /d' \
+        -e 's/ sandbox: .*/ sandbox: as kernel and user let it be/' -e '/^make(\[[0-9]+\])?: |^  (CC|LINK) /d' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z/TIME/g' -e 's/process [0-9]+/process ID/' \
         -e "s/_($SHOWN_DAY|$TODAY|$(date -u +%Y%m%d))_[0-9]{6}\.csv/_NOW.csv/g" <<<"$1"
 }
