@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -48,22 +49,31 @@ static void tell(void *context, const char *what, const char *name, uint64_t row
     print_file(what, name, detail == NULL ? "" : detail);
 }
 
-static void sleep_until(int64_t due)
+/* Until there is work, or a large file has been read. */
+static void wait_for_work(const struct intake *intake)
 {
-    struct timespec until = {due / SECOND, due % SECOND};
+    struct pollfd ready = {.fd = intake_fd(intake), .events = POLLIN};
+    int64_t due = intake_due(intake), now = waiting_now();
+    struct timespec pause = {0};
 
-    clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL);
+    if (due == WAITING_NEVER)
+        ppoll(&ready, 1, NULL, NULL);
+    else if (due > now) {
+        pause = (struct timespec){(due - now) / SECOND, (due - now) % SECOND};
+        ppoll(&ready, 1, &pause, NULL);
+    }
 }
 
 int command_run_intake(struct intake *intake, struct cause *cause)
 {
     /* What fails now may still be growing: it is given its time of quiet once. */
-    int64_t deadline = waiting_now() + (int64_t)intake->config->settle * SECOND + SECOND / 2, due;
+    const int64_t quiet = (int64_t)intake->config->settle * SECOND + SECOND / 2;
+    int64_t deadline = waiting_now() + quiet;
 
-    while ((due = intake_due(intake)) <= deadline) {
-        sleep_until(due);
-        if (waiting_now() > deadline + SECOND && due > deadline)
-            break;
+    while (intake_due(intake) <= deadline || intake_is_reading(intake)) {
+        wait_for_work(intake);
+        if (intake_is_reading(intake)) /* which may take long, and is no waiting */
+            deadline = waiting_now() + quiet;
         if (intake_run(intake, LOCK_WAIT, cause) < 0)
             return -1;
     }

@@ -43,7 +43,17 @@ void intake_close(struct intake *intake)
 
 int64_t intake_due(const struct intake *intake)
 {
-    return waiting_due(&intake->drop.waiting);
+    return readers_apart_ready(intake->readers) ? 0 : waiting_due(&intake->drop.waiting);
+}
+
+int intake_fd(const struct intake *intake)
+{
+    return readers_fd(intake->readers);
+}
+
+bool intake_is_reading(const struct intake *intake)
+{
+    return readers_reading_apart(intake->readers) != NULL;
 }
 
 /* ---- the lock
@@ -113,34 +123,103 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
  * -------------------------------------------------------------------------------------
  */
 
-/* ... check, merge or reject. 1: done; 0: no file is being read; -1. */
-static int finish_file(struct intake *intake, struct cause *cause)
+/* ... check, merge or reject. */
+static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
 {
     enum decision decision;
-    int result;
-    struct look *look = readers_next(intake->readers, &result, cause);
+    int result = read;
 
-    if (look == NULL)
-        return 0;
-    if (result == 0)
+    if (read == 0)
         look_put_off(look, cause);
-    if (result > 0 && decide_file(look, &decision, cause) < 0)
+    if (read > 0 && decide_file(look, &decision, cause) < 0)
         result = -1;
     if (result > 0)
         result = booking_carry_out(&intake->booking, look, decision, cause);
     readers_release(intake->readers, look);
-    return result < 0 ? -1 : 1;
+    return result < 0 ? -1 : 0;
+}
+
+/* The one that was begun first. 1: done; 0: none is being read; -1. */
+static int finish_next(struct intake *intake, struct cause *cause)
+{
+    int read;
+    struct look *look = readers_next(intake->readers, &read, cause);
+
+    if (look == NULL)
+        return 0;
+    return finish_file(intake, look, read, cause) < 0 ? -1 : 1;
+}
+
+/* A large file, begun some batches ago. 1: done; 0: none is ready; -1. */
+static int finish_apart(struct intake *intake, struct cause *cause)
+{
+    struct waiting *waiting = &intake->drop.waiting;
+    struct waiting_file *file;
+    struct look *look;
+    int result, read;
+    size_t i;
+    bool again;
+
+    look = readers_apart(intake->readers, &read, cause);
+    if (look == NULL)
+        return 0;
+    for (i = 0; i < waiting->count; i++) {
+        if (waiting->files[i].turn)
+            waiting->files[i].due = waiting_now();
+        waiting->files[i].turn = false;
+    }
+    again = look->again;
+    file = waiting_add(waiting, look->name);
+    result = file == NULL ? cause_memory(cause) : look_rejoin(look, file, cause);
+    if (result < 0) {
+        readers_release(intake->readers, look);
+        return -1;
+    }
+    if (result == 0) {
+        cause_set(cause, CAUSE_AGAIN, "something happened to %s while it was read", look->name);
+        look->now = waiting_now(); /* soon again */
+        read = 0;
+    }
+    if (finish_file(intake, look, read, cause) < 0)
+        return -1;
+    if (again) {
+        file->done = false;
+        file->due = waiting_now();
+    }
+    return 1;
+}
+
+/* It may take long, and others shall not wait for it. */
+static int begin_apart(struct intake *intake, struct look *look, struct cause *cause)
+{
+    look->file->due = WAITING_NEVER;
+    look->file->judged = look->now;
+    if (readers_reading_apart(intake->readers) == NULL &&
+        readers_read_apart(intake->readers, look, cause) == 0)
+        return 0;
+    look->file->turn = true;
+    readers_release(intake->readers, look);
+    return 0;
 }
 
 /* The story of a file: claim, read, ... */
 static int begin_file(struct intake *intake, struct look *look, struct waiting_file *file,
                       bool alone, struct cause *cause)
 {
-    int result = look_claim(look, file, cause);
+    struct look *apart = readers_reading_apart(intake->readers);
+    int result = 0;
 
+    if (apart != NULL && strcmp(apart->name, file->name) == 0) {
+        apart->again = true;
+        file->due = WAITING_NEVER;
+    } else {
+        result = look_claim(look, file, cause);
+    }
     if (result > 0 && !look->known) {
+        if (readers_is_large(look))
+            return begin_apart(intake, look, cause);
         while (result >= 0 && !readers_have_room(intake->readers, look))
-            result = finish_file(intake, cause);
+            result = finish_next(intake, cause);
         if (result >= 0) {
             readers_read(intake->readers, look, alone);
             return 0;
@@ -165,11 +244,10 @@ static int run_files(struct intake *intake, struct cause *cause)
 {
     struct waiting *waiting = &intake->drop.waiting;
     struct waiting_file **due = calloc(waiting->count + 1, sizeof(struct waiting_file *));
-    int64_t start = waiting_now(), now = start;
+    int64_t start = intake->batch_start, now = start;
     size_t i, count = 0;
     int result = 0, finished;
 
-    intake->batch_start = start;
     if (due == NULL)
         return cause_memory(cause);
     for (i = 0; i < waiting->count; i++)
@@ -180,12 +258,12 @@ static int run_files(struct intake *intake, struct cause *cause)
         struct look *look;
 
         while (result >= 0 && (look = readers_look(intake->readers)) == NULL)
-            result = finish_file(intake, cause);
+            result = finish_next(intake, cause);
         if (result >= 0)
             result = begin_file(intake, look, due[i], count == 1, cause);
         now = waiting_now();
     }
-    while (result >= 0 && (finished = finish_file(intake, cause)) != 0)
+    while (result >= 0 && (finished = finish_next(intake, cause)) != 0)
         result = finished;
     readers_drop(intake->readers);
     free(due);
@@ -220,8 +298,11 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
 
     if (begin(intake, wait_ms, false, cause) < 0)
         return -1;
-    result = run_files(intake, cause);
+    intake->batch_start = waiting_now();
+    result = finish_apart(intake, cause);
     if (result == 0)
+        result = run_files(intake, cause);
+    if (result >= 0)
         result = merge_commit(&intake->merge, cause);
     if (result < 0) {
         if (cause->kind != CAUSE_STOP)

@@ -7,7 +7,8 @@
  *
  *     intake_open
  *     intake_scan; drop_arrive, drop_gone         what there is to do
- *     intake_run, as often as intake_due says     one batch
+ *     intake_run, as often as intake_due says     one batch; a large file takes several: it is due
+ *                                                 again when intake_fd is readable
  *     intake_report                               statistics and state files
  *     intake_close
  */
@@ -58,6 +59,11 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
 
 /* When there is work again (waiting_now's clock), or WAITING_NEVER. */
 int64_t intake_due(const struct intake *intake);
+
+/* Is a large file being read? The descriptor becomes readable when it has been: then there is work.
+ */
+bool intake_is_reading(const struct intake *intake);
+int intake_fd(const struct intake *intake);
 
 /*
  * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done.

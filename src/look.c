@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -168,11 +169,13 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
 {
     struct judge_order order = {.fd = look->fd,
                                 .name = look->name,
-                                .layout = &look->desk->merge->training.layout,
+                                .layout = &look->layout,
                                 .size = look->signature.size,
                                 .complete_only = look->complete_only,
                                 .sink = {sink_accept, sink_reject, look},
-                                .pool = look->desk->pool};
+                                .pool = look->desk->pool,
+                                .stop = &look->desk->stop};
+    int result;
 
     if (look->base != NULL) {
         order.prefix_bytes = look->base->bytes;
@@ -180,23 +183,35 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
     }
     spill_clear(&look->accepted);
     spill_clear(&look->rejected);
-    return judge_run(judge, &order, &look->judgement, cause);
+    look->accepted.pool = look->parted ? look->desk->pool : NULL;
+    if (judge_run(judge, &order, &look->judgement, cause) < 0)
+        return -1;
+    result = spill_finish(&look->accepted, cause);
+    look->sink_failed |= result < 0;
+    return result;
+}
+
+/* Is it still this file that has the name? */
+static bool is_in_place(const struct look *look)
+{
+    struct signature path;
+
+    return spool_look(look->desk->dir->drop, look->name, &path) == SPOOL_FILE &&
+           path.device == look->signature.device && path.inode == look->signature.inode;
 }
 
 /* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
  * no verdict. */
 static int read_steadily(struct look *look, struct judge *judge, struct cause *cause)
 {
-    struct signature after, path;
+    struct signature after;
     unsigned tries;
 
     for (tries = 0; tries < 2; tries++) {
         if (read_file(look, judge, cause) < 0)
             return cause->kind == CAUSE_AGAIN ? 0 : -1;
         if (spool_signature(look->fd, &after) != SPOOL_FILE ||
-            spool_look(look->desk->dir->drop, look->name, &path) != SPOOL_FILE)
-            return 0;
-        if (path.device != after.device || path.inode != after.inode)
+            (!look->parted && !is_in_place(look)))
             return 0;
         if (signature_equal(&after, &look->signature) ||
             (look->complete_only && after.size > look->signature.size))
@@ -256,12 +271,46 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     snprintf(look->name, sizeof look->name, "%s", file->name);
     look->fd = -1;
     look->now = waiting_now();
-    look->complete_only = look->known = look->sink_failed = false;
+    look->layout = look->desk->merge->training.layout;
+    look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
     look->base_count = 0;
     look->base = NULL;
     if (!claim(look))
         return 0;
     return recall(look, cause) < 0 ? -1 : 1;
+}
+
+int look_part(struct look *look, struct cause *cause)
+{
+    int *fields = malloc((look->layout.count + 1) * sizeof *fields);
+
+    if (fields == NULL)
+        return cause_memory(cause);
+    memcpy(fields, look->layout.fields, look->layout.count * sizeof *fields);
+    look->layout.fields = fields;
+    look->parted = true;
+    return 0;
+}
+
+int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause)
+{
+    const struct layout *layout = &look->desk->merge->training.layout;
+    uint64_t last = look->has_last ? look->last.at : 0, own = look->has_own ? look->own.at : 0;
+    uint64_t base = look->base == NULL ? 0 : look->base->at;
+    size_t i;
+
+    look->file = file;
+    look->base_count = 0;
+    if (recall(look, cause) < 0)
+        return -1;
+    for (i = 0; i < look->base_count && look->bases[i]->at != base;)
+        i++;
+    if ((base != 0 && i == look->base_count) || last != (look->has_last ? look->last.at : 0) ||
+        own != (look->has_own ? look->own.at : 0))
+        return 0;
+    look->base = base == 0 ? NULL : look->bases[i];
+    return is_in_place(look) && layout->count == look->layout.count &&
+           memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
 }
 
 int look_read(struct look *look, struct judge *judge, struct cause *cause)
@@ -293,6 +342,9 @@ void look_close(struct look *look)
     if (look->fd >= 0)
         close(look->fd);
     look->fd = -1;
+    if (look->parted)
+        free(look->layout.fields);
+    look->parted = false;
     spill_clear(&look->accepted);
     spill_clear(&look->rejected);
 }

@@ -3,6 +3,8 @@
  *
  *     look_init, once; then for each file
  *     look_claim      opens it, or says why it has to wait
+ *     look_part       the reading of a large file may outlast the batch, and the lock ...
+ *     look_rejoin     ... and what was read counts if nothing else happened to it meanwhile
  *     look_read       reads and judges it; its rows are in look->accepted
  *     look_put_off    what look_read said is no verdict: it waits
  *     look_close
@@ -36,6 +38,7 @@ struct desk {
     struct merge *merge;
     struct drop *drop;
     struct pool *pool;  /* may help to read a large file */
+    atomic_bool stop;   /* readings are to end */
     bool lease_unknown; /* the kernel would not say who writes: said once */
 };
 
@@ -44,6 +47,9 @@ struct look {
     struct waiting_file *file; /* borrowed until others arrive */
     char name[LEDGER_NAME_SIZE];
     int fd;
+    struct layout layout; /* of the training file, when it was claimed; borrowed ... */
+    bool parted;          /* ... or its own */
+    bool again;           /* something happened to it while it was read */
     struct signature signature;
     int64_t now;
     bool writer;             /* somebody has it open for writing, or may have */
@@ -70,6 +76,9 @@ void look_free(struct look *look); /* takes zeroed ones */
 
 /* 1: open and claimed; 0: it waits, or is gone or done; -1. look_close in any case. */
 int look_claim(struct look *look, struct waiting_file *file, struct cause *cause);
+
+int look_part(struct look *look, struct cause *cause);
+int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause); /* 1, 0, -1 */
 
 /* 1: look->judgement speaks of it; 0: no verdict, put it off; -1: our trouble. */
 int look_read(struct look *look, struct judge *judge, struct cause *cause);

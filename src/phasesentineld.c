@@ -249,6 +249,20 @@ static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_
         log_warning("statistics: %s", cause.text);
 }
 
+static int open_intake(struct daemon *daemon, struct cause *cause)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
+                    &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
+        return -1;
+    /* Closing the intake takes its descriptor out of the epoll set. */
+    event.data.fd = intake_fd(&daemon->intake);
+    if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+    return 0;
+}
+
 /* A bad new configuration is reported and the old one kept. */
 static int reload(struct daemon *daemon, struct cause *cause)
 {
@@ -284,8 +298,7 @@ static int reload(struct daemon *daemon, struct cause *cause)
     daemon->setup.schema = fresh.schema;
     daemon->setup.config = fresh.config;
     log_notice("configuration reloaded from %s", daemon->setup.config_path);
-    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
-                    &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
+    if (open_intake(daemon, cause) < 0)
         return -1;
     daemon->next_tick = waiting_now() + (int64_t)daemon->setup.config.interval * SECOND;
     return scan(daemon, cause);
@@ -337,8 +350,9 @@ static void wait_for_work(struct daemon *daemon)
     for (i = 0; i < count; i++) {
         if (events[i].data.fd == daemon->signals)
             take_signals(daemon);
-        else if (events[i].data.fd == daemon->timer)
-            (void)!read(daemon->timer, &ticks, sizeof ticks);
+        else if (events[i].data.fd == daemon->timer ||
+                 events[i].data.fd == intake_fd(&daemon->intake))
+            (void)!read(events[i].data.fd, &ticks, sizeof ticks);
     }
 }
 
@@ -422,8 +436,7 @@ static int start(struct daemon *daemon, struct cause *cause)
         lock_mark(&daemon->lock, "phasesentineld", cause) < 0)
         return -1;
     confine(daemon);
-    if (intake_open(&daemon->intake, config, &daemon->setup.schema, &daemon->setup.dir,
-                    "phasesentineld", tell, daemon, cause) < 0)
+    if (open_intake(daemon, cause) < 0)
         return -1;
     if (config->merge == CONFIG_MERGE_TIMER)
         log_info("merging every %u seconds, and on SIGUSR1", config->interval);

@@ -117,16 +117,6 @@ void pool_submit(struct pool *pool, struct job *job)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-bool pool_done(struct pool *pool, const struct job *job)
-{
-    bool done;
-
-    pthread_mutex_lock(&pool->mutex);
-    done = job->state == JOB_IDLE;
-    pthread_mutex_unlock(&pool->mutex);
-    return done;
-}
-
 void pool_wait(struct pool *pool, struct job *job, unsigned worker)
 {
     struct job **at;

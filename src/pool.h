@@ -4,7 +4,7 @@
  * A job is begun once, by a thread of the pool or by whoever waits for it: waiting never idles
  * while the job itself lies untouched, so a pool without threads works too, only later. Jobs are
  * begun in the order in which they were submitted. The caller owns a job and leaves it alone from
- * pool_submit until pool_wait has returned, or pool_done has said so. The threads take no signals.
+ * pool_submit until pool_wait has returned. The threads take no signals.
  */
 #ifndef PHASESENTINEL_POOL_H
 #define PHASESENTINEL_POOL_H
@@ -28,7 +28,6 @@ struct pool *pool_open(void);
 unsigned pool_size(const struct pool *pool);
 
 void pool_submit(struct pool *pool, struct job *job);
-bool pool_done(struct pool *pool, const struct job *job);
 void pool_wait(struct pool *pool, struct job *job, unsigned worker); /* returns at once if idle */
 
 void pool_close(struct pool *pool); /* no job may be left; takes NULL */

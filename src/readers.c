@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define LOOKS 64
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
@@ -14,6 +16,7 @@ struct reader {
     struct look look;
     int read; /* look_read's answer, and its cause */
     struct cause cause;
+    atomic_bool ready;   /* both are there: of a file that is read apart */
     struct reader *next; /* given after it; or another free one */
 };
 
@@ -23,6 +26,8 @@ struct readers {
     struct judge judges[POOL_MOST + 1];  /* the first is the calling thread's */
     struct reader *free, *first, **last; /* first to last: being read */
     uint64_t bytes;                      /* of these */
+    struct reader *apart;                /* a large file's; NULL: none */
+    int fd;                              /* eventfd: it is read */
     struct reader reader[LOOKS];
 };
 
@@ -37,6 +42,12 @@ struct readers *readers_open(struct desk *desk, const struct schema *schema, str
     }
     readers->desk = desk;
     readers->last = &readers->first;
+    readers->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (readers->fd < 0) {
+        cause_errno(cause, CAUSE_TROUBLE, "cannot wait for threads");
+        readers_close(readers);
+        return NULL;
+    }
     for (i = 0; i <= POOL_MOST; i++) {
         if (judge_init(&readers->judges[i], schema, desk->config, cause) < 0) {
             readers_close(readers);
@@ -54,7 +65,16 @@ void readers_close(struct readers *readers)
 
     if (readers == NULL)
         return;
+    if (readers->apart != NULL && readers->pool != NULL) {
+        atomic_store(&readers->desk->stop, true);
+        pool_wait(readers->pool, &readers->apart->job, 0);
+    }
+    for (i = 0; i < LOOKS; i++)
+        if (readers->reader[i].look.desk != NULL)
+            look_close(&readers->reader[i].look);
     pool_close(readers->pool);
+    if (readers->fd >= 0)
+        close(readers->fd);
     for (i = 0; i < LOOKS; i++)
         look_free(&readers->reader[i].look);
     for (i = 0; i <= POOL_MOST; i++)
@@ -94,6 +114,71 @@ static void run(struct job *job, unsigned worker)
     struct reader *reader = (struct reader *)(void *)job;
 
     reader->read = look_read(&reader->look, &reader->readers->judges[worker], &reader->cause);
+}
+
+bool readers_is_large(const struct look *look)
+{
+    return look->signature.size > ROOM;
+}
+
+struct look *readers_reading_apart(const struct readers *readers)
+{
+    return readers->apart == NULL ? NULL : &readers->apart->look;
+}
+
+static void run_apart(struct job *job, unsigned worker)
+{
+    struct reader *reader = (struct reader *)(void *)job;
+    const uint64_t one = 1;
+
+    run(job, worker);
+    atomic_store(&reader->ready, true);
+    (void)!write(reader->readers->fd, &one, sizeof one);
+}
+
+int readers_read_apart(struct readers *readers, struct look *look, struct cause *cause)
+{
+    struct reader *reader = reader_of(look);
+
+    if (readers->pool == NULL)
+        readers->pool = readers->desk->pool = pool_open();
+    if (look_part(look, cause) < 0)
+        return -1;
+    readers->apart = reader;
+    reader->ready = false;
+    reader->job.run = run_apart;
+    if (readers->pool == NULL || pool_size(readers->pool) == 0)
+        run_apart(&reader->job, 0);
+    else
+        pool_submit(readers->pool, &reader->job);
+    return 0;
+}
+
+int readers_fd(const struct readers *readers)
+{
+    return readers->fd;
+}
+
+bool readers_apart_ready(const struct readers *readers)
+{
+    return readers->apart != NULL && atomic_load(&readers->apart->ready);
+}
+
+struct look *readers_apart(struct readers *readers, int *ret_read, struct cause *cause)
+{
+    struct reader *reader = readers->apart;
+    uint64_t count;
+
+    if (!readers_apart_ready(readers))
+        return NULL;
+    (void)!read(readers->fd, &count, sizeof count);
+    if (readers->pool != NULL)
+        pool_wait(readers->pool, &reader->job, 0);
+    readers->apart = NULL;
+    *ret_read = reader->read;
+    if (reader->read <= 0)
+        *cause = reader->cause;
+    return &reader->look;
 }
 
 bool readers_have_room(const struct readers *readers, const struct look *look)
@@ -149,7 +234,7 @@ void readers_drop(struct readers *readers)
     for (i = 0; i < LOOKS; i++) {
         struct look *used = &readers->reader[i].look;
 
-        if (used->desk == NULL)
+        if (used->desk == NULL || &readers->reader[i] == readers->apart)
             continue;
         spill_free(&used->accepted);
         spill_free(&used->rejected);

@@ -8,8 +8,9 @@
  *     readers_release(look)
  *
  * They come back in the order in which they were given. Memory is bounded: only so many bytes of
- * files are being read at once, and one file that is larger is read alone. All of this is called
- * from one thread; only look_read runs in others.
+ * files are being read at once. A larger file is read apart, one at a time, over as many batches as
+ * it takes, and holds up no other: readers_read_apart, and readers_apart once readers_fd is
+ * readable. All of this is called from one thread; only look_read runs in others.
  */
 #ifndef PHASESENTINEL_READERS_H
 #define PHASESENTINEL_READERS_H
@@ -35,6 +36,18 @@ bool readers_have_room(const struct readers *readers, const struct look *look);
 
 /* `alone`: no other follows, so this thread reads it at once. */
 void readers_read(struct readers *readers, struct look *look, bool alone);
+
+/* Is it so large that it is to be read apart? And is one being read so? NULL: none is. */
+bool readers_is_large(const struct look *look);
+struct look *readers_reading_apart(const struct readers *readers);
+int readers_read_apart(struct readers *readers, struct look *look, struct cause *cause);
+
+/* Readable once it is read; and is it, not yet taken? */
+int readers_fd(const struct readers *readers);
+bool readers_apart_ready(const struct readers *readers);
+
+/* It, as readers_next; NULL: none is ready. */
+struct look *readers_apart(struct readers *readers, int *ret_read, struct cause *cause);
 
 /* NULL: none is being read. *ret_read is look_read's answer, *cause its cause. */
 struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause);

@@ -14,12 +14,20 @@ void spill_init(struct spill *spill, int dir_fd)
     *spill = (struct spill){.dir_fd = dir_fd, .fd = -1};
 }
 
+static void wait_for_job(struct spill *spill)
+{
+    if (spill->pool != NULL)
+        pool_wait(spill->pool, &spill->job, 0);
+}
+
 void spill_clear(struct spill *spill)
 {
+    wait_for_job(spill);
     if (spill->fd >= 0)
         close(spill->fd);
     spill->fd = -1;
     spill->length = 0;
+    spill->failed = 0;
     buffer_clear(&spill->memory);
     if (spill->hash != NULL)
         digest_stream_reset(spill->hash);
@@ -27,52 +35,77 @@ void spill_clear(struct spill *spill)
 
 void spill_free(struct spill *spill)
 {
-    if (spill->fd >= 0)
-        close(spill->fd);
-    spill->fd = -1;
-    spill->length = 0;
+    spill_clear(spill);
     buffer_free(&spill->memory);
+    buffer_free(&spill->pending);
     if (spill->hash != NULL)
         digest_stream_free(spill->hash);
     spill->hash = NULL;
 }
 
-static int to_file(struct spill *spill, const char *bytes, size_t len, struct cause *cause)
+static void write_pending(struct job *job, unsigned worker)
 {
-    return durable_write(spill->fd, bytes, len, spill->length, "state/ (a large file's rows)",
-                         cause);
+    struct spill *spill = (struct spill *)(void *)job;
+    struct buffer *pending = &spill->pending;
+
+    (void)worker;
+    digest_stream_update(spill->hash, pending->data, pending->len);
+    spill->failed =
+        durable_write(spill->fd, pending->data, pending->len, spill->length - pending->len,
+                      "state/ (a large file's rows)", &spill->cause);
+}
+
+int spill_finish(struct spill *spill, struct cause *cause)
+{
+    wait_for_job(spill);
+    if (spill->failed < 0)
+        *cause = spill->cause;
+    return spill->failed;
+}
+
+/* The file takes over what memory held; its hash is known already. */
+static int start_file(struct spill *spill, struct cause *cause)
+{
+    spill->fd = durable_unnamed(spill->dir_fd, cause);
+    if (spill->fd < 0 || durable_write(spill->fd, spill->memory.data, spill->memory.len, 0,
+                                       "state/ (a large file's rows)", cause) < 0)
+        return -1;
+    buffer_free(&spill->memory);
+    return 0;
 }
 
 int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
 {
-    struct buffer swapped = spill->memory;
+    struct buffer swapped;
 
     if (spill->hash == NULL && (spill->hash = digest_stream_new()) == NULL)
         return cause_memory(cause);
-    digest_stream_update(spill->hash, bytes->data, bytes->len);
-    if (spill->length == 0) {
-        spill->memory = *bytes;
-        spill->length = bytes->len;
-        *bytes = swapped;
-        return 0;
-    }
-    if (spill->fd < 0 && spill->length + bytes->len <= IN_MEMORY) {
-        buffer_append(&spill->memory, bytes->data, bytes->len);
+    if (spill->fd < 0 && (spill->length == 0 || spill->length + bytes->len <= IN_MEMORY)) {
+        digest_stream_update(spill->hash, bytes->data, bytes->len);
         spill->length += bytes->len;
+        if (spill->length == bytes->len) {
+            swapped = spill->memory;
+            spill->memory = *bytes;
+            *bytes = swapped;
+            return 0;
+        }
+        buffer_append(&spill->memory, bytes->data, bytes->len);
         return buffer_failed(&spill->memory) ? cause_memory(cause) : 0;
     }
-    if (spill->fd < 0) {
-        spill->fd = durable_unnamed(spill->dir_fd, cause);
-        spill->length = 0;
-        if (spill->fd < 0 || to_file(spill, spill->memory.data, spill->memory.len, cause) < 0)
-            return -1;
-        spill->length = spill->memory.len;
-        buffer_free(&spill->memory);
-    }
-    if (to_file(spill, bytes->data, bytes->len, cause) < 0)
+    if (spill->fd < 0 && start_file(spill, cause) < 0)
         return -1;
-    spill->length += bytes->len;
-    return 0;
+    if (spill_finish(spill, cause) < 0)
+        return -1;
+    swapped = spill->pending;
+    spill->pending = *bytes;
+    *bytes = swapped;
+    spill->length += spill->pending.len;
+    spill->job.run = write_pending;
+    if (spill->pool != NULL)
+        pool_submit(spill->pool, &spill->job);
+    else
+        write_pending(&spill->job, 0);
+    return spill->pool != NULL ? 0 : spill_finish(spill, cause);
 }
 
 uint64_t spill_hash(const struct spill *spill)

@@ -51,6 +51,7 @@ struct waiting_file {
     uint64_t order;    /* files are taken in the order in which they came */
     bool closed;       /* an event said that a writer closed it, or moved it here */
     bool counted;      /* among the files in the drop directory */
+    bool turn;         /* a large file: due once the one that is being read is done */
     bool done;         /* nothing to wait for any more */
 };
 

@@ -1,0 +1,108 @@
+#!/bin/bash
+# Files that take long to read: others do not wait for them, and whatever happens meanwhile, no row is lost or doubled.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Quoted cells take the longest. Distinct rows, so that the checker sees each one's place.
+big=$TMP/big.csv
+awk 'BEGIN {
+    print "timestamp,cpu_percent,memory_percent,memory_used_gb,disk_read_mb,disk_write_mb,network_sent_mb,network_recv_mb,phase"
+    for (i = 0; i < 450000; i++)
+        printf "\"%d.5\",\"50\",\"50\",\"8\",\"1\",\"1\",\"1\",\"1\",\"idle\"\n", i
+}' >"$big"
+rows=$(($(wc -l <"$big") - 1))
+
+# reading NAME: has the daemon this dropped file open?
+reading() { ls -l "/proc/$DAEMON_PID/fd" 2>/dev/null | grep -q "/$1\$"; }
+
+# drop_big NAME: drops the large file and waits until it is being read.
+drop_big()
+{
+    cp "$big" "$SITE/.$1" && mv "$SITE/.$1" "$DROP/$1"
+    wait_for reading "$1"
+}
+
+# order NAME…: the names in the order in which the ledger has them, started apart.
+order() { ledger | awk -F, '$4 != "started" { printf "%s%s", (n++ ? " " : ""), $5 }'; }
+
+site others
+start_daemon
+check "a large file is being read" drop_big big.csv
+sample 3 1 | put small.csv
+check "a small one that comes then" wait_for booked small.csv merged
+check "and the large one are merged" wait_for booked big.csv merged
+is "$(order)" "small.csv big.csv" "the small one did not wait for it"
+is "$(rows_of big.csv | wc -l)" "$rows" "all rows of the large one are there"
+cp "$big" "$SITE/.again" && mv "$SITE/.again" "$DROP/copy.csv"
+check "a copy of it is a duplicate" wait_for booked copy.csv duplicate
+stop_daemon
+
+site two
+cp "$big" "$DROP/one.csv"
+sed 's/idle/mixed/' "$big" >"$DROP/two.csv"
+sample 3 1 >"$DROP/three.csv"
+exits 0 "merge reads large files one after the other" cli merge
+has "$OUT" "3 merged.*$((2 * rows + 3)) rows merged" "all of them in one run"
+
+site changes
+start_daemon
+check "a large file is being read" drop_big grown.csv
+printf '450000,50,50,8,1,1,1,1,idle\n' >>"$DROP/grown.csv"
+check "and grows: all its rows are merged" wait_for gives $((rows + 1)) stat_of main_training_samples
+is "$(rows_of grown.csv | wc -l)" $((rows + 1)) "each once"
+rm "$DROP/grown.csv"
+check "another" drop_big gone.csv
+rm "$DROP/gone.csv"
+sample 3 1 | put after.csv
+check "is removed while it is read" wait_for booked after.csv
+check "and is waited for no more" wait_for gives 0 stat_of waiting
+is "$(verdicts gone.csv)" "" "nothing of it is booked"
+check "another" drop_big replaced.csv
+sample 4 2 >"$SITE/new" && mv "$SITE/new" "$DROP/replaced.csv"
+check "is replaced while it is read: the new one counts" wait_for booked replaced.csv merged
+is "$(rows_of replaced.csv | wc -l)" 4 "and it alone"
+stop_daemon
+
+site signals
+start_daemon
+check "a large file is being read" drop_big big.csv
+stop_daemon "SIGTERM ends the reading"
+is "$(order)" "" "nothing is booked of it"
+start_daemon
+check "the next start begins again" wait_for reading big.csv
+kill -HUP "$DAEMON_PID"
+check "a reload, too" wait_for booked big.csv merged
+rm "$DROP/big.csv"
+check "another one is being read" drop_big killed.csv
+kill_daemon
+is "$(find "$DATA/state" -name '.*' | wc -l)" 0 "kill -9 leaves no temporary file"
+start_daemon
+check "after a kill it is known as what it is" wait_for booked killed.csv duplicate
+stop_daemon
+
+site beside
+start_daemon
+check "a large file is being read" drop_big big.csv
+exits 0 "merge beside the daemon reads it, too" cli merge
+check "it is booked" wait_for booked big.csv
+sample 3 1 | put small.csv
+check "the daemon goes on" wait_for gives $((rows + 3)) stat_of main_training_samples
+wait_for gives 0 stat_of waiting
+is "$(training_rows)" $((rows + 3)) "its rows are there once"
+stop_daemon
+
+site bad
+echo '450000,50,50,8,1,1,1,1,idling' | cat "$big" - >"$TMP/bad.csv"
+cp "$TMP/bad.csv" "$DROP/bad.csv"
+exits 1 "a large file whose last row is bad" cli merge
+quarantined bad.csv constraint-error "is in quarantine" "$TMP/bad.csv"
+is "$(training_rows)" 0 "and no row of it in the training file"
+
+site rows
+config bad_rows=reject-rows
+cp "$TMP/bad.csv" "$DROP/bad.csv"
+exits 0 "with reject-rows" cli merge
+is "$(training_rows)" "$rows" "its good rows are merged"
+is "$(tail -n 1 "$DATA/quarantine/bad.csv.rejects.csv")" "450000,50,50,8,1,1,1,1,idling" "and the bad one is kept apart"
+
+finish
