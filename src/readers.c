@@ -69,14 +69,15 @@ void readers_close(struct readers *readers)
         atomic_store(&readers->desk->stop, true);
         pool_wait(readers->pool, &readers->apart->job, 0);
     }
-    for (i = 0; i < LOOKS; i++)
-        if (readers->reader[i].look.desk != NULL)
-            look_close(&readers->reader[i].look);
+    for (i = 0; i < LOOKS; i++) {
+        if (readers->reader[i].look.desk == NULL)
+            continue;
+        look_close(&readers->reader[i].look);
+        look_free(&readers->reader[i].look);
+    }
     pool_close(readers->pool);
     if (readers->fd >= 0)
         close(readers->fd);
-    for (i = 0; i < LOOKS; i++)
-        look_free(&readers->reader[i].look);
     for (i = 0; i <= POOL_MOST; i++)
         judge_free(&readers->judges[i]);
     free(readers);
