@@ -35,9 +35,22 @@ void ledger_index_free(struct ledger_index *index)
     *index = (struct ledger_index){0};
 }
 
+static int grow_names(struct ledger_index *index, size_t cap)
+{
+    struct ledger_name *names = realloc(index->names, cap * sizeof *names);
+
+    if (names == NULL)
+        return -1;
+    index->names = names;
+    index->cap = cap;
+    map_use_large_pages(names + index->count, (cap - index->count) * sizeof *names);
+    return 0;
+}
+
 int ledger_index_reserve(struct ledger_index *index, size_t lines)
 {
-    return map_reserve(&index->by_content, lines) < 0 || map_reserve(&index->by_name, lines) < 0
+    return map_reserve(&index->by_content, lines) < 0 || map_reserve(&index->by_name, lines) < 0 ||
+                   (index->cap < lines && grow_names(index, lines) < 0)
                ? -1
                : 0;
 }
@@ -62,15 +75,9 @@ static struct ledger_name *make_name(struct ledger_index *index, struct digest_w
 
     if (known != NULL)
         return known;
-    if (index->names == NULL || index->count == index->cap) {
-        size_t cap = index->cap < 64 ? 64 : index->cap + index->cap / 2;
-        struct ledger_name *names = realloc(index->names, cap * sizeof *names);
-
-        if (names == NULL)
-            return NULL;
-        index->names = names;
-        index->cap = cap;
-    }
+    if (index->count == index->cap &&
+        grow_names(index, index->cap < 64 ? 64 : index->cap + index->cap / 2) < 0)
+        return NULL;
     if (map_put(&index->by_name, hash.high, index->count + 1) < 0)
         return NULL;
     index->names[index->count] = (struct ledger_name){.hash = hash.low};

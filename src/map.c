@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define LARGE_PAGE ((size_t)2 << 20)
 
 /* The kept half of a hash spreads over any capacity below 2^32, not only over powers of two. */
 static size_t home(const struct map *map, uint32_t key)
@@ -26,6 +29,16 @@ void map_free(struct map *map)
     *map = (struct map){0};
 }
 
+void map_use_large_pages(void *memory, size_t size)
+{
+    size_t skip = (LARGE_PAGE - (uintptr_t)memory % LARGE_PAGE) % LARGE_PAGE;
+
+    /* A kernel that cannot does without. */
+    if (size >= 2 * LARGE_PAGE)
+        (void)madvise((char *)memory + skip, (size - skip) / LARGE_PAGE * LARGE_PAGE,
+                      MADV_HUGEPAGE);
+}
+
 static void insert(struct map *map, uint32_t key, uint32_t value)
 {
     size_t i = home(map, key);
@@ -46,6 +59,7 @@ static int grow(struct map *map, size_t cap)
         errno = ENOMEM;
         return -1;
     }
+    map_use_large_pages(larger.slots, larger.cap * sizeof *larger.slots);
     for (i = 0; i < map->cap; i++)
         if (map->slots[i].value != 0)
             insert(&larger, map->slots[i].key, map->slots[i].value);

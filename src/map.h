@@ -43,4 +43,8 @@ void map_prefetch(const struct map *map, uint64_t key);
 
 void map_remove(struct map *map, struct map_slot *slot);
 
+/* For a table or an array that is about to be filled: if it is large, looking anything up is mostly
+ * waiting for the page tables, and there are fewer of them with large pages. */
+void map_use_large_pages(void *memory, size_t size);
+
 #endif

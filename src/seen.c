@@ -29,6 +29,7 @@
 
 #define BLOCK_ENTRIES 4096
 #define BLOCK_MAX     (sizeof(uint64_t) * 2 + BLOCK_ENTRIES * sizeof(struct seen_entry))
+#define AHEAD         16   /* entries whose place in the maps is asked for in advance */
 #define SLACK         4096 /* replaced entries that are not worth a new file */
 
 static const char magic[8] = "PSSEEN2\n";
@@ -123,17 +124,22 @@ static int index_inode(struct seen *seen, size_t i)
     return 0;
 }
 
+static int grow(struct seen *seen, size_t cap)
+{
+    struct seen_entry *entries = realloc(seen->entries, cap * sizeof *entries);
+
+    if (entries == NULL)
+        return -1;
+    seen->entries = entries;
+    seen->cap = cap;
+    map_use_large_pages(entries + seen->count, (cap - seen->count) * sizeof *entries);
+    return 0;
+}
+
 static int add(struct seen *seen, const struct seen_entry *entry)
 {
-    if (seen->entries == NULL || seen->count == seen->cap) {
-        size_t cap = seen->cap < 64 ? 64 : seen->cap + seen->cap / 2;
-        struct seen_entry *entries = realloc(seen->entries, cap * sizeof *entries);
-
-        if (entries == NULL)
-            return -1;
-        seen->entries = entries;
-        seen->cap = cap;
-    }
+    if (seen->count == seen->cap && grow(seen, seen->cap < 64 ? 64 : seen->cap + seen->cap / 2) < 0)
+        return -1;
     seen->entries[seen->count] = *entry;
     if (map_put(&seen->by_name, entry->name, seen->count + 1) < 0)
         return -1;
@@ -250,6 +256,11 @@ static size_t take_block(struct seen *seen, const char *bytes, size_t len)
     if (check != digest_seeded(bytes, size, seen->seed))
         return 0;
     for (i = 0; i < count; i++) {
+        if (i + AHEAD < count) {
+            memcpy(&entry, bytes + sizeof count + (i + AHEAD) * sizeof entry, sizeof entry);
+            map_prefetch(&seen->by_name, entry.name);
+            map_prefetch(&seen->by_inode, entry.inode);
+        }
         memcpy(&entry, bytes + sizeof count + i * sizeof entry, sizeof entry);
         take_entry(seen, entry);
     }
@@ -296,6 +307,8 @@ static void catch_up(struct seen *seen)
         seen->end = sizeof head;
         seen->on_disk = 0;
     }
+    if (ours && seen->count == 0 && (size_t)st.st_size / sizeof *seen->entries > seen->cap)
+        (void)!grow(seen, (size_t)st.st_size / sizeof *seen->entries);
     if (ours && (uint64_t)st.st_size >= seen->end)
         read_blocks(seen, fd);
     else
