@@ -3,14 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "pool.h"
 
 #define NAMES_SIZE (64 * 1024) /* bytes of one call of getdents64 */
 #define SHARE      32          /* names that a thread takes at once */
@@ -38,7 +38,7 @@ struct batch {
  *
  *     the caller's thread    goes through batch n, fills n + 2, helps with n + 1, waits until it is
  *                            done
- *     the worker             looks at n + 1
+ *     a second thread        looks at n + 1
  */
 struct listing {
     int fd;
@@ -48,10 +48,12 @@ struct listing {
     size_t next; /* in it */
     bool at_end;
     int errnum;
-    pthread_t worker;
-    bool has_worker, ending;
-    struct batch *work; /* the worker's; NULL: it has nothing to do */
-    sem_t begin, done;
+    struct pool *pool; /* owned; NULL: there is no second thread */
+    struct looking {
+        struct job job;
+        const struct listing *listing;
+        struct batch *batch;
+    } looking;
 };
 
 static struct batch *batch_at(struct listing *listing, size_t ahead)
@@ -75,26 +77,12 @@ static void look_at(const struct listing *listing, struct batch *batch)
     }
 }
 
-static void *work(void *context)
+static void look(struct job *job, unsigned worker)
 {
-    struct listing *listing = context;
+    const struct looking *looking = (const struct looking *)(void *)job;
 
-    for (;;) {
-        while (sem_wait(&listing->begin) < 0)
-            continue;
-        if (listing->ending)
-            return NULL;
-        look_at(listing, listing->work);
-        sem_post(&listing->done);
-    }
-}
-
-/* Without one it takes longer. */
-static void start_worker(struct listing *listing)
-{
-    sem_init(&listing->begin, 0, 0);
-    sem_init(&listing->done, 0, 0);
-    listing->has_worker = pthread_create(&listing->worker, NULL, work, listing) == 0;
+    (void)worker;
+    look_at(looking->listing, looking->batch);
 }
 
 static int add_entry(struct listing *listing, struct batch *batch, const struct record *record)
@@ -165,20 +153,19 @@ static void turn_over(struct listing *listing)
 
     fill(listing, second);
     look_at(listing, first);
-    if (listing->work != NULL)
-        while (sem_wait(&listing->done) < 0)
-            continue;
-    listing->work = NULL;
+    if (listing->pool != NULL)
+        pool_wait(listing->pool, &listing->looking.job, 0);
     listing->turn++;
     listing->next = 0;
     if (second->count == 0)
         return;
-    if (!listing->has_worker)
-        start_worker(listing);
-    if (listing->has_worker) {
-        listing->work = second;
-        sem_post(&listing->begin);
-    }
+    /* Without a second thread it takes longer. */
+    if (listing->pool == NULL)
+        listing->pool = pool_open();
+    if (listing->pool == NULL)
+        return;
+    listing->looking = (struct looking){.job = {.run = look}, .listing = listing, .batch = second};
+    pool_submit(listing->pool, &listing->looking.job);
 }
 
 int listing_next(struct listing *listing, const struct listing_entry **ret_entry)
@@ -203,16 +190,9 @@ void listing_close(struct listing *listing)
 
     if (listing == NULL)
         return;
-    if (listing->has_worker) {
-        if (listing->work != NULL)
-            while (sem_wait(&listing->done) < 0)
-                continue;
-        listing->ending = true;
-        sem_post(&listing->begin);
-        pthread_join(listing->worker, NULL);
-        sem_destroy(&listing->begin);
-        sem_destroy(&listing->done);
-    }
+    if (listing->pool != NULL)
+        pool_wait(listing->pool, &listing->looking.job, 0);
+    pool_close(listing->pool);
     for (i = 0; i < BATCHES; i++) {
         free(listing->batches[i].names);
         free(listing->batches[i].entries);
