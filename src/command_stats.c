@@ -95,7 +95,6 @@ struct view {
     struct buffer trouble, holder;
     uint64_t ignored;
     bool daemon_up;
-    struct cause *cause;
     bool failed;
 };
 
@@ -119,28 +118,20 @@ static void found(void *context, const char *name, enum spool_kind kind,
 {
     struct view *view = context;
     struct waiting_file *file = waiting_find(&view->waiting, name);
-    struct ledger_line *line;
-    int known;
+    struct ledger_known known;
 
     (void)signature;
-    if (view->failed)
+    if (file == NULL && ledger_name(&view->ledger, name, &known) &&
+        known.last != VERDICT_QUARANTINED)
         return;
-    if (file != NULL) {
-        file->counted = true;
-        return;
-    }
-    line = malloc(sizeof *line);
-    known = line == NULL ? -1 : ledger_last(&view->ledger, name, line, view->cause);
-    if (known == 0 || (known > 0 && line->verdict == VERDICT_QUARANTINED)) {
+    if (file == NULL) {
         file = waiting_add(&view->waiting, name);
-        if (file != NULL)
-            file->counted = true;
         if (file != NULL && kind == SPOOL_OTHER)
             file->reason = WAIT_FILE_TYPE;
-        known = file == NULL ? -1 : 0;
     }
-    view->failed = known < 0;
-    free(line);
+    view->failed |= file == NULL;
+    if (file != NULL)
+        file->counted = true;
 }
 
 static int look(struct view *view, struct cause *cause)
@@ -157,7 +148,7 @@ static int look(struct view *view, struct cause *cause)
     if (waiting_load(&view->waiting, setup->dir.state, cause) < 0)
         return -1;
     if (datadir_open_drop(&setup->dir, cause) == 0) {
-        if (spool_scan(setup->dir.drop, found, view, &view->ignored, cause) < 0)
+        if (spool_scan(setup->dir.drop, SPOOL_NAMES, found, view, &view->ignored, cause) < 0)
             return -1;
         datadir_close_drop(&setup->dir);
     } else if (view->trouble.len == 0) {
@@ -265,7 +256,7 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
 int command_status(const struct command *command, struct setup *setup, int argc, char **argv,
                    struct cause *cause)
 {
-    struct view view = {.setup = setup, .ledger = {.fd = -1}, .cause = cause};
+    struct view view = {.setup = setup, .ledger = {.fd = -1}};
     int code, result;
     bool json;
 

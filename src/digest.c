@@ -1,5 +1,10 @@
 #include "digest.h"
 
+#include <stdatomic.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
 #include <nettle/sha2.h>
 #include <xxhash.h>
 
@@ -39,6 +44,26 @@ void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len)
     }
 }
 
+/* The digit's value plus one; 0: no digit. */
+static const unsigned char hex_digits[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+
+bool digest_unhex(unsigned char *out, const char *digits, size_t len)
+{
+    const unsigned char *from = (const unsigned char *)digits;
+    int high, low, any = 0;
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        high = hex_digits[from[2 * i]] - 1;
+        low = hex_digits[from[2 * i + 1]] - 1;
+        any |= high | low;
+        out[i] = (unsigned char)(high * 16 + low);
+    }
+    return any >= 0;
+}
+
 uint64_t digest_check(const void *bytes, size_t len)
 {
     return XXH3_64bits(bytes, len);
@@ -47,6 +72,34 @@ uint64_t digest_check(const void *bytes, size_t len)
 uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes, len, seed);
+}
+
+/* Strangers choose what is indexed. Whoever does not know the seed cannot make keys collide. */
+static uint64_t process_seed(void)
+{
+    static _Atomic uint64_t shared;
+    uint64_t seed = shared, fresh = 0;
+
+    while (seed == 0) {
+        if (getrandom(&fresh, sizeof fresh, 0) != sizeof fresh) /* an old kernel in a sandbox */
+            fresh = (uint64_t)(uintptr_t)&fresh ^ (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid();
+        /* Another thread may have been first: its seed is everybody's. */
+        if (fresh != 0 && atomic_compare_exchange_strong(&shared, &seed, fresh))
+            seed = fresh;
+    }
+    return seed;
+}
+
+uint64_t digest_key(const void *bytes, size_t len)
+{
+    return XXH3_64bits_withSeed(bytes, len, process_seed());
+}
+
+struct digest_wide digest_wide_key(const void *bytes, size_t len)
+{
+    XXH128_hash_t hash = XXH3_128bits_withSeed(bytes, len, process_seed());
+
+    return (struct digest_wide){hash.high64, hash.low64};
 }
 
 struct digest_stream *digest_stream_new(void)

@@ -7,6 +7,7 @@
 #ifndef PHASESENTINEL_DIGEST_H
 #define PHASESENTINEL_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,22 @@ void digest_final(const struct digest *digest,
 
 void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len);
 
+/* `len` bytes from twice as many hex digits in lower case; false if they are others. */
+bool digest_unhex(unsigned char *out, const char *digits, size_t len);
+
 uint64_t digest_check(const void *bytes, size_t len); /* XXH3-64 */
 uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed);
+
+/*
+ * Keys of an index in memory, of this process only: XXH3 with a seed that nobody knows. Of 64 bits,
+ * for who compares the real thing behind a match; of 128 bits, for who does not.
+ */
+struct digest_wide {
+    uint64_t high, low;
+};
+
+uint64_t digest_key(const void *bytes, size_t len);
+struct digest_wide digest_wide_key(const void *bytes, size_t len);
 
 /* XXH3-64 of bytes that come in pieces. NULL when memory is out. */
 struct digest_stream;

@@ -87,27 +87,21 @@ void drop_gone(struct drop *drop, const char *name)
 struct scan {
     struct drop *drop;
     bool count_only;
+    bool keeps; /* accepted files stay in the drop directory */
     struct scanned {
         char *name; /* owned */
         bool is_file;
     } * found; /* those to be looked at */
     size_t count, cap;
-    struct cause *cause;
     bool failed;
 };
 
-/* Nothing about it has changed since it was last looked at. */
-static bool is_as_it_was(const struct drop *drop, const char *name,
-                         const struct signature *signature)
+/* It waits, and nothing about it has changed since it was last looked at. */
+static bool is_as_it_was(const struct waiting_file *file, const struct signature *signature)
 {
-    const struct waiting_file *file = waiting_find(&drop->waiting, name);
-
-    if (file != NULL)
-        return file->looked && signature_equal(&file->signature, signature) &&
-               file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
-               file->reason != WAIT_FILE_TYPE;
-    return seen_holds(&drop->seen, name, signature, ledger_last_at(drop->ledger, name)) &&
-           !seen_is_young(&drop->seen, name) && disposal_of_accepted(drop->config) == DISPOSAL_KEEP;
+    return file->looked && signature_equal(&file->signature, signature) &&
+           file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
+           file->reason != WAIT_FILE_TYPE;
 }
 
 static void scan_found(void *context, const char *name, enum spool_kind kind,
@@ -116,17 +110,19 @@ static void scan_found(void *context, const char *name, enum spool_kind kind,
     struct scan *scan = context;
     struct drop *drop = scan->drop;
     struct waiting_file *file = waiting_find(&drop->waiting, name);
+    struct ledger_known known;
+    bool done;
 
-    if (scan->failed || seen_scan_meet(&drop->seen, name, scan->cause) < 0) {
-        scan->failed = true;
+    if (scan->failed)
         return;
-    }
+    ledger_name(drop->ledger, name, &known);
+    done = seen_scan_meet(&drop->seen, name, scan->count_only ? NULL : signature, known.last_at);
     if (file != NULL)
         file->counted = kind == SPOOL_FILE;
     if (kind == SPOOL_FILE) {
         drop->files++;
-        drop->rows += ledger_rows_of(drop->ledger, name);
-        if (is_as_it_was(drop, name, signature))
+        drop->rows += known.rows;
+        if (file != NULL ? is_as_it_was(file, signature) : done && scan->keeps)
             return;
     }
     if (scan->count_only)
@@ -166,7 +162,9 @@ static int take_found(struct drop *drop, const struct scan *scan, int64_t due, s
 
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
 {
-    struct scan scan = {.drop = drop, .count_only = due == WAITING_NEVER, .cause = cause};
+    struct scan scan = {.drop = drop,
+                        .count_only = due == WAITING_NEVER,
+                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP};
     uint64_t files = drop->files, rows = drop->rows;
     size_t i;
     int result;
@@ -175,7 +173,8 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
     for (i = 0; i < drop->waiting.count; i++)
         drop->waiting.files[i].counted = false;
     seen_scan_begin(&drop->seen);
-    result = spool_scan(dir_fd, scan_found, &scan, &drop->ignored, cause);
+    result = spool_scan(dir_fd, scan.count_only ? SPOOL_NAMES : SPOOL_SIGNATURES, scan_found, &scan,
+                        &drop->ignored, cause);
     if (result == 0 && scan.failed)
         result = cause_memory(cause);
     if (result == 0) {

@@ -378,7 +378,8 @@ static int adopt_drops(struct intake *intake, struct cause *cause)
     judgement_init(&adoption.verdict, intake->config);
     for (i = 0; i < sizeof dirs / sizeof *dirs && !adoption.failed; i++) {
         adoption.dir_fd = dirs[i];
-        adoption.failed |= spool_scan(dirs[i], adopt_drop, &adoption, &ignored, cause) < 0;
+        adoption.failed |=
+            spool_scan(dirs[i], SPOOL_NAMES, adopt_drop, &adoption, &ignored, cause) < 0;
     }
     judgement_free(&adoption.verdict);
     if (adoption.failed)

@@ -1,236 +1,45 @@
-/*
- * The format of state/ledger.csv. A header, then a line a verdict:
- *
- *     seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_hash,check
- *
- * No cell is ever quoted: in `name` bytes outside A-Za-z0-9._~-/ stand as %XX, the others hold
- * digits, letters, - : and . time is UTC. meta is 16 hex digits or empty. A line without rows has
- * the length 0, the hash of no bytes and, as its offset, the end of the training file so far. check
- * is the XXH3-64 of the line before its last comma.
- */
 #include "ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "durable.h"
-#include "text.h"
 
-#define HEADER                                                                                     \
-    "seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_"   \
-    "hash,check\n"
-#define HEADER_SIZE   (sizeof HEADER - 1)
-#define LINE_MAX_SIZE (3 * LEDGER_NAME_SIZE + 512)
-#define CHUNK_SIZE    (1024 * 1024)
-#define CELLS         15
-
-struct ledger_name {
-    uint64_t last_at; /* the last line of this name */
-    uint64_t
-        longest_at; /* the one with the longest content that is in the training file; 0: none */
-    uint64_t longest_bytes;
-    uint64_t longest_rows; /* good and bad */
-    uint64_t rows;         /* of its present content, good and bad; 0 when that is in quarantine */
-};
-
-static const char *const verdict_names[VERDICT_COUNT] = {
-    "started", "adopted", "merged", "grown", "duplicate", "quarantined", "forgotten"};
-
-const char *verdict_name(enum verdict verdict)
-{
-    return verdict_names[verdict];
-}
-
-static bool counts_as_known(enum verdict verdict)
-{
-    return verdict == VERDICT_MERGED || verdict == VERDICT_GROWN || verdict == VERDICT_DUPLICATE ||
-           verdict == VERDICT_FORGOTTEN;
-}
-
-static void format_line(struct buffer *out, const struct ledger_line *line)
-{
-    char when[TEXT_TIME_SIZE];
-    size_t start = out->len;
-
-    buffer_printf(out, "%" PRIu64 ",%" PRIu64 ",%s,%s,", line->seq, line->batch,
-                  text_time(when, line->time), verdict_names[line->verdict]);
-    text_percent(out, line->name, strlen(line->name));
-    buffer_printf(out, ",%" PRIu64 ",", line->bytes);
-    digest_hex(out, line->sha256, DIGEST_SIZE);
-    buffer_byte(out, ',');
-    if (line->has_meta)
-        buffer_printf(out, "%016" PRIx64, line->meta);
-    buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%016" PRIx64,
-                  line->rows, line->rejected, line->duplicate, line->offset, line->length,
-                  line->range_hash);
-    if (!buffer_failed(out))
-        buffer_printf(out, ",%016" PRIx64 "\n", digest_check(out->data + start, out->len - start));
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool parse_hex(const struct buffer cell, unsigned char *out, size_t bytes)
-{
-    size_t i;
-    int high, low;
-
-    if (cell.len != bytes * 2)
-        return false;
-    for (i = 0; i < bytes; i++) {
-        high = hex_digit(cell.data[2 * i]);
-        low = hex_digit(cell.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[i] = (unsigned char)(high * 16 + low);
-    }
-    return true;
-}
-
-static bool parse_hash(const struct buffer cell, uint64_t *ret_hash)
-{
-    unsigned char bytes[8];
-    size_t i;
-
-    if (!parse_hex(cell, bytes, sizeof bytes))
-        return false;
-    *ret_hash = 0;
-    for (i = 0; i < sizeof bytes; i++)
-        *ret_hash = *ret_hash << 8 | bytes[i];
-    return true;
-}
-
-static bool parse_name(const struct buffer cell, char name[LEDGER_NAME_SIZE])
-{
-    struct buffer raw = {0};
-    bool valid = text_unpercent(&raw, cell.data, cell.len) == 0 && raw.len > 0 &&
-                 raw.len < LEDGER_NAME_SIZE && !buffer_failed(&raw) &&
-                 memchr(raw.data, '\0', raw.len) == NULL;
-
-    if (valid) {
-        memcpy(name, raw.data, raw.len);
-        name[raw.len] = '\0';
-    }
-    buffer_free(&raw);
-    return valid;
-}
-
-/* `text` is a line without its LF. */
-static bool parse_line(const char *text, size_t len, struct ledger_line *line)
-{
-    struct buffer cells[CELLS] = {{0}};
-    const char *from = text, *end = text + len;
-    uint64_t check;
-    size_t i, v;
-
-    for (i = 0; i < CELLS; i++) {
-        const char *comma = i + 1 < CELLS ? memchr(from, ',', (size_t)(end - from)) : end;
-
-        if (comma == NULL)
-            return false;
-        /* Borrowed, never grown or freed: a view with the type at hand. */
-        cells[i].data = (char *)(uintptr_t)from;
-        cells[i].len = (size_t)(comma - from);
-        from = comma + 1;
-    }
-    if (!parse_hash(cells[14], &check) || check != digest_check(text, len - cells[14].len - 1))
-        return false;
-    for (v = 0; v < VERDICT_COUNT; v++)
-        if (strlen(verdict_names[v]) == cells[3].len &&
-            memcmp(verdict_names[v], cells[3].data, cells[3].len) == 0)
-            break;
-    if (v == VERDICT_COUNT)
-        return false;
-    line->verdict = (enum verdict)v;
-    line->has_meta = cells[7].len > 0;
-    line->meta = 0;
-    return text_number(cells[0].data, cells[0].len, UINT64_MAX, &line->seq) &&
-           text_number(cells[1].data, cells[1].len, UINT64_MAX, &line->batch) &&
-           text_parse_time(cells[2].data, cells[2].len, &line->time) &&
-           parse_name(cells[4], line->name) &&
-           text_number(cells[5].data, cells[5].len, UINT64_MAX, &line->bytes) &&
-           parse_hex(cells[6], line->sha256, DIGEST_SIZE) &&
-           (!line->has_meta || parse_hash(cells[7], &line->meta)) &&
-           text_number(cells[8].data, cells[8].len, UINT64_MAX, &line->rows) &&
-           text_number(cells[9].data, cells[9].len, UINT64_MAX, &line->rejected) &&
-           text_number(cells[10].data, cells[10].len, UINT64_MAX, &line->duplicate) &&
-           text_number(cells[11].data, cells[11].len, UINT64_MAX, &line->offset) &&
-           text_number(cells[12].data, cells[12].len, UINT64_MAX, &line->length) &&
-           parse_hash(cells[13], &line->range_hash);
-}
-
-static uint64_t content_key(const unsigned char sha256[DIGEST_SIZE], bool has_meta, uint64_t meta)
-{
-    uint64_t key;
-
-    memcpy(&key, sha256, sizeof key);
-    return has_meta ? key ^ meta : key;
-}
-
-static struct ledger_name *find_name(const struct ledger *ledger, const char *name)
-{
-    size_t cursor = 0;
-    struct map_slot *slot = map_find(&ledger->by_name, digest_check(name, strlen(name)), &cursor);
-
-    return slot == NULL ? NULL : &ledger->names[slot->value - 1];
-}
-
-static struct ledger_name *make_name(struct ledger *ledger, const char *name)
-{
-    struct ledger_name *known = find_name(ledger, name);
-
-    if (known != NULL)
-        return known;
-    if (ledger->name_count == ledger->name_cap) {
-        size_t cap = ledger->name_cap < 64 ? 64 : ledger->name_cap + ledger->name_cap / 2;
-        struct ledger_name *names = realloc(ledger->names, cap * sizeof *names);
-
-        if (names == NULL)
-            return NULL;
-        ledger->names = names;
-        ledger->name_cap = cap;
-    }
-    if (map_put(&ledger->by_name, digest_check(name, strlen(name)), ledger->name_count + 1) < 0)
-        return NULL;
-    ledger->names[ledger->name_count] = (struct ledger_name){0};
-    return &ledger->names[ledger->name_count++];
-}
+#define CHUNK_SIZE  (1024 * 1024)
+#define NOTES       32   /* lines on their way from the file into the index */
+#define BISECT_SIZE 8192 /* so few bytes are read line by line */
 
 /* The start of a training file begins its counts anew; what was merged stays known. */
 static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
 {
     ledger->has_start = true;
-    ledger->start = *line;
+    ledger_line_copy(&ledger->start, line);
     ledger->training_end = line->length;
     ledger->training_rows = line->rows;
-    ledger->last_range = *line;
+    ledger_line_copy(&ledger->last_range, line);
     ledger->start_is_last = true;
 }
 
-static int absorb(struct ledger *ledger, const struct ledger_line *line, struct cause *cause)
+/* Counts a line. 1: it is to be noted in the index, too. */
+static bool absorb(struct ledger *ledger, const struct ledger_line *line)
 {
-    struct ledger_name *known;
-
     ledger->next_seq = line->seq + 1;
     ledger->batch = line->batch;
     ledger->last_time = line->time;
     ledger->files[line->verdict]++;
     if (line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED) {
         absorb_start(ledger, line);
-        return 0;
+        return false;
     }
     ledger->start_is_last = false;
     ledger->training_end = line->offset + line->length;
     if (line->length > 0)
-        ledger->last_range = *line;
+        ledger_line_copy(&ledger->last_range, line);
     if (line->verdict == VERDICT_FORGOTTEN) {
         ledger->forgotten += line->rows;
     } else {
@@ -241,30 +50,7 @@ static int absorb(struct ledger *ledger, const struct ledger_line *line, struct 
     ledger->duplicate += line->duplicate;
     if (line->verdict == VERDICT_MERGED || line->verdict == VERDICT_GROWN)
         ledger->last_merge = line->time;
-
-    known = make_name(ledger, line->name);
-    if (known == NULL)
-        return cause_memory(cause);
-    known->last_at = line->at;
-    /* Grown from another name's content: that content's rows are duplicates here. */
-    if (line->verdict == VERDICT_GROWN && line->duplicate == 0)
-        known->rows = (line->bytes > known->longest_bytes ? known->longest_rows : known->rows) +
-                      line->rows + line->rejected;
-    else if (line->verdict == VERDICT_QUARANTINED)
-        known->rows = 0;
-    else if (line->verdict != VERDICT_FORGOTTEN)
-        known->rows = line->rows + line->rejected + line->duplicate;
-    if (line->verdict != VERDICT_QUARANTINED && line->verdict != VERDICT_FORGOTTEN &&
-        line->bytes >= known->longest_bytes) {
-        known->longest_at = line->at;
-        known->longest_bytes = line->bytes;
-        known->longest_rows = known->rows;
-    }
-    if (counts_as_known(line->verdict) &&
-        map_put(&ledger->by_content, content_key(line->sha256, line->has_meta, line->meta),
-                line->at) < 0)
-        return cause_memory(cause);
-    return 0;
+    return true;
 }
 
 static bool follows(const struct ledger *ledger, const struct ledger_line *line)
@@ -284,9 +70,7 @@ static void forget_all(struct ledger *ledger)
                            .cut = ledger->cut,
                            .next_seq = 1};
 
-    map_free(&ledger->by_content);
-    map_free(&ledger->by_name);
-    free(ledger->names);
+    ledger_index_free(&ledger->index);
     buffer_free(&ledger->pending);
     *ledger = empty;
 }
@@ -347,62 +131,101 @@ int ledger_create(struct ledger *ledger, struct cause *cause)
 {
     bool changed;
 
-    if (durable_replace(ledger->dir_fd, LEDGER_FILE, HEADER, HEADER_SIZE, true, cause) < 0 ||
+    if (durable_replace(ledger->dir_fd, LEDGER_FILE, LEDGER_HEADER, LEDGER_HEADER_SIZE, true,
+                        cause) < 0 ||
         open_file(ledger, &changed, cause) < 0)
         return -1;
     forget_all(ledger);
-    ledger->end = HEADER_SIZE;
+    ledger->end = LEDGER_HEADER_SIZE;
     return 0;
 }
 
 static int read_header(struct ledger *ledger, struct cause *cause)
 {
-    char header[HEADER_SIZE];
-    ssize_t n = durable_read(ledger->fd, header, HEADER_SIZE, 0, "state/" LEDGER_FILE, cause);
+    char header[LEDGER_HEADER_SIZE];
+    ssize_t n =
+        durable_read(ledger->fd, header, LEDGER_HEADER_SIZE, 0, "state/" LEDGER_FILE, cause);
 
     if (n < 0)
         return -1;
-    if ((size_t)n != HEADER_SIZE || memcmp(header, HEADER, HEADER_SIZE) != 0)
+    if ((size_t)n != LEDGER_HEADER_SIZE || memcmp(header, LEDGER_HEADER, LEDGER_HEADER_SIZE) != 0)
         return cause_set(
             cause, CAUSE_DAMAGED,
             "state/" LEDGER_FILE
             " does not begin with the header of a ledger: nothing was touched; put "
             "the right file back, or move it away and run: phasesentinel adopt --drops merged|new");
-    ledger->end = HEADER_SIZE;
+    ledger->end = LEDGER_HEADER_SIZE;
     return 0;
 }
 
-/* Reads good lines up to the end or the first bad one. */
-static int read_lines(struct ledger *ledger, struct cause *cause)
+static int add_notes(struct ledger *ledger, const struct ledger_note *notes, size_t count,
+                     struct cause *cause)
 {
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (ledger_index_add(&ledger->index, &notes[i]) < 0)
+            return cause_memory(cause);
+    return 0;
+}
+
+/* Takes the good lines that a chunk begins with; *ret_len is their length. */
+static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size_t *ret_len,
+                      struct ledger_line *line, struct cause *cause)
+{
+    const char *from = chunk, *end = chunk + len, *lf;
+    struct ledger_note notes[NOTES];
+    size_t count = 0;
+
+    while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+        if (!ledger_line_parse(from, (size_t)(lf - from), line) || !follows(ledger, line))
+            break;
+        line->at = ledger->end;
+        if (absorb(ledger, line))
+            ledger_index_note(&ledger->index, line, &notes[count++]);
+        ledger->end += (uint64_t)(lf + 1 - from);
+        from = lf + 1;
+        if (count == NOTES) {
+            if (add_notes(ledger, notes, count, cause) < 0)
+                return -1;
+            count = 0;
+        }
+    }
+    *ret_len = (size_t)(from - chunk);
+    return add_notes(ledger, notes, count, cause);
+}
+
+/* The whole ledger will have as many lines as the bytes so far had. */
+static int make_room(struct ledger *ledger, uint64_t size, struct cause *cause)
+{
+    double lines = (double)ledger->next_seq * (double)size / (double)ledger->end;
+
+    return ledger_index_reserve(&ledger->index, (size_t)(lines * 1.02)) < 0 ? cause_memory(cause)
+                                                                            : 0;
+}
+
+/* Reads good lines up to the end or the first bad one. */
+static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
+{
+    bool first = ledger->end == LEDGER_HEADER_SIZE && size > 2 * CHUNK_SIZE;
     struct ledger_line *line = malloc(sizeof *line);
     char *chunk = malloc(CHUNK_SIZE);
+    size_t taken;
     int result = -1;
+    ssize_t n;
 
     if (line == NULL || chunk == NULL) {
         cause_memory(cause);
         goto out;
     }
-    for (;;) {
-        ssize_t n =
-            durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, "state/" LEDGER_FILE, cause);
-        const char *from = chunk, *end = chunk + n, *lf;
-
-        if (n < 0)
+    do {
+        n = durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, "state/" LEDGER_FILE, cause);
+        if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, line, cause) < 0 ||
+            (first && make_room(ledger, size, cause) < 0))
             goto out;
-        while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-            if (!parse_line(from, (size_t)(lf - from), line) || !follows(ledger, line))
-                break;
-            line->at = ledger->end;
-            if (absorb(ledger, line, cause) < 0)
-                goto out;
-            ledger->end += (uint64_t)(lf + 1 - from);
-            from = lf + 1;
-        }
+        first = false;
         /* Nothing taken: the end, or a line that is bad or torn. */
-        if (from == chunk)
-            break;
-    }
+    } while (taken > 0);
     result = 0;
 out:
     free(chunk);
@@ -432,7 +255,7 @@ static int judge_tail(struct ledger *ledger, uint64_t size, struct cause *cause)
     from = tail.data;
     end = tail.data + (size - ledger->end);
     while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-        if (parse_line(from, (size_t)(lf - from), line) && line->batch != ledger->batch &&
+        if (ledger_line_parse(from, (size_t)(lf - from), line) && line->batch != ledger->batch &&
             line->batch != ledger->next_seq) {
             cause_set(cause, CAUSE_DAMAGED,
                       "state/" LEDGER_FILE " is damaged at byte %" PRIu64 " (line %" PRIu64
@@ -472,7 +295,7 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
         return -1;
     if ((uint64_t)st.st_size == ledger->end)
         return 0;
-    if (read_lines(ledger, cause) < 0)
+    if (read_lines(ledger, (uint64_t)st.st_size, cause) < 0)
         return -1;
     if (!repair || fstat(ledger->fd, &st) < 0 || (uint64_t)st.st_size == ledger->end)
         return 0;
@@ -501,30 +324,45 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause)
     return 0;
 }
 
+static int not_a_line(uint64_t at, struct cause *cause)
+{
+    return cause_set(cause, CAUSE_DAMAGED,
+                     "state/" LEDGER_FILE " changed under our hands at byte %" PRIu64
+                     ": only this program may write there",
+                     at);
+}
+
+/* What is booked and not committed stands behind the file. */
+static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *ret_len)
+{
+    uint64_t skip = at - ledger->end;
+
+    *ret_len = skip < ledger->pending.len ? ledger->pending.len - (size_t)skip : 0;
+    return *ret_len > 0 ? ledger->pending.data + skip : "";
+}
+
 /* The line at this place; *ret_next is the place behind it. */
 static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
                    uint64_t *ret_next, struct cause *cause)
 {
-    char line[LINE_MAX_SIZE];
+    char line[LEDGER_LINE_MAX_SIZE];
     const char *text = line, *lf;
+    size_t len;
     ssize_t n;
 
     if (at >= ledger->end) {
-        text = ledger->pending.data + (at - ledger->end);
-        n = (ssize_t)(ledger->pending.len - (at - ledger->end));
+        text = pending_at(ledger, at, &len);
     } else {
         n = durable_read(ledger->fd, line, 512, at, "state/" LEDGER_FILE, cause);
         if (n > 0 && memchr(line, '\n', (size_t)n) == NULL)
             n = durable_read(ledger->fd, line, sizeof line, at, "state/" LEDGER_FILE, cause);
         if (n < 0)
             return -1;
+        len = (size_t)n;
     }
-    lf = memchr(text, '\n', (size_t)n);
-    if (lf == NULL || !parse_line(text, (size_t)(lf - text), ret_line))
-        return cause_set(cause, CAUSE_DAMAGED,
-                         "state/" LEDGER_FILE " changed under our hands at byte %" PRIu64
-                         ": only this program may write there",
-                         at);
+    lf = memchr(text, '\n', len);
+    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line))
+        return not_a_line(at, cause);
     ret_line->at = at;
     *ret_next = at + (uint64_t)(lf + 1 - text);
     return 1;
@@ -538,16 +376,58 @@ int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_
     return read_at(ledger, at, ret_line, &next, cause);
 }
 
+/* The first committed line that begins at `from` or behind it; ledger->end if there is none. */
+static int find_start(const struct ledger *ledger, uint64_t from, uint64_t *ret_at,
+                      struct cause *cause)
+{
+    char bytes[4096];
+    const char *lf;
+    ssize_t n;
+
+    /* A line begins behind an LF, the first one behind the header's. */
+    for (from = from < LEDGER_HEADER_SIZE ? LEDGER_HEADER_SIZE - 1 : from - 1; from < ledger->end;
+         from += (uint64_t)n) {
+        n = durable_read(ledger->fd, bytes, sizeof bytes, from, "state/" LEDGER_FILE, cause);
+        if (n <= 0)
+            return n < 0 ? -1 : not_a_line(from, cause);
+        lf = memchr(bytes, '\n', (size_t)n);
+        if (lf != NULL) {
+            *ret_at = from + (uint64_t)(lf + 1 - bytes);
+            return 0;
+        }
+    }
+    *ret_at = ledger->end;
+    return 0;
+}
+
+/* The line that begins in this block of LEDGER_LINE_MIN_SIZE bytes. */
+static int read_block(const struct ledger *ledger, uint64_t block, struct ledger_line *ret_line,
+                      struct cause *cause)
+{
+    uint64_t at = block * LEDGER_LINE_MIN_SIZE;
+    const char *text, *lf;
+    size_t len;
+
+    if (at <= ledger->end) {
+        if (find_start(ledger, at, &at, cause) < 0)
+            return -1;
+    } else {
+        text = pending_at(ledger, at - 1, &len);
+        lf = memchr(text, '\n', len);
+        at += lf == NULL ? 0 : (uint64_t)(lf - text);
+    }
+    return ledger_at(ledger, at, ret_line, cause);
+}
+
 int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
                    bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
                    struct cause *cause)
 {
-    const struct map_slot *slot;
     size_t cursor = 0;
+    uint64_t block;
 
-    while ((slot = map_find(&ledger->by_content, content_key(sha256, has_meta, meta), &cursor)) !=
-           NULL) {
-        if (ledger_at(ledger, slot->value, ret_line, cause) < 0)
+    while (ledger_index_content(&ledger->index, sha256, has_meta, meta, &cursor, &block)) {
+        if (read_block(ledger, block, ret_line, cause) < 0)
             return -1;
         if (memcmp(ret_line->sha256, sha256, DIGEST_SIZE) == 0 && ret_line->has_meta == has_meta &&
             ret_line->meta == meta && (name == NULL || strcmp(ret_line->name, name) == 0))
@@ -556,69 +436,84 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
     return 0;
 }
 
+bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known)
+{
+    return ledger_index_name(&ledger->index, name, ret_known);
+}
+
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name)
 {
-    const struct ledger_name *known = find_name(ledger, name);
+    struct ledger_known known;
 
-    return known == NULL ? 0 : known->last_at;
+    ledger_name(ledger, name, &known);
+    return known.last_at;
 }
 
 uint64_t ledger_rows_of(const struct ledger *ledger, const char *name)
 {
-    const struct ledger_name *known = find_name(ledger, name);
+    struct ledger_known known;
 
-    return known == NULL ? 0 : known->rows;
+    ledger_name(ledger, name, &known);
+    return known.rows;
 }
 
 uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name)
 {
-    const struct ledger_name *known = find_name(ledger, name);
+    struct ledger_known known;
 
-    return known == NULL ? 0 : known->longest_rows;
-}
-
-/* Two names of one hash share an entry: a line that speaks of the other is as good as none. */
-static int line_of(const struct ledger *ledger, uint64_t at, const char *name,
-                   struct ledger_line *ret_line, struct cause *cause)
-{
-    if (at == 0)
-        return 0;
-    if (ledger_at(ledger, at, ret_line, cause) < 0)
-        return -1;
-    return strcmp(ret_line->name, name) == 0;
+    ledger_name(ledger, name, &known);
+    return known.longest_rows;
 }
 
 int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                 struct cause *cause)
 {
-    return line_of(ledger, ledger_last_at(ledger, name), name, ret_line, cause);
+    struct ledger_known known;
+
+    return ledger_name(ledger, name, &known) ? ledger_at(ledger, known.last_at, ret_line, cause)
+                                             : 0;
 }
 
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                    struct cause *cause)
 {
-    const struct ledger_name *known = find_name(ledger, name);
+    struct ledger_known known;
 
-    return known == NULL ? 0 : line_of(ledger, known->longest_at, name, ret_line, cause);
+    ledger_name(ledger, name, &known);
+    return known.longest_at == 0 ? 0 : ledger_at(ledger, known.longest_at, ret_line, cause);
 }
 
+/* Lines are numbered in the order in which they stand. */
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause)
 {
-    uint64_t at = HEADER_SIZE;
+    uint64_t low = LEDGER_HEADER_SIZE, high = ledger->end, at;
     int result = 0;
 
-    while (ledger->fd >= 0 && (result = ledger_next(ledger, &at, ret_line, cause)) > 0)
+    /* A line with this number begins in [low, high): halved until few are left. */
+    while (high - low > BISECT_SIZE && low < high) {
+        if (find_start(ledger, low + (high - low) / 2, &at, cause) < 0)
+            return -1;
+        if (at >= high)
+            break;
+        if (ledger_at(ledger, at, ret_line, cause) < 0)
+            return -1;
+        if (ret_line->seq <= seq)
+            low = at;
+        else
+            high = at;
+    }
+    while (low < high && (result = ledger_next(ledger, &low, ret_line, cause)) > 0)
         if (ret_line->seq == seq)
             return 1;
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,
                 struct cause *cause)
 {
-    if (*at < HEADER_SIZE)
-        *at = HEADER_SIZE;
+    if (*at < LEDGER_HEADER_SIZE)
+        *at = LEDGER_HEADER_SIZE;
     if (*at >= ledger->end)
         return 0;
     return read_at(ledger, *at, ret_line, at, cause);
@@ -627,15 +522,19 @@ int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *r
 int ledger_add(struct ledger *ledger, struct ledger_line *line, struct cause *cause)
 {
     bool start = line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED;
+    struct ledger_note note;
 
     line->seq = ledger->next_seq;
     line->batch = ledger->pending.len == 0 ? ledger->next_seq : ledger->batch;
     line->offset = start ? 0 : ledger->training_end;
     line->at = ledger->end + ledger->pending.len;
-    format_line(&ledger->pending, line);
+    ledger_line_print(&ledger->pending, line);
     if (buffer_failed(&ledger->pending))
         return cause_memory(cause);
-    return absorb(ledger, line, cause);
+    if (!absorb(ledger, line))
+        return 0;
+    ledger_index_note(&ledger->index, line, &note);
+    return add_notes(ledger, &note, 1, cause);
 }
 
 int ledger_commit(struct ledger *ledger, struct cause *cause)

@@ -2,13 +2,15 @@
  * ledger: every verdict ever given, a line each, appended and never changed.
  *
  * state/ledger.csv is the truth about what is merged: a row counts when the line that books it is
- * durable. In memory there is an index of it, by content and by name, of about 64 bytes a line; the
- * lines themselves stay on disk.
+ * durable. All of it is read and checked at each start; then the lines stay on disk, and what they
+ * say stands in an index.
  *
- *     ledger_open, ledger_refresh      under the lock: reads what others appended, repairs a torn
- * end ledger_content, _last, _longest  what is known ledger_add ...                   books lines
- * in memory; lookups see them at once ledger_commit                    one write, one sync: now
- * they stand ledger_abandon                   or they never were
+ *     ledger_open, ledger_refresh          under the lock: reads what others appended, repairs a
+ *                                          torn end
+ *     ledger_content, _last, _longest      what is known
+ *     ledger_add ...                       books lines in memory; lookups see them at once
+ *     ledger_commit                        one write, one sync: now they stand
+ *     ledger_abandon                       or they never were
  *
  * A crash before ledger_commit returns leaves the lines out, torn (the next refresh cuts them off)
  * or in.
@@ -22,42 +24,10 @@
 
 #include "buffer.h"
 #include "cause.h"
-#include "digest.h"
-#include "map.h"
+#include "ledger_index.h"
+#include "ledger_line.h"
 
-#define LEDGER_FILE      "ledger.csv"
-#define LEDGER_NAME_SIZE 4096
-
-enum verdict {
-    VERDICT_STARTED,
-    VERDICT_ADOPTED,
-    VERDICT_MERGED,
-    VERDICT_GROWN,
-    VERDICT_DUPLICATE,
-    VERDICT_QUARANTINED,
-    VERDICT_FORGOTTEN,
-    VERDICT_COUNT,
-};
-
-const char *verdict_name(enum verdict verdict);
-
-struct ledger_line {
-    uint64_t seq;
-    uint64_t batch; /* seq of the first line of its batch */
-    int64_t time;   /* nanoseconds since the epoch; milliseconds are kept */
-    enum verdict verdict;
-    char name[LEDGER_NAME_SIZE]; /* as dropped, unescaped */
-    uint64_t bytes;              /* of the whole content judged, as its hash */
-    unsigned char sha256[DIGEST_SIZE];
-    bool has_meta;
-    uint64_t meta;
-    uint64_t rows, rejected, duplicate; /* booked by this line */
-    uint64_t offset, length;            /* its rows in the training file */
-    uint64_t range_hash;
-    uint64_t at; /* where the line stands in the ledger */
-};
-
-struct ledger_name; /* what is known of a name */
+#define LEDGER_FILE "ledger.csv"
 
 struct ledger {
     int dir_fd; /* state/; borrowed */
@@ -81,11 +51,8 @@ struct ledger {
     int64_t last_time;
     int64_t last_merge; /* time of the last merged or grown line; 0: none */
 
-    struct map by_content;
-    struct map by_name;
-    struct ledger_name *names;
-    size_t name_count, name_cap;
-    struct buffer pending;
+    struct ledger_index index;
+    struct buffer pending; /* lines that are booked and not committed */
 };
 
 /* dir_fd is borrowed. Without a ledger file it is open and empty, fd -1. */
@@ -123,12 +90,13 @@ int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause);
 
-/* Where the last line of this name stands, from the index alone; 0: none. May, very rarely, speak
- * of another name. */
+/* All that is known of a name, from the index alone; false, and zeroed: nothing. */
+bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known);
+
+/* Where its last line stands; 0: there is none. */
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name);
 
-/* The rows, good and bad, of the content that was last accepted under this name; from the index
- * alone. */
+/* The rows, good and bad, of the content that was last accepted under this name. */
 uint64_t ledger_rows_of(const struct ledger *ledger, const char *name);
 uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name);
 

@@ -2,17 +2,25 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-/* Keys are hashes: their high half spreads over any capacity below 2^32, not only over powers of
- * two. */
-static size_t home(const struct map *map, uint64_t key)
+#define LARGE_PAGE ((size_t)2 << 20)
+
+/* The kept half of a hash spreads over any capacity below 2^32, not only over powers of two. */
+static size_t home(const struct map *map, uint32_t key)
 {
-    return (size_t)((key >> 32) * map->cap >> 32);
+    return (size_t)((uint64_t)key * map->cap >> 32);
 }
 
 static size_t next(const struct map *map, size_t i)
 {
     return i + 1 == map->cap ? 0 : i + 1;
+}
+
+/* Four of five slots are used before it grows. */
+static size_t limit(const struct map *map)
+{
+    return map->cap - map->cap / 5;
 }
 
 void map_free(struct map *map)
@@ -21,7 +29,17 @@ void map_free(struct map *map)
     *map = (struct map){0};
 }
 
-static void insert(struct map *map, uint64_t key, uint64_t value)
+void map_use_large_pages(void *memory, size_t size)
+{
+    size_t skip = (LARGE_PAGE - (uintptr_t)memory % LARGE_PAGE) % LARGE_PAGE;
+
+    /* A kernel that cannot does without. */
+    if (size >= 2 * LARGE_PAGE)
+        (void)madvise((char *)memory + skip, (size - skip) / LARGE_PAGE * LARGE_PAGE,
+                      MADV_HUGEPAGE);
+}
+
+static void insert(struct map *map, uint32_t key, uint32_t value)
 {
     size_t i = home(map, key);
 
@@ -31,16 +49,17 @@ static void insert(struct map *map, uint64_t key, uint64_t value)
     map->used++;
 }
 
-static int grow(struct map *map)
+static int grow(struct map *map, size_t cap)
 {
-    struct map larger = {.cap = map->cap < 32 ? 64 : map->cap + map->cap / 2};
+    struct map larger = {.cap = cap};
     size_t i;
 
-    larger.slots = calloc(larger.cap, sizeof *larger.slots);
+    larger.slots = cap > UINT32_MAX ? NULL : calloc(larger.cap, sizeof *larger.slots);
     if (larger.slots == NULL) {
         errno = ENOMEM;
         return -1;
     }
+    map_use_large_pages(larger.slots, larger.cap * sizeof *larger.slots);
     for (i = 0; i < map->cap; i++)
         if (map->slots[i].value != 0)
             insert(&larger, map->slots[i].key, map->slots[i].value);
@@ -49,30 +68,46 @@ static int grow(struct map *map)
     return 0;
 }
 
+int map_reserve(struct map *map, size_t count)
+{
+    return count <= limit(map) ? 0 : grow(map, count < 48 ? 64 : count + count / 4 + 1);
+}
+
 int map_put(struct map *map, uint64_t key, uint64_t value)
 {
-    if (map->used >= map->cap - map->cap / 4 && grow(map) < 0)
+    if (value > UINT32_MAX) {
+        errno = ENOMEM;
         return -1;
-    insert(map, key, value);
+    }
+    if (map->used >= limit(map) && grow(map, map->cap < 48 ? 64 : map->cap + map->cap / 3) < 0)
+        return -1;
+    insert(map, (uint32_t)(key >> 32), (uint32_t)value);
     return 0;
 }
 
 struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor)
 {
+    const uint32_t half = (uint32_t)(key >> 32);
     size_t i;
 
     if (map->cap == 0)
         return NULL;
     /* The cursor is the slot to look at next, plus one. */
-    for (i = *cursor == 0 ? home(map, key) : *cursor - 1; map->slots[i].value != 0;
+    for (i = *cursor == 0 ? home(map, half) : *cursor - 1; map->slots[i].value != 0;
          i = next(map, i)) {
-        if (map->slots[i].key == key) {
+        if (map->slots[i].key == half) {
             *cursor = next(map, i) + 1;
             return &map->slots[i];
         }
     }
     *cursor = i + 1;
     return NULL;
+}
+
+void map_prefetch(const struct map *map, uint64_t key)
+{
+    if (map->cap > 0)
+        __builtin_prefetch(&map->slots[home(map, (uint32_t)(key >> 32))], 1);
 }
 
 void map_remove(struct map *map, struct map_slot *slot)

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "listing.h"
+
 static int64_t nanoseconds(struct timespec time)
 {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
@@ -122,42 +124,55 @@ enum spool_writer spool_writer(int fd)
     return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
 }
 
-int spool_scan(int dir_fd, spool_found *found, void *context, uint64_t *ret_ignored,
-               struct cause *cause)
+static bool wants_look(const char *name, unsigned char type)
 {
+    return type != DT_DIR && spool_name_counts(name);
+}
+
+static bool wants_type(const char *name, unsigned char type)
+{
+    return type == DT_UNKNOWN && spool_name_counts(name);
+}
+
+/* What stands behind a name that counts; without a signature where nobody wants one. */
+static enum spool_kind kind_of_entry(const struct listing_entry *entry, struct signature *signature)
+{
+    if (entry->type == DT_DIR)
+        return SPOOL_DIRECTORY;
+    if (!entry->looked)
+        return entry->type == DT_REG ? SPOOL_FILE : SPOOL_OTHER;
+    errno = entry->errnum;
+    if (errno != 0)
+        return kind_of_errno();
+    take_signature(&entry->st, signature);
+    return kind_of(&entry->st);
+}
+
+int spool_scan(int dir_fd, enum spool_depth depth, spool_found *found, void *context,
+               uint64_t *ret_ignored, struct cause *cause)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = -1;
+    const struct listing_entry *entry;
     struct signature signature = {0};
-    const struct dirent *entry;
+    struct listing *listing = NULL;
     enum spool_kind kind;
     uint64_t ignored = 0;
-    DIR *dir;
-    int fd;
 
-    fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
-    }
-    while (errno = 0, (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (!spool_name_counts(entry->d_name) || entry->d_type == DT_DIR) {
-            ignored++;
-            continue;
-        }
-        kind = spool_look(dir_fd, entry->d_name, &signature);
+    if (fd >= 0)
+        listing = listing_open(fd, depth == SPOOL_NAMES ? wants_type : wants_look);
+    while (listing != NULL && (next = listing_next(listing, &entry)) > 0) {
+        kind = spool_name_counts(entry->name) ? kind_of_entry(entry, &signature) : SPOOL_DIRECTORY;
         if (kind == SPOOL_DIRECTORY)
             ignored++;
         else if (kind != SPOOL_GONE)
-            found(context, entry->d_name, kind, &signature);
+            found(context, entry->name, kind, &signature);
     }
-    if (errno != 0) {
+    if (next < 0)
         cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
-        closedir(dir);
-        return -1;
-    }
-    closedir(dir);
-    *ret_ignored = ignored;
-    return 0;
+    listing_close(listing);
+    if (fd >= 0)
+        close(fd);
+    if (next == 0)
+        *ret_ignored = ignored;
+    return next;
 }

@@ -52,11 +52,16 @@ enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
  */
 enum spool_writer spool_writer(int fd);
 
-/* Calls found(context, name, kind, signature) for each name that counts; `ignored` counts the
- * others. */
+/*
+ * Calls found(context, name, kind, signature) for each name that counts; `ignored` counts the
+ * others. SPOOL_NAMES looks at no file that the directory itself tells the kind of: there is no
+ * signature then.
+ */
+enum spool_depth { SPOOL_NAMES, SPOOL_SIGNATURES };
+
 typedef void spool_found(void *context, const char *name, enum spool_kind kind,
                          const struct signature *signature);
-int spool_scan(int dir_fd, spool_found *found, void *context, uint64_t *ret_ignored,
-               struct cause *cause);
+int spool_scan(int dir_fd, enum spool_depth depth, spool_found *found, void *context,
+               uint64_t *ret_ignored, struct cause *cause);
 
 #endif

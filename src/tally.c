@@ -38,7 +38,7 @@ int counter_add(struct counter *counter, const char *value, size_t len, uint64_t
         counter->entries[counter->last].rows += rows;
         return 0;
     }
-    key = digest_check(value, len);
+    key = digest_key(value, len);
     entry = find(counter, key, value, len);
     if (entry == NULL) {
         if (counter->count == counter->cap) {
@@ -67,7 +67,7 @@ int counter_add(struct counter *counter, const char *value, size_t len, uint64_t
 
 uint64_t counter_get(const struct counter *counter, const char *value, size_t len)
 {
-    const struct tally_entry *entry = find(counter, digest_check(value, len), value, len);
+    const struct tally_entry *entry = find(counter, digest_key(value, len), value, len);
 
     return entry == NULL ? 0 : entry->rows;
 }

@@ -87,22 +87,29 @@ void text_printable(struct buffer *out, const char *text, size_t len)
     }
 }
 
-static bool plain_in_ledger(char c)
+/* Bit n of word n / 64: A-Z a-z 0-9 . _ ~ - / stand as they are. */
+static const uint64_t plain_in_ledger[4] = {UINT64_C(0x03FFE00000000000),
+                                            UINT64_C(0x47FFFFFE87FFFFFE)};
+
+static bool is_plain(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("._~-/", c) != NULL);
+    unsigned char byte = (unsigned char)c;
+
+    return plain_in_ledger[byte >> 6] >> (byte & 63) & 1;
 }
 
 void text_percent(struct buffer *out, const char *text, size_t len)
 {
-    size_t i;
+    size_t from = 0, i;
 
     for (i = 0; i < len; i++) {
-        if (plain_in_ledger(text[i]))
-            buffer_byte(out, text[i]);
-        else
-            buffer_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
+        if (is_plain(text[i]))
+            continue;
+        buffer_append(out, text + from, i - from);
+        buffer_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
+        from = i + 1;
     }
+    buffer_append(out, text + from, len - from);
 }
 
 static int hex_digit(char c)
@@ -114,26 +121,36 @@ static int hex_digit(char c)
     return -1;
 }
 
-int text_unpercent(struct buffer *out, const char *text, size_t len)
+ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len)
 {
-    size_t i;
+    size_t i, n;
     int high, low;
 
-    for (i = 0; i < len; i++) {
-        if (plain_in_ledger(text[i])) {
-            buffer_byte(out, text[i]);
+    for (i = n = 0; i < len && n < size; i++, n++) {
+        out[n] = text[i];
+        if (is_plain(text[i]))
             continue;
-        }
         if (text[i] != '%' || len - i < 3)
             return -1;
         high = hex_digit(text[i + 1]);
         low = hex_digit(text[i + 2]);
         if (high < 0 || low < 0)
             return -1;
-        buffer_byte(out, (char)(high * 16 + low));
+        out[n] = (char)(high * 16 + low);
         i += 2;
     }
-    return 0;
+    return i < len ? -1 : (ssize_t)n;
+}
+
+int text_unpercent(struct buffer *out, const char *text, size_t len)
+{
+    ssize_t n;
+
+    if (len == 0 || buffer_reserve(out, len) < 0)
+        return 0;
+    n = text_unpercent_into(out->data + out->len, len, text, len);
+    out->len += n > 0 ? (size_t)n : 0;
+    return n < 0 ? -1 : 0;
 }
 
 void text_csv_cell(struct buffer *out, const char *text, size_t len)
@@ -203,41 +220,53 @@ const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
     return out;
 }
 
-static bool digits(const char *text, size_t len, int *ret_number)
+/* Days since the epoch, in the calendar of today for all time. */
+static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
 {
-    uint64_t number;
+    /* Years begin in March, so that the leap day is the last of one. */
+    unsigned since = month > 2 ? year : year - 1, era = since / 400, of_era = since % 400;
+    unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
-    if (!text_number(text, len, 9999, &number))
-        return false;
-    *ret_number = (int)number;
+    return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static bool digits(const char *text, size_t len, unsigned *ret_number)
+{
+    unsigned digit;
+
+    *ret_number = 0;
+    for (; len > 0; len--, text++) {
+        digit = (unsigned)(*text - '0');
+        if (digit > 9)
+            return false;
+        *ret_number = *ret_number * 10 + digit;
+    }
     return true;
 }
 
 bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
 {
-    struct tm tm = {0};
-    char again[TEXT_TIME_SIZE];
-    int milliseconds;
-    time_t seconds;
-    int64_t time;
+    static const unsigned char month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day, hour, minute, second, milli;
+    int64_t seconds;
 
     if (len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
         t[19] != '.' || t[23] != 'Z')
         return false;
-    if (!digits(t, 4, &tm.tm_year) || !digits(t + 5, 2, &tm.tm_mon) ||
-        !digits(t + 8, 2, &tm.tm_mday) || !digits(t + 11, 2, &tm.tm_hour) ||
-        !digits(t + 14, 2, &tm.tm_min) || !digits(t + 17, 2, &tm.tm_sec) ||
-        !digits(t + 20, 3, &milliseconds))
+    if (!digits(t, 4, &year) || !digits(t + 5, 2, &month) || !digits(t + 8, 2, &day) ||
+        !digits(t + 11, 2, &hour) || !digits(t + 14, 2, &minute) || !digits(t + 17, 2, &second) ||
+        !digits(t + 20, 3, &milli))
         return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    seconds = timegm(&tm);
-    if (seconds < 0 || seconds >= INT64_MAX / 1000000000)
+    /* Nanoseconds of 64 bits end in 2262. */
+    if (year < 1970 || year > 2262 || month < 1 || month > 12 || day < 1 || hour > 23 ||
+        minute > 59 || second > 59)
         return false;
-    time = (int64_t)seconds * 1000000000 + milliseconds * 1000000LL;
-    /* A thirteenth month is no time, though timegm would know one. */
-    if (memcmp(text_time(again, time), t, 24) != 0)
+    if (day > month_days[month - 1] &&
+        !(month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)))
         return false;
-    *ret_time = time;
+    seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    if (seconds >= INT64_MAX / 1000000000)
+        return false;
+    *ret_time = seconds * 1000000000 + milli * INT64_C(1000000);
     return true;
 }

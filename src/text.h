@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buffer.h"
 
@@ -28,6 +29,9 @@ void text_printable(struct buffer *out, const char *text, size_t len);
  * malformed. */
 void text_percent(struct buffer *out, const char *text, size_t len);
 int text_unpercent(struct buffer *out, const char *text, size_t len);
+
+/* The same into `size` bytes, without a NUL; returns how many, or -1 if malformed or too many. */
+ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len);
 
 /* A CSV cell, quoted only where it must be: it holds a comma, a quote or a line break. */
 void text_csv_cell(struct buffer *out, const char *text, size_t len);

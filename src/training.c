@@ -422,8 +422,8 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
     rows = tally.rows;
     tally_clear(&tally);
     if (rows > 0) {
-        if (spool_scan(training->dir->drop, note_file, &drops, &ignored, cause) < 0 ||
-            spool_scan(training->dir->archive, note_file, &drops, &ignored, cause) < 0)
+        if (spool_scan(training->dir->drop, SPOOL_NAMES, note_file, &drops, &ignored, cause) < 0 ||
+            spool_scan(training->dir->archive, SPOOL_NAMES, note_file, &drops, &ignored, cause) < 0)
             return -1;
         if (drops)
             return cause_set(cause, CAUSE_CONFIG,

@@ -82,7 +82,9 @@ static struct map_slot *find_slot(const struct waiting *waiting, const char *nam
     struct map_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(&waiting->index, digest_check(name, strlen(name)), &cursor)) != NULL)
+    if (waiting->count == 0)
+        return NULL;
+    while ((slot = map_find(&waiting->index, digest_key(name, strlen(name)), &cursor)) != NULL)
         if (strcmp(waiting->files[slot->value - 1].name, name) == 0)
             return slot;
     return NULL;
@@ -114,7 +116,7 @@ struct waiting_file *waiting_add(struct waiting *waiting, const char *name)
     *file = (struct waiting_file){
         .name = strdup(name), .due = WAITING_NEVER, .order = waiting->next_order++};
     if (file->name == NULL ||
-        map_put(&waiting->index, digest_check(name, strlen(name)), waiting->count + 1) < 0) {
+        map_put(&waiting->index, digest_key(name, strlen(name)), waiting->count + 1) < 0) {
         free(file->name);
         return NULL;
     }
@@ -173,7 +175,7 @@ void waiting_sweep(struct waiting *waiting)
         last = &waiting->files[--waiting->count];
         if (last != file) {
             *file = *last;
-            find_slot(waiting, file->name)->value = i + 1;
+            find_slot(waiting, file->name)->value = (uint32_t)(i + 1);
         }
         waiting->changed = true;
     }

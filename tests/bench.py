@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures the collector against cat, in one run, on files like those of real collectors.
 
-usage: tests/bench.py [--files N] [--tiny N] [--rounds N] [--only WORD]
+usage: tests/bench.py [--files N] [--tiny N] [--known N] [--rate N] [--seconds N] [--rounds N] [--only WORD]
 
 Each work is done alternately by `cat FILES > out && sync out` and by `phasesentinel merge`, so that a noisy machine is noisy
 for both; medians and the spread are printed. Nothing here asserts a time.
 """
 import argparse
+import mmap
 import os
 import random
 import shutil
@@ -204,12 +205,227 @@ def memory(base, mib):
           "goal 8 and 32", flush=True)
 
 
+def cpu_time(pid):
+    """Milliseconds that the process has run."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as stat:
+        return int(stat.read().split()[0]) / 1e6
+
+
+def resident(pid):
+    """Megabytes: now, and at most so far."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        values = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in status if line.startswith(("VmRSS", "VmHWM"))}
+    return values["VmRSS"], values["VmHWM"]
+
+
+def stop(daemon):
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait()
+
+
+def drip(place, count, pause):
+    """One file after the other; the daemon's CPU time for each, in milliseconds, and all times to the durable line."""
+    daemon = start_daemon(place)
+    watcher = Watcher(place)
+    times, used = [], []
+    for number in range(-1, count):
+        before = cpu_time(daemon.pid)
+        name = f"drip{daemon.pid}_{number}.csv"
+        head, lines = full(number + 12345, 10)
+        hidden = os.path.join(place.data, "user_data", ".hidden")
+        with open(hidden, "w", encoding="ascii") as out:
+            out.write("\n".join([head, f"{time.time()}" + lines[0][lines[0].index(","):]] + lines[1:]) + "\n")
+        start = time.monotonic()
+        os.rename(hidden, os.path.join(place.data, "user_data", name))
+        while name not in watcher.durable:
+            watcher.poll()
+            time.sleep(0.0002)
+        took = watcher.durable[name] - start
+        time.sleep(pause if number >= 0 else 3)
+        if number >= 0:
+            times.append(took * 1000)
+            used.append(cpu_time(daemon.pid) - before)
+    memory_used = resident(daemon.pid)
+    stop(daemon)
+    return used, times, memory_used
+
+
+class Watcher:
+    """When each name's line became durable: the lock's mark, cleared after the sync, was gone, or the next batch had begun."""
+
+    def __init__(self, place):
+        self.ledger = os.path.join(place.data, "state/ledger.csv")
+        self.lock = os.path.join(place.data, "state/lock")
+        self.at = os.stat(self.ledger).st_size if os.path.exists(self.ledger) else 0
+        self.file = None
+        self.written, self.durable, self.batch, self.rest = [], {}, "", b""
+
+    def poll(self):
+        if self.file is None:
+            if not os.path.exists(self.ledger):
+                return
+            self.file = os.open(self.ledger, os.O_RDONLY)
+        quiet = os.stat(self.lock).st_size == 0
+        more = os.pread(self.file, 1 << 20, self.at)
+        now = time.monotonic()
+        self.at += len(more)
+        lines = (self.rest + more).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            cells = line.split(b",", 5)
+            if cells[1] != self.batch:
+                self.settle(now)
+                self.batch = cells[1]
+            self.written.append(cells[4].decode())
+        # The mark was looked at before the lines: what it did not cover then is durable.
+        if quiet and not more:
+            self.settle(now)
+
+    def settle(self, now):
+        for name in self.written:
+            self.durable[name] = now
+        self.written.clear()
+
+
+def percentiles(times):
+    times = sorted(times)
+    return (f"median {statistics.median(times):.2f} ms  99th percentile {times[int(len(times) * 0.99)]:.2f} ms  "
+            f"max {times[-1]:.2f} ms")
+
+
+def prepare(place, count, processes=2):
+    """Files in a directory beside the drop directory, the same in each run."""
+    stage = os.path.join(place.path, "stage")
+    os.makedirs(stage)
+    head, lines = full(1, 10)
+    tail = "\n".join(lines[1:]) + "\n"
+    for child in fork_each(processes):
+        for number in range(child, count, processes):
+            with open(os.path.join(stage, f"load{number:07d}.csv"), "w", encoding="ascii") as out:
+                out.write(f"{head}\n{number}{lines[0][lines[0].index(','):]}\n{tail}")
+    return stage
+
+
+def fork_each(processes):
+    """Runs the body of a for loop in as many processes, and waits for them."""
+    children = []
+    for child in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                yield child
+            finally:
+                os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+def send(place, stage, count, rate, sent, first, step):
+    """Renames every step-th file into the drop directory, each when its time has come."""
+    source, target = (os.open(path, os.O_RDONLY) for path in (stage, os.path.join(place.data, "user_data")))
+    start = time.monotonic() + 0.2
+    for number in range(first, count, step):
+        due = start + number / rate
+        while time.monotonic() < due:
+            time.sleep(max(0.0, min(0.005, due - time.monotonic())))
+        sent[number] = time.monotonic()
+        os.rename(f"load{number:07d}.csv", f"load{number:07d}.csv", src_dir_fd=source, dst_dir_fd=target)
+
+
+def load(base, rate, seconds):
+    """Files that are renamed into the drop directory at this rate, all of them: how long until each is durable."""
+    place = Place(base)
+    count = rate * seconds
+    stage = prepare(place, count)
+    subprocess.run(["sync", "-f", place.path], check=False)
+    sent = memoryview(mmap.mmap(-1, count * 8)).cast("d")
+    daemon = start_daemon(place)
+    watcher = Watcher(place)
+    before, used = resident(daemon.pid), cpu_time(daemon.pid)
+    senders = []
+    for first in range(2):
+        pid = os.fork()
+        if pid == 0:
+            send(place, stage, count, rate, sent, first, 2)
+            os._exit(0)
+        senders.append(pid)
+    deadline = time.monotonic() + 5 * seconds + 30
+    while len(watcher.durable) < count and time.monotonic() < deadline:
+        watcher.poll()
+        time.sleep(0.001)
+    for pid in senders:
+        os.waitpid(pid, 0)
+    after, used = resident(daemon.pid), cpu_time(daemon.pid) - used
+    stop(daemon)
+    times = [(at - sent[int(name[4:11])]) * 1000 for name, at in watcher.durable.items() if name.startswith("load")]
+    place.remove()
+    reached = (count - 1) / (max(sent) - min(sent))
+    print(f"{'load: %d files a second for %d s' % (rate, seconds):34} {reached:.0f} a second, {len(times)} of {count} durable  "
+          f"{percentiles(times)}  goal 1000\n{'':34} {used / 1000:.1f} s of CPU  {before[0]:.1f} MB before, {after[0]:.1f} after, "
+          f"{after[1]:.1f} at most", flush=True)
+
+
+def look_at_each(directory):
+    """The floor of a scan: list a directory, and look at each file."""
+    start = time.monotonic()
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            entry.stat(follow_symlinks=False)
+    return time.monotonic() - start
+
+
+def known(base, count, rounds):
+    """start, rescan and memory with so many files known; and what one more file costs then."""
+    place, empty = Place(base), Place(base)
+    drop = os.path.join(place.data, "user_data")
+    for child in fork_each(2):
+        for number in range(child, count, 2):
+            with open(os.path.join(drop, f"user_{number % 500:03d}_external_20240101_{number:07d}.csv"), "w", encoding="ascii") as out:
+                out.write(f"{METRICS}\n{number},1.5,2.5,3.5,4.5,5.5,6.5,7.5,idle\n")
+    place.merge()
+    time.sleep(2)  # files must be two seconds old to be known
+    place.merge()
+    floor, merges, starts, statuses = [], [], [], []
+    for _ in range(rounds):
+        floor.append(look_at_each(drop))
+        merges.append(place.merge())
+        statuses.append(timed([f"{BUILD}/phasesentinel", "status", *ROOT, "-c", place.config]))
+    os.rename(drop, drop + ".aside")
+    os.mkdir(drop)
+    for _ in range(rounds):
+        starts.append(place.merge())
+    shutil.rmtree(drop)
+    os.rename(drop + ".aside", drop)
+    place.merge()
+    spread = lambda times: f"{statistics.median(times):.2f} s ({min(times):.2f}..{max(times):.2f})"
+    rescans = [merge - statistics.median(starts) for merge in merges]
+    label = f"{count} files known"
+    print(f"{'start: ' + label:34} merge of nothing {spread(starts)}  goal 1", flush=True)
+    print(f"{'rescan: ' + label:34} {spread(rescans)}  os.scandir and stat of each {spread(floor)}  "
+          f"ratio {statistics.median(rescans) / statistics.median(floor):.2f}  goal 2 s", flush=True)
+    print(f"{'status: ' + label:34} {spread(statuses)}", flush=True)
+    used, times, memory_used = drip(place, 20, 0.5)
+    empty.merge()
+    used_empty, times_empty, memory_empty = drip(empty, 20, 0.5)
+    print(f"{'memory: ' + label + ', none':34} {memory_used[0]:.1f} MB ({memory_used[1]:.1f} at most), {memory_empty[0]:.1f} MB  "
+          "goal 128 and 8", flush=True)
+    print(f"{'one more file: ' + label + ', none':34} {statistics.median(used):.2f} ms of CPU, {statistics.median(used_empty):.2f} ms  "
+          f"ratio {statistics.median(used) / statistics.median(used_empty):.2f}; durable in {statistics.median(times):.2f} ms, "
+          f"{statistics.median(times_empty):.2f} ms", flush=True)
+    place.remove()
+    empty.remove()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--tiny", type=int, default=50000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--known", type=int, default=1000000, help="files that are known")
+    parser.add_argument("--rate", type=int, default=5000, help="files a second under load")
+    parser.add_argument("--seconds", type=int, default=60, help="how long")
+    parser.add_argument("--only", default="", help="the works with this in their name: start, rescan, memory, load and so on")
     options = parser.parse_args()
     base = tempfile.mkdtemp(prefix="phasesentinel-bench.", dir=os.environ.get("TMPDIR", "/tmp"))
     works = [
@@ -236,6 +452,10 @@ def main():
             growth(base, options.rounds)
         if options.only in "memory":
             memory(base, 1024)
+        if options.only in "start rescan memory known":
+            known(base, options.known, options.rounds)
+        if options.only in "load":
+            load(base, options.rate, options.seconds)
     finally:
         shutil.rmtree(base)
     return 0

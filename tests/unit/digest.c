@@ -1,6 +1,7 @@
 #include "digest.h"
 
 #include <inttypes.h>
+#include <sys/wait.h>
 
 #include "place.h"
 #include "unit.h"
@@ -87,10 +88,70 @@ static void test_check(void)
     digest_stream_free(NULL);
 }
 
-int main(void)
+static void test_unhex(void)
 {
+    static const char good[] = "00ff09afA9";
+    unsigned char out[4], byte;
+    char digits[2];
+    unsigned high, low;
+    size_t wrong = 0;
+
+    check(digest_unhex(out, good, 4) && memcmp(out, "\x00\xFF\x09\xAF", 4) == 0, "hex digits");
+    check(!digest_unhex(out, good + 2, 4), "in lower case only");
+    check(digest_unhex(out, "", 0), "none");
+    for (high = 0; high < 256; high++)
+        for (low = 0; low < 256; low++) {
+            bool valid = high != 0 && low != 0 && strchr("0123456789abcdef", (int)high) != NULL &&
+                         strchr("0123456789abcdef", (int)low) != NULL;
+
+            digits[0] = (char)high;
+            digits[1] = (char)low;
+            wrong += digest_unhex(&byte, digits, 1) != valid ||
+                     (valid && strtoul((char[]){digits[0], digits[1], 0}, NULL, 16) != byte);
+        }
+    check(wrong == 0, "any two bytes: %zu wrong", wrong);
+}
+
+/* Keys are the same in one process and nobody's guess in the next. */
+static void test_keys(void)
+{
+    const char *program = "/proc/self/exe";
+    struct digest_wide wide = digest_wide_key("eva", 3), again = digest_wide_key("eva", 3);
+    char other[64] = "", ours[64];
+    int pipes[2];
+    pid_t child;
+
+    check(digest_key("eva", 3) == digest_key("eva", 3) &&
+              digest_key("eva", 3) != digest_key("eve", 3),
+          "a key");
+    check(wide.high == again.high && wide.low == again.low && wide.high != wide.low,
+          "and a wide one");
+    check(digest_key("eva", 3) != digest_check("eva", 3), "are not what anybody can work out");
+    snprintf(ours, sizeof ours, "%016" PRIx64, digest_key("eva", 3));
+    if (pipe(pipes) < 0 || (child = fork()) < 0)
+        abort();
+    if (child == 0) {
+        dup2(pipes[1], STDOUT_FILENO);
+        execl(program, program, "key", (char *)NULL);
+        _exit(1);
+    }
+    check(read(pipes[0], other, 16) == 16 && strcmp(ours, other) != 0,
+          "another process has others");
+    waitpid(child, NULL, 0);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "key") == 0) {
+        printf("%016" PRIx64, digest_key("eva", 3));
+        return 0;
+    }
     test_sha256();
     test_pieces();
     test_check();
+    test_unhex();
+    test_keys();
     return unit_done();
 }

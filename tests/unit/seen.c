@@ -54,9 +54,9 @@ static void scan(const char *first, const char *second)
 {
     seen_scan_begin(&seen);
     if (first != NULL)
-        seen_scan_meet(&seen, first, &cause);
+        seen_scan_meet(&seen, first, NULL, 0);
     if (second != NULL)
-        seen_scan_meet(&seen, second, &cause);
+        seen_scan_meet(&seen, second, NULL, 0);
     seen_scan_end(&seen);
 }
 
@@ -147,20 +147,17 @@ static void test_rotation(void)
 
 static void test_save(void)
 {
-    struct buffer bytes = {0};
-    size_t i, wrong = 0;
-
     check(seen_save(&seen, &cause) == 0 && place_holds(dir, "seen", NULL),
           "nothing has changed: nothing is written");
     put("a.csv", file(1, 10), 100, false);
-    put("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 61, false);
+    put("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 59, false);
     put("young.csv", file(3, 10), 300, true);
     put("left.csv", file(4, 10), 400, false);
     seen_leave(&seen, "left.csv");
     reopen();
     check(holds("a.csv", file(1, 10), 100) && seen_has(&seen, "a.csv") && inode(1) == 100,
           "what is saved is there again");
-    check(holds("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 61), "odd names and places too");
+    check(holds("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 59), "odd names and places too");
     check(holds("young.csv", file(3, 10), 300) && seen_is_young(&seen, "young.csv") &&
               !seen_is_young(&seen, "a.csv"),
           "what was young still is");
@@ -168,6 +165,17 @@ static void test_save(void)
     check(!seen.changed, "nothing has changed since");
     scan("a.csv", "\xFF\n,.csv");
     check(seen.changed && inode(4) == 0, "the scan forgets it");
+    forget();
+}
+
+/* One block, of four files. */
+static void test_damage(void)
+{
+    struct buffer bytes = {0};
+    size_t i, wrong = 0;
+
+    put("a.csv", file(1, 10), 100, false);
+    put("b.csv", file(2, 10), 200, false);
     reopen();
     place_get(dir, "seen", &bytes);
     for (i = 0; i < bytes.len; i++) {
@@ -183,14 +191,142 @@ static void test_save(void)
             wrong++;
     }
     check(wrong == 0, "damaged or cut at any byte it is dropped: %zu wrong", wrong);
-    buffer_byte(&bytes, 'x');
-    seen_close(&seen);
-    place_put(dir, "seen", bytes.data, bytes.len);
-    check(seen_open(&seen, dir, &cause) == 0 && seen.count == 0, "with a byte more as well");
+    put("c.csv", file(3, 10), 300, false);
+    reopen();
+    check(seen.count == 1 && holds("c.csv", file(3, 10), 300), "and made again");
+    buffer_free(&bytes);
+    forget();
+}
+
+/* What is appended later and torn takes nothing with it. */
+static void test_torn(void)
+{
+    struct buffer bytes = {0};
+    size_t i, first, wrong = 0;
+
     put("a.csv", file(1, 10), 100, false);
     reopen();
-    check(holds("a.csv", file(1, 10), 100), "and made again");
+    place_get(dir, "seen", &bytes);
+    first = bytes.len;
+    put("b.csv", file(2, 10), 200, false);
+    reopen();
+    place_get(dir, "seen", &bytes);
+    check(bytes.len == first + 8 + 32 + 8, "a block is appended");
+    for (i = first; i < bytes.len; i++) {
+        seen_close(&seen);
+        place_put(dir, "seen", bytes.data, i);
+        wrong += seen_open(&seen, dir, &cause) < 0 || seen.count != 1 ||
+                 !holds("a.csv", file(1, 10), 100);
+        seen_close(&seen);
+        bytes.data[i] ^= 1;
+        place_put(dir, "seen", bytes.data, bytes.len);
+        bytes.data[i] ^= 1;
+        wrong += seen_open(&seen, dir, &cause) < 0 || seen.count != 1 ||
+                 !holds("a.csv", file(1, 10), 100);
+        put("c.csv", file(3, 10), 300, false);
+        reopen();
+        wrong += seen.count != 2 || !holds("a.csv", file(1, 10), 100) ||
+                 !holds("c.csv", file(3, 10), 300);
+    }
+    check(wrong == 0, "a torn block alone is lost, and written over: %zu wrong", wrong);
     buffer_free(&bytes);
+    forget();
+}
+
+static off_t size_of_file(void)
+{
+    struct stat st;
+
+    return fstatat(dir, "seen", &st, 0) == 0 ? st.st_size : 0;
+}
+
+/* However many are known, a save writes what has changed; and the file does not grow for ever. */
+static void test_growth(void)
+{
+    enum { FILES = 20000 };
+    const size_t rounds = place_rounds(1000);
+    off_t before, largest = 0, one;
+    char name[32];
+    size_t i, k, wrong = 0;
+
+    for (i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%zu.csv", i);
+        put(name, file(i, i), i + 1, false);
+    }
+    seen_save(&seen, &cause);
+    before = size_of_file();
+    put("7.csv", file(7, 77), 30000, false);
+    seen_save(&seen, &cause);
+    one = size_of_file() - before;
+    check(before < FILES * 32 + 1000 && one == 48, "a save of one file writes %d bytes", (int)one);
+    for (i = 0; i < rounds; i++) {
+        for (k = 0; k < 100; k++) {
+            snprintf(name, sizeof name, "%zu.csv", k * 7 % FILES);
+            put(name, file(k * 7, 1000 + i), 40000 + i, false);
+        }
+        seen_save(&seen, &cause);
+        largest = size_of_file() > largest ? size_of_file() : largest;
+    }
+    check(largest < 2 * before + 4096 * 32 + 10000, "it stays below %d bytes", (int)largest);
+    reopen();
+    for (k = 0; k < FILES; k++) {
+        snprintf(name, sizeof name, "%zu.csv", k);
+        wrong += k % 7 == 0 && k < 700
+                     ? !holds(name, file(k, 1000 + rounds - 1), 40000 + rounds - 1)
+                     : !holds(name, file(k, k), k + 1);
+    }
+    check(wrong == 0 && seen.count == FILES, "and everything is there: %zu wrong", wrong);
+    forget();
+}
+
+/* The daemon and `merge` by turns. */
+static void test_others(void)
+{
+    struct seen theirs;
+    struct signature signature = file(2, 10);
+
+    put("a.csv", file(1, 10), 100, false);
+    seen_save(&seen, &cause);
+    if (seen_open(&theirs, dir, &cause) < 0)
+        abort();
+    seen_put(&theirs, "b.csv", &signature, 200, false, &cause);
+    seen_save(&theirs, &cause);
+    check(!holds("b.csv", signature, 200), "what another process saw is not known");
+    put("c.csv", file(3, 10), 300, false);
+    seen_save(&seen, &cause);
+    check(holds("b.csv", signature, 200), "until the next save");
+    signature = file(4, 10);
+    seen_put(&theirs, "d.csv", &signature, 400, false, &cause);
+    seen_save(&theirs, &cause);
+    seen_scan_begin(&seen);
+    check(seen_scan_meet(&seen, "d.csv", &signature, 400), "or the next scan");
+    signature = file(9, 9);
+    seen_put(&theirs, "a.csv", &signature, 900, false, &cause);
+    seen_save(&theirs, &cause);
+    put("a.csv", file(1, 11), 1000, false);
+    seen_save(&seen, &cause);
+    check(holds("a.csv", file(1, 11), 1000), "what is newer here stays");
+    seen_close(&theirs);
+    reopen();
+    check(holds("a.csv", file(1, 11), 1000) && holds("b.csv", file(2, 10), 200) &&
+              holds("c.csv", file(3, 10), 300) && holds("d.csv", file(4, 10), 400),
+          "both have saved everything");
+    unlinkat(dir, "seen", 0);
+    put("e.csv", file(5, 10), 500, false);
+    reopen();
+    check(holds("e.csv", file(5, 10), 500) && holds("a.csv", file(1, 11), 1000),
+          "a file that is gone is made anew");
+    forget();
+    put("a.csv", file(1, 10), 100, false);
+    if (seen_open(&theirs, dir, &cause) < 0)
+        abort();
+    signature = file(2, 10);
+    seen_put(&theirs, "b.csv", &signature, 200, false, &cause);
+    seen_save(&theirs, &cause);
+    seen_close(&theirs);
+    reopen();
+    check(seen.count == 1 && holds("a.csv", file(1, 10), 100),
+          "one that was begun with another seed is replaced");
     forget();
 }
 
@@ -208,17 +344,33 @@ static void test_collision(void)
     forget();
 }
 
+struct file {
+    bool there;
+    uint64_t inode, size, at;
+};
+
+static void scan_names(const struct file *names, size_t count)
+{
+    char name[32];
+    size_t i;
+
+    seen_scan_begin(&seen);
+    for (i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%zu.csv", i);
+        if (names[i].there)
+            seen_scan_meet(&seen, name, NULL, 0);
+    }
+    seen_scan_end(&seen);
+}
+
 /* Names and inodes at random: files come, are renamed, replaced, rotated and go; scans in between.
  */
 static void test_random(void)
 {
     enum { NAMES = 12, INODES = 10 };
-    struct {
-        bool there;
-        uint64_t inode, size, at;
-    } names[NAMES] = {{0}};
+    struct file names[NAMES] = {{0}};
     uint64_t last_at[INODES] = {0}, first_at[INODES] = {0}, at = 1000, got;
-    size_t i, k, other, wrong = 0, rounds = place_rounds(100000);
+    size_t i, k, wrong = 0, rounds = place_rounds(100000);
     char name[32];
 
     for (i = 0; i < rounds; i++) {
@@ -231,13 +383,7 @@ static void test_random(void)
             names[k].there = false;
             break;
         case 1:
-            seen_scan_begin(&seen);
-            for (other = 0; other < NAMES; other++) {
-                snprintf(name, sizeof name, "%zu.csv", other);
-                if (names[other].there)
-                    seen_scan_meet(&seen, name, &cause);
-            }
-            seen_scan_end(&seen);
+            scan_names(names, NAMES);
             break;
         default:
             names[k].there = true;
@@ -250,7 +396,11 @@ static void test_random(void)
             put(name, file(names[k].inode, at), at, at % 3 == 0);
         }
         if (place_below(500) == 0)
+            seen_save(&seen, &cause);
+        if (place_below(500) == 0) { /* who starts scans first */
             reopen();
+            scan_names(names, NAMES);
+        }
         for (k = 0; k < NAMES; k++) {
             snprintf(name, sizeof name, "%zu.csv", k);
             wrong += seen_has(&seen, name) != names[k].there;
@@ -286,7 +436,7 @@ static void test_many(void)
         seen_scan_begin(&seen);
         for (i = 0; i < count; i += 3) {
             snprintf(name, sizeof name, "user_%zu.csv", i);
-            seen_scan_meet(&seen, name, &cause);
+            seen_scan_meet(&seen, name, NULL, 0);
         }
         seen_scan_end(&seen);
     }
@@ -310,6 +460,10 @@ int main(void)
     test_rename();
     test_rotation();
     test_save();
+    test_damage();
+    test_torn();
+    test_growth();
+    test_others();
     test_collision();
     test_random();
     test_many();

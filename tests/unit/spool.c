@@ -161,14 +161,15 @@ static void test_scan(void)
 
     place_put_text(dir, ".hidden.csv", "x");
     place_put_text(dir, "note.txt", "x");
-    check(spool_scan(dir, found, &files, &ignored, &cause) == 0 && files == 2 && others == 5 &&
-              wrong == 0,
+    check(spool_scan(dir, SPOOL_SIGNATURES, found, &files, &ignored, &cause) == 0 && files == 2 &&
+              others == 5 && wrong == 0,
           "a scan finds files and what only looks like them: %u, %u", files, others);
     check(ignored == 5, "and counts the names that do not count: %d", (int)ignored);
     files = others = 0;
-    check(spool_scan(dir, found, &files, &ignored, &cause) == 0 && files == 2,
+    check(spool_scan(dir, SPOOL_SIGNATURES, found, &files, &ignored, &cause) == 0 && files == 2,
           "also the second time");
-    check(spool_scan(-1, found, &files, &ignored, &cause) < 0 && cause.kind == CAUSE_TROUBLE,
+    check(spool_scan(-1, SPOOL_SIGNATURES, found, &files, &ignored, &cause) < 0 &&
+              cause.kind == CAUSE_TROUBLE,
           "where there is nothing to scan: %s", cause.text);
 }
 

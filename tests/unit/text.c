@@ -175,6 +175,15 @@ static void test_percent(void)
               "all bytes, and back");
         buffer_free(&out);
     }
+    {
+        char out[] = "....";
+
+        check(text_unpercent_into(out, 3, "%41b%43", 7) == 3 && strcmp(out, "AbC.") == 0,
+              "into as many bytes, without a NUL");
+        check(text_unpercent_into(out, 3, "abcd", 4) < 0 && strcmp(out, "abc.") == 0,
+              "one too many");
+        check(text_unpercent_into(out, 0, "", 0) == 0, "into none");
+    }
     for (i = 0; i < sizeof malformed / sizeof *malformed; i++)
         check(text_unpercent(&back, malformed[i], strlen(malformed[i])) < 0, "malformed, case %zu",
               i);
@@ -278,7 +287,7 @@ static void test_parse_time(void)
         "0000-01-01T00:00:00.000Z",
         "2024-01-01T12:00:00.000ZZ",
     };
-    char out[TEXT_TIME_SIZE];
+    char out[TEXT_TIME_SIZE], again[TEXT_TIME_SIZE];
     int64_t time, back;
     size_t i, wrong = 0;
 
@@ -288,6 +297,18 @@ static void test_parse_time(void)
         wrong += !text_parse_time(out, strlen(out), &back) || back != time;
     }
     check(wrong == 0, "what is written is read again: %zu wrong", wrong);
+    wrong = 0;
+    for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
+        text_time(out, time * INT64_C(86400000000000));
+        wrong += !text_parse_time(out, strlen(out), &back) || back / 86400000000000 != time;
+        /* The day after the last of each month is none. */
+        memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
+        if (text_parse_time(out, strlen(out), &back)) {
+            text_time(again, back);
+            wrong += strcmp(out, again) != 0;
+        }
+    }
+    check(wrong == 0, "every day until 2262: %zu wrong", wrong);
     back = 42;
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
         check(!text_parse_time(bad[i], strlen(bad[i]), &back) && back == 42, "'%s' is no such time",
