@@ -8,10 +8,17 @@
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
               int state_fd, struct cause *cause)
 {
+    size_t i;
+
     *drop = (struct drop){.config = config, .ledger = ledger, .changed = true};
-    if (seen_open(&drop->seen, state_fd, cause) < 0)
+    if (seen_open(&drop->seen, state_fd, cause) < 0 ||
+        waiting_load(&drop->waiting, state_fd, cause) < 0)
         return -1;
-    return waiting_load(&drop->waiting, state_fd, cause);
+    /* Directories may have been looked into at an earlier run. */
+    for (i = 0; i < drop->waiting.count && !config->recursive; i++)
+        drop->waiting.files[i].done = strchr(drop->waiting.files[i].name, '/') != NULL;
+    waiting_sweep(&drop->waiting);
+    return 0;
 }
 
 void drop_close(struct drop *drop)
@@ -57,13 +64,12 @@ void drop_count_out(struct drop *drop, const char *name)
     drop->changed = true;
 }
 
-int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+/* A name that counts, or a directory that cannot be looked into. */
+static int arrive(struct drop *drop, const char *name, bool closed, int64_t due,
+                  struct cause *cause)
 {
-    struct waiting_file *file;
+    struct waiting_file *file = waiting_add(&drop->waiting, name);
 
-    if (!spool_name_counts(name))
-        return 0;
-    file = waiting_add(&drop->waiting, name);
     if (file == NULL)
         return cause_memory(cause);
     file->closed |= closed;
@@ -71,6 +77,13 @@ int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, s
         file->due = due;
     file->done = false;
     return 0;
+}
+
+int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+{
+    bool counts = spool_name_counts(name) && (drop->config->recursive || strchr(name, '/') == NULL);
+
+    return counts ? arrive(drop, name, closed, due, cause) : 0;
 }
 
 void drop_gone(struct drop *drop, const char *name)
@@ -87,6 +100,7 @@ void drop_gone(struct drop *drop, const char *name)
 struct scan {
     struct drop *drop;
     bool count_only;
+    bool part; /* not the whole directory: nothing is counted */
     struct scanned {
         char *name; /* owned */
         bool is_file;
@@ -110,26 +124,33 @@ static bool is_as_it_was(const struct drop *drop, const char *name,
            !seen_is_young(&drop->seen, name) && disposal_of_accepted(drop->config) == DISPOSAL_KEEP;
 }
 
-static void scan_found(void *context, const char *name, enum spool_kind kind,
-                       const struct signature *signature)
+static int count(struct scan *scan, const char *name, enum spool_kind kind)
 {
-    struct scan *scan = context;
     struct drop *drop = scan->drop;
     struct waiting_file *file = waiting_find(&drop->waiting, name);
 
-    if (scan->failed || seen_scan_meet(&drop->seen, name, scan->cause) < 0) {
-        scan->failed = true;
-        return;
-    }
+    if (seen_scan_meet(&drop->seen, name, scan->cause) < 0)
+        return -1;
     if (file != NULL)
         file->counted = kind == SPOOL_FILE;
     if (kind == SPOOL_FILE) {
         drop->files++;
         drop->rows += ledger_rows_of(drop->ledger, name);
-        if (is_as_it_was(drop, name, signature))
-            return;
     }
-    if (scan->count_only)
+    return 0;
+}
+
+static void scan_found(void *context, const char *name, enum spool_kind kind,
+                       const struct signature *signature)
+{
+    struct scan *scan = context;
+    struct drop *drop = scan->drop;
+
+    if (scan->failed || (!scan->part && count(scan, name, kind) < 0)) {
+        scan->failed = true;
+        return;
+    }
+    if (scan->count_only || (kind == SPOOL_FILE && is_as_it_was(drop, name, signature)))
         return;
     if (scan->count == scan->cap) {
         size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
@@ -152,16 +173,32 @@ static int compare_names(const void *left, const void *right)
     return strcmp(((const struct scanned *)left)->name, ((const struct scanned *)right)->name);
 }
 
-static int take_found(struct drop *drop, const struct scan *scan, int64_t due, struct cause *cause)
+static void scan_enter(void *context, const char *directory, int fd)
 {
-    size_t i;
+    const struct scan *scan = context;
 
-    for (i = 0; i < scan->count; i++) {
-        if (drop_arrive(drop, scan->found[i].name, false, due, cause) < 0)
-            return -1;
-        waiting_find(&drop->waiting, scan->found[i].name)->counted = scan->found[i].is_file;
-    }
-    return 0;
+    if (scan->drop->enter != NULL)
+        scan->drop->enter(scan->drop->enter_context, directory, fd);
+}
+
+/* Fills in what was found; to be freed in any case. As spool_scan. */
+static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *ret_ignored)
+{
+    struct spool_order order = {under, scan->drop->config->recursive, scan_enter, scan_found, scan};
+    int result = spool_scan(dir_fd, &order, ret_ignored, scan->cause);
+
+    if (result >= 0 && scan->failed)
+        return cause_memory(scan->cause);
+    if (scan->count > 0)
+        qsort(scan->found, scan->count, sizeof *scan->found, compare_names);
+    return result;
+}
+
+static void free_scan(struct scan *scan)
+{
+    while (scan->count > 0)
+        free(scan->found[--scan->count].name);
+    free(scan->found);
 }
 
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
@@ -175,23 +212,39 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
     for (i = 0; i < drop->waiting.count; i++)
         drop->waiting.files[i].counted = false;
     seen_scan_begin(&drop->seen);
-    result = spool_scan(dir_fd, scan_found, &scan, &drop->ignored, cause);
-    if (result == 0 && scan.failed)
-        result = cause_memory(cause);
+    result = run_scan(&scan, dir_fd, NULL, &drop->ignored);
     if (result == 0) {
         seen_scan_end(&drop->seen);
         drop->changed |= files != drop->files || rows != drop->rows;
-        if (scan.count > 0)
-            qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
-        result = take_found(drop, &scan, due, cause);
+        for (i = 0; i < scan.count && result == 0; i++) {
+            result = arrive(drop, scan.found[i].name, false, due, cause);
+            if (result == 0)
+                waiting_find(&drop->waiting, scan.found[i].name)->counted = scan.found[i].is_file;
+        }
         /* What was waited for and is not there has to be looked at once, to find that out. */
         for (i = 0; i < drop->waiting.count; i++)
             if (!drop->waiting.files[i].counted)
                 drop->waiting.files[i].due = waiting_now();
     }
-    for (i = 0; i < scan.count; i++)
-        free(scan.found[i].name);
-    free(scan.found);
+    free_scan(&scan);
+    return result;
+}
+
+int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t due,
+                   struct cause *cause)
+{
+    struct scan scan = {.drop = drop, .part = true, .cause = cause};
+    struct waiting_file *file = waiting_find(&drop->waiting, directory);
+    uint64_t ignored;
+    size_t i;
+    int result = run_scan(&scan, dir_fd, directory, &ignored);
+
+    if (file != NULL)
+        file->due = waiting_now();
+    for (i = 0; i < scan.count && result >= 0; i++)
+        if (arrive(drop, scan.found[i].name, false, due, cause) < 0)
+            result = -1;
+    free_scan(&scan);
     return result;
 }
 
