@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -24,6 +25,8 @@
     (WATCH_APPEARED_MASK | WATCH_CLOSED_MASK | WATCH_GONE_MASK | IN_DELETE_SELF | IN_MOVE_SELF |   \
      IN_ONLYDIR | IN_EXCL_UNLINK)
 
+#define DEAD_LIMIT 10000
+
 /* A directory below that is watched. */
 struct below {
     char *name; /* owned; relative to the drop directory */
@@ -35,8 +38,9 @@ struct below {
 static struct {
     int fd; /* the library's; it has no getter, see lowest_free_fd */
     int wd;
-    int newest;  /* the highest number given; none is given twice */
-    int refused; /* since then */
+    int newest;        /* the highest number given; none is given twice */
+    int refused;       /* since then */
+    time_t full_until; /* so many directories are watched that more need not be tried */
     dev_t dev;
     ino_t ino;
     char *path; /* owned; ends in '/', without which the library takes a symlink for a file */
@@ -98,6 +102,12 @@ static int initialize(struct cause *cause)
     return 0;
 }
 
+static int cannot_watch(const char *path, struct cause *cause)
+{
+    return cause_errno(cause, CAUSE_TROUBLE, "cannot watch %s%s", path,
+                       errno == ENOSPC ? " (raise sysctl fs.inotify.max_user_watches)" : "");
+}
+
 /*
  * Watches the directory. Its number, which the library does not say, or 0 if the inode is watched
  * already. The kernel counts up; one that it refuses for its limits may have got a number too.
@@ -106,11 +116,16 @@ static int add_watch(const char *path, struct cause *cause)
 {
     int wd;
 
+    if (watch.full_until > time(NULL)) {
+        errno = ENOSPC;
+        return cannot_watch(path, cause);
+    }
     if (!inotifytools_watch_file(path, WATCH_MASK)) {
         errno = inotifytools_error();
         watch.refused++;
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot watch %s%s", path,
-                           errno == ENOSPC ? " (raise sysctl fs.inotify.max_user_watches)" : "");
+        if (errno == ENOSPC)
+            watch.full_until = time(NULL) + 2;
+        return cannot_watch(path, cause);
     }
     for (wd = watch.newest + 1; wd <= watch.newest + 1 + watch.refused; wd++) {
         if (strcmp(inotifytools_filename_from_wd(wd), path) == 0) {
@@ -194,6 +209,7 @@ static void forget(struct below *below)
     size_t i = (size_t)(below - watch.below);
     struct below *last = &watch.below[watch.count - 1];
 
+    watch.full_until = 0;
     inotify_rm_watch(watch.fd, below->wd);
     map_remove(&watch.by_wd, slot_of(&watch.by_wd, (uint64_t)below->wd, i + 1));
     map_remove(&watch.by_name, slot_of(&watch.by_name, key_of(below->name), i + 1));
@@ -398,6 +414,9 @@ bool watch_is_stale(void)
 {
     struct stat stat_buf;
 
+    /* What the library keeps of watches that are gone is only given back by closing it. */
+    if (watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT)
+        return true;
     return watch.fd < 0 || stat(watch.path, &stat_buf) < 0 || stat_buf.st_dev != watch.dev ||
            stat_buf.st_ino != watch.ino;
 }

@@ -59,7 +59,8 @@ int watch_fd(void);
  * file. */
 enum watch_kind watch_next(const char **ret_name);
 
-/* Does the path no longer name the directory that is watched? */
+/* Does the path no longer name the directory that is watched? Or is the watch to be opened again
+ * because so many directories below have come and gone? */
 bool watch_is_stale(void);
 
 void watch_close(void); /* takes a closed one */

@@ -93,6 +93,7 @@ static void test_kinds(void)
         {"user/deep/er/in.csv", SPOOL_FILE, SPOOL_FILE},
         {"user/deep/link.csv", SPOOL_OTHER, SPOOL_OTHER},
         {"user/up/file.csv", SPOOL_GONE, SPOOL_GONE},
+        {"user/up/user/in.csv", SPOOL_GONE, SPOOL_GONE},
         {"user/deep", SPOOL_DIRECTORY, SPOOL_DIRECTORY},
     };
     struct signature signature;
