@@ -163,18 +163,6 @@ static int scan(struct daemon *daemon, struct cause *cause)
     return 0;
 }
 
-static int open_intake(struct daemon *daemon, struct cause *cause)
-{
-    struct setup *setup = &daemon->setup;
-
-    if (intake_open(&daemon->intake, &setup->config, &setup->schema, &setup->dir, "phasesentineld",
-                    tell, daemon, cause) < 0)
-        return -1;
-    daemon->intake.drop.enter = enter;
-    daemon->intake.drop.enter_context = daemon;
-    return 0;
-}
-
 /* Watch first, then scan: whatever arrives in between is seen by one of them. */
 static int start_watching(struct daemon *daemon, struct cause *cause)
 {
@@ -311,6 +299,8 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
                     &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
         return -1;
+    daemon->intake.drop.enter = enter;
+    daemon->intake.drop.enter_context = daemon;
     /* Closing the intake takes its descriptor out of the epoll set. */
     event.data.fd = intake_fd(&daemon->intake);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
