@@ -52,16 +52,47 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
     return kind;
 }
 
+/*
+ * The name that the daemon would know it by, as directories may tell something too: a file that
+ * lies below user_data/, quarantine/ or archive/ is taken for one of its directory there. Elsewhere
+ * directories count where the template speaks of them.
+ */
+static void dropped_name(const struct judge *judge, const char *path, struct buffer *out)
+{
+    static const char *const places[] = {DATADIR_DROP, "quarantine", "archive"};
+    char *data_dir = realpath(judge->config->data_dir, NULL), *whole = realpath(path, NULL);
+    const char *below = NULL;
+    size_t len = data_dir == NULL ? 0 : strlen(data_dir), i, part;
+
+    if (len > 0 && whole != NULL && strncmp(whole, data_dir, len) == 0 && whole[len] == '/') {
+        for (i = 0; i < sizeof places / sizeof *places; i++) {
+            part = strlen(places[i]);
+            if (strncmp(whole + len + 1, places[i], part) == 0 && whole[len + 1 + part] == '/')
+                below = whole + len + 1 + part + 1;
+        }
+    }
+    if (judge->config->recursive && below != NULL)
+        buffer_string(out, below);
+    else
+        buffer_string(out, judge->schema->filename.slashes > 0 ? path : spool_base(path));
+    free(data_dir);
+    free(whole);
+}
+
 static int judge_path(struct checking *checking, const char *path, int fd,
                       const struct signature *signature, struct cause *cause)
 {
     struct judge_order order = {.fd = fd, .size = signature->size};
     const struct judgement *result = &checking->result;
-    struct buffer out = {0};
-    const char *slash = strrchr(path, '/');
+    struct buffer out = {0}, name = {0};
+    int judged;
 
-    order.name = slash == NULL ? path : slash + 1;
-    if (judge_run(&checking->judge, &order, &checking->result, cause) < 0)
+    dropped_name(&checking->judge, path, &name);
+    order.name = buffer_text(&name);
+    judged = buffer_failed(&name) ? cause_memory(cause)
+                                  : judge_run(&checking->judge, &order, &checking->result, cause);
+    buffer_free(&name);
+    if (judged < 0)
         return -1;
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count)

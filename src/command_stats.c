@@ -128,6 +128,8 @@ static void found(void *context, const char *name, enum spool_kind kind,
         file = waiting_add(&view->waiting, name);
         if (file != NULL && kind == SPOOL_OTHER)
             file->reason = WAIT_FILE_TYPE;
+        if (file != NULL && kind == SPOOL_UNREADABLE)
+            file->reason = WAIT_UNREADABLE;
     }
     view->failed |= file == NULL;
     if (file != NULL)
@@ -137,6 +139,8 @@ static void found(void *context, const char *name, enum spool_kind kind,
 static int look(struct view *view, struct cause *cause)
 {
     struct setup *setup = view->setup;
+    const struct spool_order order = {
+        .recursive = setup->config.recursive, .names_only = true, .found = found, .context = view};
     size_t i;
 
     if (look_for_daemon(view, cause) < 0 ||
@@ -148,7 +152,7 @@ static int look(struct view *view, struct cause *cause)
     if (waiting_load(&view->waiting, setup->dir.state, cause) < 0)
         return -1;
     if (datadir_open_drop(&setup->dir, cause) == 0) {
-        if (spool_scan(setup->dir.drop, SPOOL_NAMES, found, view, &view->ignored, cause) < 0)
+        if (spool_scan(setup->dir.drop, &order, &view->ignored, cause) < 0)
             return -1;
         datadir_close_drop(&setup->dir);
     } else if (view->trouble.len == 0) {
@@ -182,6 +186,7 @@ static const char *advise(const struct view *view)
 
 static void print_status(const struct view *view, const char *next)
 {
+    const bool recursive = view->setup->config.recursive;
     char when[TEXT_TIME_SIZE];
     struct buffer out = {0};
     size_t i;
@@ -209,9 +214,8 @@ static void print_status(const struct view *view, const char *next)
         buffer_byte(&out, '\n');
     }
     buffer_printf(&out,
-                  "ignored      %" PRIu64
-                  " names that do not end in .csv, begin with a dot or are directories\n",
-                  view->ignored);
+                  "ignored      %" PRIu64 " names that do not end in .csv%s begin with a dot%s\n",
+                  view->ignored, recursive ? " or" : ",", recursive ? "" : " or are directories");
     buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
                   view->quarantine.files, view->quarantine.resolved);
     if (next[0] != '\0')

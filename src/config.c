@@ -150,9 +150,6 @@ static void read_entry(struct ini *ini, const struct ini_entry *entry, struct ch
         word = ini_word(ini, entry, setting->words);
         if (word >= 0)
             choice->values[i] = (uint64_t)word;
-        if (i == RECURSIVE && word == 1)
-            problem_add(&ini->problems, entry->line,
-                        "recursive: this version cannot look into directories yet; use no");
     } else if (setting->path == NULL) {
         ini_number(ini, entry, setting->min, setting->max, setting->unit, &choice->values[i]);
     } else if (*entry->value == '\0') {

@@ -15,12 +15,11 @@
 #include "durable.h"
 #include "log.h"
 #include "rows.h"
+#include "slot.h"
 #include "text.h"
 
-#define SLOT_NAME_SIZE (LEDGER_NAME_SIZE + 64)
-#define SEQ_NAME_SIZE  64
-#define CHUNK_SIZE     (256 * 1024)
-#define LONGEST_NAME   224 /* with ".~9999999~.rejects.csv" it fits into NAME_MAX */
+#define SEQ_NAME_SIZE 64
+#define CHUNK_SIZE    (256 * 1024)
 
 enum disposal disposal_of_accepted(const struct config *config)
 {
@@ -89,29 +88,6 @@ static bool exists(int dir_fd, const char *name)
     return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/*
- * The nth NAME: NAME, NAME.~2~, NAME.~3~; with a companion's suffix. A '/' cannot stand in one file
- * name, and a name that leaves no room for the suffixes is shortened, with its hash in place of the
- * rest.
- */
-static void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const char *suffix)
-{
-    char shortened[NAME_MAX + 1], *c;
-
-    if (strlen(name) > LONGEST_NAME) {
-        snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 ".csv", LONGEST_NAME - 32, name,
-                 digest_check(name, strlen(name)));
-        name = shortened;
-    }
-    if (n == 1)
-        snprintf(out, SLOT_NAME_SIZE, "%s%s", name, suffix);
-    else
-        snprintf(out, SLOT_NAME_SIZE, "%s.~%u~%s", name, n, suffix);
-    for (c = out; *c != '\0'; c++)
-        if (*c == '/')
-            *c = '_';
-}
-
 /* 1: the first `limit` bytes are the same in both; 0: not; -1. */
 static int same_bytes(int left, int right, uint64_t limit, struct cause *cause)
 {
@@ -170,16 +146,16 @@ static bool is_beginning_of(const struct datadir *dir, const char *moving, const
     return same > 0;
 }
 
-/* Somebody else's file came under our hands: back to the drop directory, under another name if its
- * own is taken. */
-static int put_back(const struct datadir *dir, const char *moving, const char *name,
+/* Into the directory, under another name if its own is taken. */
+static int put_into(const struct datadir *dir, const char *moving, int home, const char *name,
                     struct cause *cause)
 {
+    const char *base = spool_base(name);
     char other[SLOT_NAME_SIZE];
-    const size_t end = strlen(name) - 4, stem = end < LONGEST_NAME ? end : LONGEST_NAME;
+    const size_t end = strlen(base) - 4, stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
     unsigned n;
 
-    if (durable_move(dir->moving, moving, dir->drop, name, cause) == 0)
+    if (durable_move(dir->moving, moving, home, base, cause) == 0)
         return 0;
     /* The sender has replaced it by a version that goes on from it: its rows are all there. */
     if (cause->errnum == EEXIST && is_beginning_of(dir, moving, name))
@@ -187,14 +163,28 @@ static int put_back(const struct datadir *dir, const char *moving, const char *n
                    ? cause_errno(cause, CAUSE_TROUBLE, "cannot remove state/moving/%s", moving)
                    : 0;
     for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
-        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, name, n, name + end);
-        if (durable_move(dir->moving, moving, dir->drop, other, cause) == 0) {
+        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, base, n, base + end);
+        if (durable_move(dir->moving, moving, home, other, cause) == 0) {
             log_notice("%s was replaced while it was moved: the older one is back as %s", name,
                        other);
             return 0;
         }
     }
     return -1;
+}
+
+/* Somebody else's file came under our hands: back to the drop directory, in which its own directory
+ * may be gone. */
+static int put_back(const struct datadir *dir, const char *moving, const char *name,
+                    struct cause *cause)
+{
+    int home = slot_open(dir->drop, name, true, cause), result;
+
+    if (home < 0)
+        return -1;
+    result = put_into(dir, moving, home, name, cause);
+    close(home);
+    return result;
 }
 
 /* Is the file under this name what was read, and does nobody write to it? A rename changes the
@@ -213,46 +203,80 @@ static bool is_what_was_read(int dir_fd, const char *name, const struct signatur
     return same;
 }
 
-/* The drop directory is a file system of its own: hidden and compared there, then copied. */
-static int take_across(const struct datadir *dir, const char *name, const struct signature *read,
-                       uint64_t seq, struct cause *cause)
+/* What take_across has hidden, and not brought to its end. */
+static void hidden_name(char out[SEQ_NAME_SIZE], uint64_t seq)
 {
-    char moving[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE + 32];
-
-    seq_name(moving, seq, "csv");
-    snprintf(hidden, sizeof hidden, ".phasesentinel.%s", moving);
-    if (durable_move(dir->drop, name, dir->drop, hidden, cause) < 0)
-        return -1;
-    if (!is_what_was_read(dir->drop, hidden, read)) {
-        if (durable_move(dir->drop, hidden, dir->drop, name, cause) < 0)
-            return -1;
-        return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
-    }
-    return durable_move(dir->drop, hidden, dir->moving, moving, cause);
+    snprintf(out, SEQ_NAME_SIZE, ".phasesentinel.%" PRIu64 ".csv", seq);
 }
 
-int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
-                  uint64_t seq, struct cause *cause)
+/*
+ * It is on a file system of its own: hidden and compared there, then copied. SEQ.hidden holds its
+ * name meanwhile, so that it is found again after a crash.
+ */
+static int take_across(const struct datadir *dir, int home, const char *name,
+                       const struct signature *read, uint64_t seq, struct cause *cause)
+{
+    char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE];
+    const char *base = spool_base(name);
+
+    seq_name(moving, seq, "csv");
+    seq_name(marker, seq, "hidden");
+    hidden_name(hidden, seq);
+    if (durable_replace(dir->moving, marker, name, strlen(name), true, cause) < 0)
+        return -1;
+    if (durable_move(home, base, home, hidden, cause) < 0) {
+        unlinkat(dir->moving, marker, 0);
+        return -1;
+    }
+    if (!is_what_was_read(home, hidden, read)) {
+        if (durable_move(home, hidden, home, base, cause) < 0)
+            return -1;
+        unlinkat(dir->moving, marker, 0);
+        return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
+    }
+    if (durable_move(home, hidden, dir->moving, moving, cause) < 0)
+        return -1;
+    unlinkat(dir->moving, marker, 0);
+    return 0;
+}
+
+static int take_from(const struct datadir *dir, int home, const char *name,
+                     const struct signature *read, uint64_t seq, struct cause *cause)
 {
     struct signature now;
     char moving[SEQ_NAME_SIZE];
     struct stat st;
 
-    if (spool_look(dir->drop, name, &now) != SPOOL_FILE || !signature_equal(&now, read))
+    if (spool_look(home, spool_base(name), &now) != SPOOL_FILE || !signature_equal(&now, read))
         return cause_set(cause, CAUSE_AGAIN, "%s changed before it was moved", name);
     if (fstat(dir->moving, &st) == 0 && st.st_dev != read->device)
-        return take_across(dir, name, read, seq, cause);
+        return take_across(dir, home, name, read, seq, cause);
     seq_name(moving, seq, "csv");
-    if (durable_move(dir->drop, name, dir->moving, moving, cause) < 0) {
+    if (durable_move(home, spool_base(name), dir->moving, moving, cause) < 0) {
         if (cause->errnum == ENOENT)
             cause->kind = CAUSE_AGAIN;
         return -1;
     }
     if (is_what_was_read(dir->moving, moving, read))
         return 0;
-    if (put_back(dir, moving, name, cause) < 0)
+    if (put_into(dir, moving, home, name, cause) < 0)
         return -1;
     return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
+}
+
+int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
+                  uint64_t seq, struct cause *cause)
+{
+    int home = spool_open_parent(dir->drop, name), result;
+
+    if (home < 0) /* no directory any more, or a link */
+        return cause_errno(cause,
+                           errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? CAUSE_AGAIN
+                                                                                 : CAUSE_TROUBLE,
+                           "cannot open the directory of %s", name);
+    result = take_from(dir, home, name, read, seq, cause);
+    close(home);
+    return result;
 }
 
 /*
@@ -307,8 +331,8 @@ static int has_copy(const struct datadir *dir, const char *moving, int to_dir, c
     return result;
 }
 
-static int finish_quarantine(const struct datadir *dir, const char *name, uint64_t seq,
-                             struct cause *cause)
+static int quarantine_into(const struct datadir *dir, int slots, const char *name, uint64_t seq,
+                           struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], errors[SEQ_NAME_SIZE];
     bool errors_wait;
@@ -319,7 +343,7 @@ static int finish_quarantine(const struct datadir *dir, const char *name, uint64
     seq_name(errors, seq, "errors.csv");
     errors_wait = exists(dir->moving, errors);
     if (exists(dir->moving, file)) {
-        copy = has_copy(dir, file, dir->quarantine, name, cause);
+        copy = has_copy(dir, file, slots, name, cause);
         if (copy < 0)
             return -1;
         if (copy > 0) {
@@ -330,33 +354,45 @@ static int finish_quarantine(const struct datadir *dir, const char *name, uint64
     }
     /* Where our errors were placed, and taken away by somebody since, the first free slot will do.
      */
-    while (!slot_fits(dir->quarantine, name, n, errors_wait) &&
-           !slot_fits(dir->quarantine, name, n, true))
+    while (!slot_fits(slots, name, n, errors_wait) && !slot_fits(slots, name, n, true))
         n++;
-    if (place(dir, seq, "errors.csv", dir->quarantine, name, n, ".errors.csv", cause) < 0 ||
-        place(dir, seq, "rejects.csv", dir->quarantine, name, n, ".rejects.csv", cause) < 0)
+    if (place(dir, seq, "errors.csv", slots, name, n, ".errors.csv", cause) < 0 ||
+        place(dir, seq, "rejects.csv", slots, name, n, ".rejects.csv", cause) < 0)
         return -1;
-    return place(dir, seq, "csv", dir->quarantine, name, n, "", cause);
+    return place(dir, seq, "csv", slots, name, n, "", cause);
 }
 
-static int finish_archive(const struct datadir *dir, const char *name, uint64_t seq,
-                          struct cause *cause)
+static int archive_into(const struct datadir *dir, int slots, const char *name, uint64_t seq,
+                        struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
     unsigned n = 1;
     int copy;
 
     seq_name(file, seq, "csv");
-    copy = has_copy(dir, file, dir->archive, name, cause);
+    copy = has_copy(dir, file, slots, name, cause);
     if (copy < 0)
         return -1;
     if (copy > 0) {
         unlinkat(dir->moving, file, 0);
         return 0;
     }
-    for (slot_name(slot, name, n, ""); exists(dir->archive, slot); slot_name(slot, name, n, ""))
+    for (slot_name(slot, name, n, ""); exists(slots, slot); slot_name(slot, name, n, ""))
         n++;
-    return place(dir, seq, "csv", dir->archive, name, n, "", cause);
+    return place(dir, seq, "csv", slots, name, n, "", cause);
+}
+
+static int finish_in(const struct datadir *dir, int root, const char *name, uint64_t seq,
+                     struct cause *cause)
+{
+    int slots = slot_open(root, name, true, cause), result;
+
+    if (slots < 0)
+        return -1;
+    result = root == dir->archive ? archive_into(dir, slots, name, seq, cause)
+                                  : quarantine_into(dir, slots, name, seq, cause);
+    close(slots);
+    return result;
 }
 
 int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
@@ -368,9 +404,9 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
     seq_name(errors, seq, "errors.csv");
     seq_name(rejects, seq, "rejects.csv");
     if (disposal == DISPOSAL_QUARANTINE)
-        return finish_quarantine(dir, name, seq, cause);
+        return finish_in(dir, dir->quarantine, name, seq, cause);
     if (exists(dir->moving, file)) {
-        if (disposal == DISPOSAL_ARCHIVE && finish_archive(dir, name, seq, cause) < 0)
+        if (disposal == DISPOSAL_ARCHIVE && finish_in(dir, dir->archive, name, seq, cause) < 0)
             return -1;
         if (disposal == DISPOSAL_DELETE && unlinkat(dir->moving, file, 0) < 0)
             return cause_errno(cause, CAUSE_TROUBLE, "cannot delete %s", name);
@@ -379,12 +415,11 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
     }
     /* An accepted file's rejected rows. */
     if (exists(dir->moving, errors) || exists(dir->moving, rejects))
-        return finish_quarantine(dir, name, seq, cause);
+        return finish_in(dir, dir->quarantine, name, seq, cause);
     return 0;
 }
 
-int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
-                     struct cause *cause)
+static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct cause *cause)
 {
     char slot[SLOT_NAME_SIZE], companion[SLOT_NAME_SIZE];
     struct signature copy;
@@ -394,8 +429,8 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
     for (n = 1;; n++) {
         slot_name(slot, name, n, "");
         slot_name(companion, name, n, ".errors.csv");
-        if (spool_open(dir->quarantine, slot, &other, &copy) != SPOOL_FILE) {
-            if (!exists(dir->quarantine, companion))
+        if (spool_open(slots, slot, &other, &copy) != SPOOL_FILE) {
+            if (!exists(slots, companion))
                 return 0;
             continue;
         }
@@ -404,13 +439,25 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
         if (prefix < 0)
             return -1;
         if (prefix > 0) {
-            unlinkat(dir->quarantine, slot, 0);
-            unlinkat(dir->quarantine, companion, 0);
+            unlinkat(slots, slot, 0);
+            unlinkat(slots, companion, 0);
             slot_name(companion, name, n, ".rejects.csv");
-            unlinkat(dir->quarantine, companion, 0);
+            unlinkat(slots, companion, 0);
             log_info("%s: the cut copy in quarantine is taken away, this is the whole file", name);
         }
     }
+}
+
+int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
+                     struct cause *cause)
+{
+    int slots = slot_open(dir->quarantine, name, false, cause), result;
+
+    if (slots < 0)
+        return cause->errnum == ENOENT ? 0 : -1;
+    result = resolve_in(slots, name, fd, size, cause);
+    close(slots);
+    return result;
 }
 
 /* ---- recovering
@@ -475,47 +522,76 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
             return -1;
         if (same == 0)
             return put_back(dir, file, line->name, cause);
-    } else if (disposal == DISPOSAL_QUARANTINE && !exists(dir->drop, line->name)) {
-        /* Its owner has taken the file away meanwhile. */
-        disposal_drop_reasons(dir, seq);
-        return 0;
     } else if (disposal == DISPOSAL_QUARANTINE) {
-        /* Still dropped: the next look judges it once more, writes these again and takes it. */
+        /* Still dropped: the next look judges it once more, writes these again and takes it. Or its
+         * owner has taken it away meanwhile. */
         disposal_drop_reasons(dir, seq);
         return 0;
     }
     return disposal_finish(dir, line->name, seq, disposal, cause);
 }
 
-/* SEQ.csv; anything else that begins with a dot is somebody's upload. */
-static bool is_moving_name(const char *name)
+/* The file that SEQ.hidden speaks of comes to state/moving/, where it was on its way to. While its
+ * file system is away it stays hidden. */
+static int recover_hidden(const struct datadir *dir, uint64_t seq, struct cause *cause)
 {
-    size_t len = strspn(name, "0123456789");
+    char marker[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE], moving[SEQ_NAME_SIZE];
+    char name[LEDGER_NAME_SIZE] = "";
+    int fd, home, result = 0;
+    ssize_t len;
 
-    return len > 0 && strcmp(name + len, ".csv") == 0;
+    seq_name(marker, seq, "hidden");
+    seq_name(moving, seq, "csv");
+    hidden_name(hidden, seq);
+    fd = openat(dir->moving, marker, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    len = fd < 0 ? -1 : durable_read(fd, name, sizeof name - 1, 0, marker, cause);
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot read state/moving/%s", marker);
+    home = spool_open_parent(dir->drop, name);
+    if (home < 0)
+        return 0;
+    if (exists(home, hidden)) {
+        unlinkat(dir->moving, moving, 0); /* half a copy */
+        result = durable_move(home, hidden, dir->moving, moving, cause);
+    }
+    close(home);
+    if (result == 0)
+        unlinkat(dir->moving, marker, 0);
+    return result;
 }
 
-/* What take_across hid in the drop directory. */
-static int recover_hidden(const struct datadir *dir, struct cause *cause)
+/* Goes through state/moving/: what was hidden first, since it comes there. */
+static int recover_all(const struct datadir *dir, const struct ledger *ledger,
+                       const struct config *config, bool hidden, struct ledger_line *line,
+                       struct cause *cause)
 {
-    static const char prefix[] = ".phasesentinel.";
+    int fd = openat(dir->moving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
-    DIR *list;
-    int fd = openat(dir->drop, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+    const char *name;
+    uint64_t seq;
+    size_t len;
 
-    list = fd < 0 ? NULL : fdopendir(fd);
     if (list == NULL) {
+        cause_errno(cause, CAUSE_TROUBLE, "cannot list state/moving");
         if (fd >= 0)
             close(fd);
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
+        return -1;
     }
-    while (result == 0 && (entry = readdir(list)) != NULL)
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0 &&
-            is_moving_name(entry->d_name + sizeof prefix - 1)) {
-            unlinkat(dir->moving, entry->d_name + sizeof prefix - 1, 0);
-            result = durable_move(dir->drop, entry->d_name, dir->moving,
-                                  entry->d_name + sizeof prefix - 1, cause);
+    while (result == 0 && (entry = readdir(list)) != NULL) {
+        name = entry->d_name;
+        len = strcspn(name, ".");
+        if (text_number(name, len, UINT64_MAX, &seq)) {
+            if (hidden && strcmp(name + len, ".hidden") == 0)
+                result = recover_hidden(dir, seq, cause);
+            else if (!hidden && strcmp(name + len, ".hidden") != 0)
+                result = recover_one(dir, ledger, config, seq, line, cause);
+        } else if (len == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+            unlinkat(dir->moving, name, 0); /* a temporary file of durable_replace */
         }
+    }
     closedir(list);
     return result;
 }
@@ -524,40 +600,13 @@ int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
                      const struct config *config, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
-    const struct dirent *entry;
-    struct stat drop, moving;
-    DIR *list = NULL;
-    int fd, result = -1;
-    uint64_t seq;
-    size_t len;
+    int result;
 
     if (line == NULL)
         return cause_memory(cause);
-    if (fstat(dir->drop, &drop) == 0 && fstat(dir->moving, &moving) == 0 &&
-        drop.st_dev != moving.st_dev && recover_hidden(dir, cause) < 0)
-        goto out;
-    fd = openat(dir->moving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    list = fd < 0 ? NULL : fdopendir(fd);
-    if (list == NULL) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot list state/moving");
-        if (fd >= 0)
-            close(fd);
-        goto out;
-    }
-    while ((entry = readdir(list)) != NULL) {
-        len = strcspn(entry->d_name, ".");
-        if (text_number(entry->d_name, len, UINT64_MAX, &seq)) {
-            if (recover_one(dir, ledger, config, seq, line, cause) < 0)
-                goto out;
-        } else if (len == 0 && strcmp(entry->d_name, ".") != 0 &&
-                   strcmp(entry->d_name, "..") != 0) {
-            unlinkat(dir->moving, entry->d_name, 0); /* a temporary file of durable_replace */
-        }
-    }
-    result = 0;
-out:
-    if (list != NULL)
-        closedir(list);
+    result = recover_all(dir, ledger, config, true, line, cause);
+    if (result == 0)
+        result = recover_all(dir, ledger, config, false, line, cause);
     free(line);
     return result;
 }
@@ -626,63 +675,78 @@ static bool ends_with(const char *text, const char *end)
     return len > tail && strcmp(text + len - tail, end) == 0;
 }
 
-/* NAME of NAME.~2~. */
-static void base_name(char out[SLOT_NAME_SIZE], const char *slot)
-{
-    char *tilde;
+struct surveying {
+    const struct datadir *dir;
+    const struct ledger *ledger;
+    struct quarantine_survey *survey;
+    struct ledger_line *line;
+    struct cause *cause;
+    bool failed;
+};
 
-    snprintf(out, SLOT_NAME_SIZE, "%s", slot);
-    if (!ends_with(out, "~"))
+static bool is_there(int dir_fd, const char *path)
+{
+    struct signature ignored;
+
+    return spool_look(dir_fd, path, &ignored) != SPOOL_GONE;
+}
+
+/* A data file has its reasons beside it, whatever its own name is. */
+static int count_file(const struct surveying *of, const char *path)
+{
+    char name[LEDGER_NAME_SIZE];
+    int known;
+
+    snprintf(name, sizeof name, "%s", path);
+    slot_origin(name);
+    known = ledger_last(of->ledger, name, of->line, of->cause);
+    if (known == 0 && slot_other_origin(name))
+        known = ledger_last(of->ledger, name, of->line, of->cause);
+    if (known > 0 && of->line->verdict != VERDICT_QUARANTINED)
+        of->survey->resolved++;
+    else
+        of->survey->files++;
+    return known < 0 ? -1 : 0;
+}
+
+/* Each name that ends in .csv. A data file NAME.~2~ does not, but its reasons do. */
+static void survey_found(void *context, const char *path, enum spool_kind kind,
+                         const struct signature *signature)
+{
+    static const char suffix[] = ".errors.csv";
+    struct surveying *of = context;
+    const int quarantine = of->dir->quarantine;
+    char other[LEDGER_NAME_SIZE];
+    int result = 0;
+
+    (void)signature;
+    if (of->failed || kind != SPOOL_FILE)
         return;
-    tilde = strstr(out, ".~");
-    while (tilde != NULL && strstr(tilde + 1, ".~") != NULL)
-        tilde = strstr(tilde + 1, ".~");
-    if (tilde != NULL && tilde[2 + strspn(tilde + 2, "0123456789")] == '~')
-        *tilde = '\0';
+    snprintf(other, sizeof other, "%s%s", path, suffix);
+    if (is_there(quarantine, other)) {
+        result = count_file(of, path);
+    } else if (ends_with(path, suffix)) {
+        result = count_errors(quarantine, path, of->survey, of->cause);
+        snprintf(other, sizeof other, "%.*s", (int)(strlen(path) - strlen(suffix)), path);
+        if (result == 0 && ends_with(other, "~") && is_there(quarantine, other))
+            result = count_file(of, other);
+    }
+    of->failed = result < 0;
 }
 
 int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
                     struct quarantine_survey *survey, struct cause *cause)
 {
-    struct ledger_line *line = malloc(sizeof *line);
-    char companion[SLOT_NAME_SIZE], name[SLOT_NAME_SIZE];
-    const struct dirent *entry;
-    DIR *list = NULL;
-    int fd, known, result = -1;
+    struct surveying of = {dir, ledger, survey, malloc(sizeof *of.line), cause, false};
+    const struct spool_order order = {.recursive = true, .found = survey_found, .context = &of};
+    uint64_t ignored;
+    int result = 0;
 
     *survey = (struct quarantine_survey){0};
-    if (line == NULL)
+    if (of.line == NULL)
         return cause_memory(cause);
-    fd =
-        dir->quarantine < 0 ? -1 : openat(dir->quarantine, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    list = fd < 0 ? NULL : fdopendir(fd);
-    if (list == NULL) {
-        if (fd >= 0)
-            close(fd);
-        result = 0;
-        goto out;
-    }
-    while ((entry = readdir(list)) != NULL) {
-        /* A data file has its reasons beside it, whatever its own name is. */
-        snprintf(companion, sizeof companion, "%s.errors.csv", entry->d_name);
-        if (exists(dir->quarantine, companion)) {
-            base_name(name, entry->d_name);
-            known = ledger_last(ledger, name, line, cause);
-            if (known < 0)
-                goto out;
-            if (known > 0 && line->verdict != VERDICT_QUARANTINED)
-                survey->resolved++;
-            else
-                survey->files++;
-        } else if (ends_with(entry->d_name, ".errors.csv") &&
-                   count_errors(dir->quarantine, entry->d_name, survey, cause) < 0) {
-            goto out;
-        }
-    }
-    result = 0;
-out:
-    if (list != NULL)
-        closedir(list);
-    free(line);
-    return result;
+    if (dir->quarantine >= 0)
+        result = spool_scan(dir->quarantine, &order, &ignored, cause);
+    free(of.line);
+    return of.failed ? -1 : result;
 }

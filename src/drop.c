@@ -8,10 +8,17 @@
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
               int state_fd, struct cause *cause)
 {
+    size_t i;
+
     *drop = (struct drop){.config = config, .ledger = ledger, .changed = true};
-    if (seen_open(&drop->seen, state_fd, cause) < 0)
+    if (seen_open(&drop->seen, state_fd, cause) < 0 ||
+        waiting_load(&drop->waiting, state_fd, cause) < 0)
         return -1;
-    return waiting_load(&drop->waiting, state_fd, cause);
+    /* Directories may have been looked into at an earlier run. */
+    for (i = 0; i < drop->waiting.count && !config->recursive; i++)
+        drop->waiting.files[i].done = strchr(drop->waiting.files[i].name, '/') != NULL;
+    waiting_sweep(&drop->waiting);
+    return 0;
 }
 
 void drop_close(struct drop *drop)
@@ -57,13 +64,12 @@ void drop_count_out(struct drop *drop, const char *name)
     drop->changed = true;
 }
 
-int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+/* A name that counts, or a directory that cannot be looked into. */
+static int arrive(struct drop *drop, const char *name, bool closed, int64_t due,
+                  struct cause *cause)
 {
-    struct waiting_file *file;
+    struct waiting_file *file = waiting_add(&drop->waiting, name);
 
-    if (!spool_name_counts(name))
-        return 0;
-    file = waiting_add(&drop->waiting, name);
     if (file == NULL)
         return cause_memory(cause);
     file->closed |= closed;
@@ -71,6 +77,13 @@ int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, s
         file->due = due;
     file->done = false;
     return 0;
+}
+
+int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+{
+    bool counts = spool_name_counts(name) && (drop->config->recursive || strchr(name, '/') == NULL);
+
+    return counts ? arrive(drop, name, closed, due, cause) : 0;
 }
 
 void drop_gone(struct drop *drop, const char *name)
@@ -87,12 +100,14 @@ void drop_gone(struct drop *drop, const char *name)
 struct scan {
     struct drop *drop;
     bool count_only;
+    bool part;  /* not the whole directory: nothing is counted */
     bool keeps; /* accepted files stay in the drop directory */
     struct scanned {
         char *name; /* owned */
         bool is_file;
     } * found; /* those to be looked at */
     size_t count, cap;
+    struct cause *cause;
     bool failed;
 };
 
@@ -104,28 +119,40 @@ static bool is_as_it_was(const struct waiting_file *file, const struct signature
            file->reason != WAIT_FILE_TYPE;
 }
 
-static void scan_found(void *context, const char *name, enum spool_kind kind,
-                       const struct signature *signature)
+/* What is met: is it known, as it was? */
+static bool count(struct scan *scan, const char *name, enum spool_kind kind,
+                  const struct signature *signature, struct waiting_file *file)
 {
-    struct scan *scan = context;
     struct drop *drop = scan->drop;
-    struct waiting_file *file = waiting_find(&drop->waiting, name);
     struct ledger_known known;
     bool done;
 
-    if (scan->failed)
-        return;
     ledger_name(drop->ledger, name, &known);
+    if (scan->part)
+        return seen_holds(&drop->seen, name, signature, known.last_at) &&
+               !seen_is_young(&drop->seen, name);
     done = seen_scan_meet(&drop->seen, name, scan->count_only ? NULL : signature, known.last_at);
     if (file != NULL)
         file->counted = kind == SPOOL_FILE;
     if (kind == SPOOL_FILE) {
         drop->files++;
         drop->rows += known.rows;
-        if (file != NULL ? is_as_it_was(file, signature) : done && scan->keeps)
-            return;
     }
-    if (scan->count_only)
+    return done;
+}
+
+static void scan_found(void *context, const char *name, enum spool_kind kind,
+                       const struct signature *signature)
+{
+    struct scan *scan = context;
+    struct waiting_file *file = waiting_find(&scan->drop->waiting, name);
+    bool done;
+
+    if (scan->failed)
+        return;
+    done = count(scan, name, kind, signature, file);
+    if (scan->count_only || (kind == SPOOL_FILE &&
+                             (file != NULL ? is_as_it_was(file, signature) : done && scan->keeps)))
         return;
     if (scan->count == scan->cap) {
         size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
@@ -148,23 +175,45 @@ static int compare_names(const void *left, const void *right)
     return strcmp(((const struct scanned *)left)->name, ((const struct scanned *)right)->name);
 }
 
-static int take_found(struct drop *drop, const struct scan *scan, int64_t due, struct cause *cause)
+static void scan_enter(void *context, const char *directory, int fd)
 {
-    size_t i;
+    const struct scan *scan = context;
 
-    for (i = 0; i < scan->count; i++) {
-        if (drop_arrive(drop, scan->found[i].name, false, due, cause) < 0)
-            return -1;
-        waiting_find(&drop->waiting, scan->found[i].name)->counted = scan->found[i].is_file;
-    }
-    return 0;
+    if (scan->drop->enter != NULL)
+        scan->drop->enter(scan->drop->enter_context, directory, fd);
+}
+
+/* Fills in what was found; to be freed in any case. As spool_scan. */
+static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *ret_ignored)
+{
+    struct spool_order order = {.under = under,
+                                .recursive = scan->drop->config->recursive,
+                                .names_only = scan->count_only,
+                                .enter = scan_enter,
+                                .found = scan_found,
+                                .context = scan};
+    int result = spool_scan(dir_fd, &order, ret_ignored, scan->cause);
+
+    if (result >= 0 && scan->failed)
+        return cause_memory(scan->cause);
+    if (scan->count > 0)
+        qsort(scan->found, scan->count, sizeof *scan->found, compare_names);
+    return result;
+}
+
+static void free_scan(struct scan *scan)
+{
+    while (scan->count > 0)
+        free(scan->found[--scan->count].name);
+    free(scan->found);
 }
 
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
 {
     struct scan scan = {.drop = drop,
                         .count_only = due == WAITING_NEVER,
-                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP};
+                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
+                        .cause = cause};
     uint64_t files = drop->files, rows = drop->rows;
     size_t i;
     int result;
@@ -173,24 +222,42 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
     for (i = 0; i < drop->waiting.count; i++)
         drop->waiting.files[i].counted = false;
     seen_scan_begin(&drop->seen);
-    result = spool_scan(dir_fd, scan.count_only ? SPOOL_NAMES : SPOOL_SIGNATURES, scan_found, &scan,
-                        &drop->ignored, cause);
-    if (result == 0 && scan.failed)
-        result = cause_memory(cause);
+    result = run_scan(&scan, dir_fd, NULL, &drop->ignored);
     if (result == 0) {
         seen_scan_end(&drop->seen);
         drop->changed |= files != drop->files || rows != drop->rows;
-        if (scan.count > 0)
-            qsort(scan.found, scan.count, sizeof *scan.found, compare_names);
-        result = take_found(drop, &scan, due, cause);
+        for (i = 0; i < scan.count && result == 0; i++) {
+            result = arrive(drop, scan.found[i].name, false, due, cause);
+            if (result == 0)
+                waiting_find(&drop->waiting, scan.found[i].name)->counted = scan.found[i].is_file;
+        }
         /* What was waited for and is not there has to be looked at once, to find that out. */
         for (i = 0; i < drop->waiting.count; i++)
             if (!drop->waiting.files[i].counted)
                 drop->waiting.files[i].due = waiting_now();
     }
-    for (i = 0; i < scan.count; i++)
-        free(scan.found[i].name);
-    free(scan.found);
+    free_scan(&scan);
+    return result;
+}
+
+int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t due,
+                   struct cause *cause)
+{
+    struct scan scan = {.drop = drop,
+                        .part = true,
+                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
+                        .cause = cause};
+    struct waiting_file *file = waiting_find(&drop->waiting, directory);
+    uint64_t ignored;
+    size_t i;
+    int result = run_scan(&scan, dir_fd, directory, &ignored);
+
+    if (file != NULL)
+        file->due = waiting_now();
+    for (i = 0; i < scan.count && result >= 0; i++)
+        if (arrive(drop, scan.found[i].name, false, due, cause) < 0)
+            result = -1;
+    free_scan(&scan);
     return result;
 }
 

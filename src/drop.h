@@ -21,6 +21,9 @@
 typedef void drop_tell(void *context, const char *what, const char *name, uint64_t rows,
                        const char *detail);
 
+/* A directory below is open and will be looked into next. */
+typedef void drop_enter(void *context, const char *directory, int fd);
+
 struct drop {
     const struct config *config; /* borrowed, as the ledger */
     const struct ledger *ledger;
@@ -32,6 +35,8 @@ struct drop {
     bool changed;     /* since whoever reports it cleared this */
     drop_tell *tell;  /* may be NULL */
     void *tell_context;
+    drop_enter *enter; /* may be NULL */
+    void *enter_context;
 };
 
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
@@ -45,6 +50,10 @@ void drop_gone(struct drop *drop, const char *name);
 /* Everything in the directory that is not as it was at the last look is due then; WAITING_NEVER: it
  * is only counted. */
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause);
+
+/* As drop_scan, of a directory below and what is below it; counts nothing. */
+int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t due,
+                   struct cause *cause);
 
 /* A file that is looked at is there; and has left. */
 void drop_count_in(struct drop *drop, struct waiting_file *file);

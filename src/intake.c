@@ -119,6 +119,17 @@ int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cau
     return result;
 }
 
+int intake_look_into(struct intake *intake, const char *directory, int64_t due, struct cause *cause)
+{
+    int result;
+
+    if (datadir_open_drop(intake->dir, cause) < 0)
+        return -1;
+    result = drop_look_into(&intake->drop, intake->dir->drop, directory, due, cause);
+    datadir_close_drop(intake->dir);
+    return result;
+}
+
 /* ---- a batch
  * -------------------------------------------------------------------------------------
  */
@@ -344,7 +355,8 @@ static void adopt_drop(void *context, const char *name, enum spool_kind kind,
     struct ledger_line *line;
 
     (void)found;
-    if (adoption->failed || kind == SPOOL_OTHER)
+    if (adoption->failed || kind == SPOOL_OTHER ||
+        (!adoption->intake->config->recursive && !spool_name_counts(name)))
         return;
     /* Left out it would be merged later, and its rows are in the training file already. */
     if (spool_open(adoption->dir_fd, name, &order.fd, &signature) != SPOOL_FILE) {
@@ -372,14 +384,16 @@ static int adopt_drops(struct intake *intake, struct cause *cause)
 {
     struct adoption adoption = {.intake = intake, .cause = cause};
     const int dirs[] = {intake->dir->drop, intake->dir->archive};
+    /* Into directories in any case: the question was asked because of these files too. */
+    const struct spool_order order = {
+        .recursive = true, .names_only = true, .found = adopt_drop, .context = &adoption};
     uint64_t ignored;
     size_t i;
 
     judgement_init(&adoption.verdict, intake->config);
     for (i = 0; i < sizeof dirs / sizeof *dirs && !adoption.failed; i++) {
         adoption.dir_fd = dirs[i];
-        adoption.failed |=
-            spool_scan(dirs[i], SPOOL_NAMES, adopt_drop, &adoption, &ignored, cause) < 0;
+        adoption.failed |= spool_scan(dirs[i], &order, &ignored, cause) < 0;
     }
     judgement_free(&adoption.verdict);
     if (adoption.failed)

@@ -57,6 +57,11 @@ void intake_close(struct intake *intake);
  */
 int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cause *cause);
 
+/* As intake_scan, for a directory below that is new, back or readable now; without the lock, and
+ * counting nothing. */
+int intake_look_into(struct intake *intake, const char *directory, int64_t due,
+                     struct cause *cause);
+
 /* When there is work again (waiting_now's clock), or WAITING_NEVER. */
 int64_t intake_due(const struct intake *intake);
 

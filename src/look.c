@@ -46,6 +46,29 @@ static void note_writer(struct look *look)
     look->complete_only = look->writer;
 }
 
+/* Where it cannot be looked into, what lies in it may never be found. */
+static bool directory_waits(struct look *look)
+{
+    const struct desk *desk = look->desk;
+    enum spool_kind kind;
+    int fd = -1;
+
+    if (!desk->config->recursive)
+        return false;
+    kind = spool_enter(desk->dir->drop, look->file->name, &fd);
+    if (kind == SPOOL_UNREADABLE)
+        drop_wait(desk->drop, look->file, WAIT_UNREADABLE,
+                  "no permission to look into this directory: chmod a+rx", WAITING_NEVER);
+    else if (kind == SPOOL_OTHER)
+        drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
+                  "a directory too deep or with too long a path to be looked into", WAITING_NEVER);
+    else if (kind == SPOOL_TROUBLE)
+        drop_wait(desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+    if (fd >= 0)
+        close(fd);
+    return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
+}
+
 /* Opens the file if it may be judged now; else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
@@ -54,8 +77,11 @@ static bool claim(struct look *look)
     int64_t quiet_at, latest;
 
     switch (kind) {
-    case SPOOL_GONE:
     case SPOOL_DIRECTORY:
+        if (directory_waits(look))
+            return false;
+        /* fall through */
+    case SPOOL_GONE:
         drop_count_out(look->desk->drop, look->file->name);
         look->file->done = true;
         return false;

@@ -18,10 +18,11 @@
 #include "setup.h"
 #include "watch.h"
 
-#define SECOND      INT64_C(1000000000)
-#define RETRY_BUSY  (SECOND / 50) /* `merge` holds the lock: its batch is soon over */
-#define RETRY_LOST  SECOND        /* the drop directory is gone */
-#define RETRY_PAUSE (10 * SECOND) /* the disk is full, or the like */
+#define SECOND        INT64_C(1000000000)
+#define RETRY_BUSY    (SECOND / 50) /* `merge` holds the lock: its batch is soon over */
+#define RETRY_LOST    SECOND        /* the drop directory is gone */
+#define RETRY_PAUSE   (10 * SECOND) /* the disk is full, or the like */
+#define RECOUNT_DELAY SECOND
 #define REPORT_DELAY                                                                               \
     (SECOND / 5) /* statistics follow a batch at this distance, once for many batches */
 
@@ -37,9 +38,11 @@ struct daemon {
     struct lock lock;
     int epoll, signals, timer;
     bool watching;
+    bool unwatched; /* a directory below could not be watched: said once */
     bool stop, reload;
     bool confined; /* by the kernel, to the directories of the start */
     int64_t next_scan, next_tick, next_report, next_retry, next_watch;
+    int64_t scan_time; /* that the last full scan took */
     char trouble[1024];
 
     int64_t lines_left, lines_time;
@@ -129,6 +132,23 @@ static int tolerate(struct daemon *daemon, struct cause *cause)
     }
 }
 
+/* The watch on a directory, before it is listed: whatever arrives in between is seen by one of
+ * them.
+ */
+static void enter(void *context, const char *directory, int fd)
+{
+    struct daemon *daemon = context;
+    struct cause cause;
+
+    (void)fd;
+    if (!daemon->watching || watch_enter(directory, &cause) == 0 || cause.errnum == ENOENT)
+        return;
+    if (!daemon->unwatched)
+        log_warning("%s: what arrives there is found every %u seconds only, and so in others",
+                    cause.text, daemon->setup.config.rescan);
+    daemon->unwatched = true;
+}
+
 static int scan(struct daemon *daemon, struct cause *cause)
 {
     int64_t now = waiting_now();
@@ -138,6 +158,7 @@ static int scan(struct daemon *daemon, struct cause *cause)
         daemon->next_scan = now + (cause->kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
         return tolerate(daemon, cause);
     }
+    daemon->scan_time = waiting_now() - now;
     daemon->next_report = now + REPORT_DELAY;
     return 0;
 }
@@ -163,6 +184,7 @@ static int start_watching(struct daemon *daemon, struct cause *cause)
     log_info("watching %s/: drop CSV files there (scp, rsync, sftp, cp or mv)", path);
     free(path);
     daemon->watching = true;
+    daemon->unwatched = false;
     return scan(daemon, cause);
 }
 
@@ -191,6 +213,22 @@ static void keep_watching(struct daemon *daemon, int64_t now)
     set_trouble(daemon, cause.text);
 }
 
+/* A directory that is gone has taken its files with it, of which nothing tells: they are counted
+ * out soon, once for many directories. */
+static int look_into(struct daemon *daemon, const char *directory, bool gone, int64_t due,
+                     struct cause *cause)
+{
+    int64_t soon = waiting_now() + RECOUNT_DELAY + 10 * daemon->scan_time;
+    int result;
+
+    if (!daemon->setup.config.recursive || !spool_directory_counts(directory))
+        return 0;
+    result = intake_look_into(&daemon->intake, directory, due, cause);
+    if ((gone || result < 0) && daemon->next_scan > soon)
+        daemon->next_scan = soon;
+    return result;
+}
+
 static int take_events(struct daemon *daemon, struct cause *cause)
 {
     int64_t due = arrival_due(daemon, waiting_now());
@@ -207,6 +245,11 @@ static int take_events(struct daemon *daemon, struct cause *cause)
             break;
         case WATCH_GONE:
             drop_gone(&daemon->intake.drop, name);
+            break;
+        case WATCH_DIRECTORY:
+        case WATCH_DIRECTORY_GONE:
+            if (look_into(daemon, name, kind == WATCH_DIRECTORY_GONE, due, cause) < 0)
+                return tolerate(daemon, cause);
             break;
         case WATCH_OVERFLOW:
             log_notice(
@@ -256,6 +299,8 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
                     &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
         return -1;
+    daemon->intake.drop.enter = enter;
+    daemon->intake.drop.enter_context = daemon;
     /* Closing the intake takes its descriptor out of the epoll set. */
     event.data.fd = intake_fd(&daemon->intake);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)

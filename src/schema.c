@@ -219,8 +219,38 @@ int schema_find(const struct schema *schema, const char *name, size_t len)
     return -1;
 }
 
+/* The first directory of the name is the user, where the template speaks of no directories, nor of
+ * the user, and the directory is a valid one. */
+static int take_directory(const struct schema *schema, const char *name, char **values,
+                          struct cause *cause)
+{
+    int user = schema_find(schema, "user_id", strlen("user_id"));
+    size_t len = strcspn(name, "/");
+    enum field_fault fault;
+
+    if (user < 0 || values[user] != NULL || len == 0 || name[len] == '\0' ||
+        schema->filename.slashes > 0)
+        return 0;
+    fault = field_check(&schema->fields[user], name, len, NULL);
+    if (fault == FIELD_FITS)
+        values[user] = strndup(name, len);
+    return fault == FIELD_NO_MEMORY || (fault == FIELD_FITS && values[user] == NULL)
+               ? cause_memory(cause)
+               : 0;
+}
+
 int schema_match_name(const struct schema *schema, const char *name, char **values,
                       struct cause *cause)
 {
-    return template_match(&schema->filename, schema->fields, name, values, cause);
+    size_t i;
+
+    if (template_match(&schema->filename, schema->fields, name, values, cause) < 0)
+        return -1;
+    if (take_directory(schema, name, values, cause) == 0)
+        return 0;
+    for (i = 0; i < schema->count; i++) {
+        free(values[i]);
+        values[i] = NULL;
+    }
+    return -1;
 }

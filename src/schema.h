@@ -32,7 +32,9 @@ int schema_find(const struct schema *schema, const char *name, size_t len);
  * What a file name says of the fields. Where `filename` matches the whole name (the part behind the
  * last '/', unless the template holds a '/'), greedy from the left, and every value taken fits its
  * field, sets values[i] to an owned string for each field i of the template, a time rewritten as
- * 2024-01-01T12:00:00. Else leaves all values NULL, which is no failure; -1 where memory runs out.
+ * 2024-01-01T12:00:00. If that does not tell the field user_id and the template holds no '/', the
+ * first directory of the name is its value, if it fits. All other values stay NULL, which is no
+ * failure; -1 where memory runs out, all NULL.
  * `values` has schema->count elements, all NULL before.
  */
 int schema_match_name(const struct schema *schema, const char *name, char **values,

@@ -3,13 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "listing.h"
 
 static int64_t nanoseconds(struct timespec time)
@@ -53,35 +56,142 @@ bool signature_equal(const struct signature *left, const struct signature *right
            left->size == right->size && left->mtime == right->mtime && left->ctime == right->ctime;
 }
 
+/* ---- names
+ * --------------------------------------------------------------------------------------- */
+
+const char *spool_base(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return slash == NULL ? name : slash + 1;
+}
+
+static bool is_hidden(const char *name)
+{
+    return name[0] == '.' || strstr(name, "/.") != NULL;
+}
+
 bool spool_name_counts(const char *name)
 {
-    size_t len = strlen(name);
+    const char *base = spool_base(name);
+    size_t len = strlen(base);
 
-    return name[0] != '.' && len > 4 && strcasecmp(name + len - 4, ".csv") == 0;
+    return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
 }
 
-enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_signature)
+bool spool_directory_counts(const char *name)
 {
-    struct stat st;
-
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return kind_of_errno();
-    take_signature(&st, ret_signature);
-    return kind_of(&st);
+    return !is_hidden(name) && strcmp(spool_base(name), "lost+found") != 0;
 }
 
-static int open_beneath(int dir_fd, const char *name)
+/* ---- opening
+ * ------------------------------------------------------------------------------------- */
+
+/* One directory after the other, none of them a link, none of them "..". */
+static int open_by_parts(int dir_fd, const char *name, int flags)
+{
+    char part[NAME_MAX + 1];
+    int at = dir_fd, next, error;
+    size_t len;
+    bool last;
+
+    for (;; name += len + 1) {
+        len = strcspn(name, "/");
+        last = name[len] == '\0';
+        errno = len > NAME_MAX ? ENAMETOOLONG : EXDEV;
+        next = -1;
+        if (len > 0 && len <= NAME_MAX && strspn(name, ".") != len) {
+            memcpy(part, name, len);
+            part[len] = '\0';
+            next = openat(at, part, last ? flags : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        error = errno;
+        if (at != dir_fd)
+            close(at);
+        errno = error;
+        if (next < 0 || last)
+            return next;
+        at = next;
+    }
+}
+
+static int open_beneath(int dir_fd, const char *name, int flags)
 {
     struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+        .flags = (unsigned)(O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | flags),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
 
     /* Kernels before 5.6, and sandboxes that do not know the call (EPERM too, from seccomp). */
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM) && strchr(name, '/') == NULL)
-        fd = openat(dir_fd, name, (int)how.flags);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = open_by_parts(dir_fd, name, (int)how.flags);
     return (int)fd;
+}
+
+int spool_open_parent(int dir_fd, const char *name)
+{
+    size_t len = (size_t)(spool_base(name) - name);
+    char parent[PATH_MAX];
+
+    if (len == 0)
+        return openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (len > sizeof parent) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(parent, name, len - 1);
+    parent[len - 1] = '\0';
+    return open_beneath(dir_fd, parent, O_DIRECTORY);
+}
+
+enum spool_kind spool_enter(int dir_fd, const char *name, int *ret_fd)
+{
+    const char *slash;
+    unsigned depth = 1;
+    int fd;
+
+    for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+        depth++;
+    if (depth > SPOOL_DEPTH || strlen(name) > SPOOL_DIRECTORY_BYTES)
+        return SPOOL_OTHER;
+    if (is_hidden(name))
+        return SPOOL_GONE;
+    fd = *name == '\0' ? openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                       : open_beneath(dir_fd, name, O_DIRECTORY);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENOTDIR ? SPOOL_GONE : kind_of_errno();
+    *ret_fd = fd;
+    return SPOOL_DIRECTORY;
+}
+
+/* What stands behind a name without directories. */
+static enum spool_kind look_at(int dir_fd, const char *base, struct signature *ret_signature)
+{
+    struct stat st;
+
+    if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return kind_of_errno();
+    take_signature(&st, ret_signature);
+    return kind_of(&st);
+}
+
+enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_signature)
+{
+    const char *base = spool_base(name);
+    enum spool_kind kind;
+    int parent, error;
+
+    if (base == name)
+        return look_at(dir_fd, name, ret_signature);
+    parent = spool_open_parent(dir_fd, name);
+    if (parent < 0) /* what is behind a link is not in the drop directory */
+        return errno == ELOOP || errno == ENOTDIR ? SPOOL_GONE : kind_of_errno();
+    kind = look_at(parent, base, ret_signature);
+    error = errno;
+    close(parent);
+    errno = error;
+    return kind;
 }
 
 enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
@@ -94,7 +204,7 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    fd = open_beneath(dir_fd, name);
+    fd = open_beneath(dir_fd, name, 0);
     if (fd < 0)
         return kind_of_errno();
     kind = spool_signature(fd, ret_signature);
@@ -124,17 +234,46 @@ enum spool_writer spool_writer(int fd)
     return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
 }
 
+/* ---- scanning
+ * ------------------------------------------------------------------------------------ */
+
+struct scan {
+    const struct spool_order *order;
+    char **directories; /* owned, as they are: those still to be listed */
+    size_t count, cap;
+    struct buffer path;
+    uint64_t ignored;
+    struct cause *cause;
+};
+
+static int push(struct scan *scan, const char *name)
+{
+    char **directories = scan->directories;
+
+    if (directories == NULL || scan->count == scan->cap) {
+        size_t cap = scan->cap == 0 ? 16 : scan->cap * 2;
+
+        directories = realloc(directories, cap * sizeof *directories);
+        if (directories == NULL)
+            return cause_memory(scan->cause);
+        scan->directories = directories;
+        scan->cap = cap;
+    }
+    directories[scan->count] = strdup(name);
+    return directories[scan->count++] == NULL ? cause_memory(scan->cause) : 0;
+}
+
 static bool wants_look(const char *name, unsigned char type)
 {
-    return type != DT_DIR && spool_name_counts(name);
+    return type == DT_UNKNOWN || (type != DT_DIR && spool_name_counts(name));
 }
 
 static bool wants_type(const char *name, unsigned char type)
 {
-    return type == DT_UNKNOWN && spool_name_counts(name);
+    (void)name;
+    return type == DT_UNKNOWN;
 }
 
-/* What stands behind a name that counts; without a signature where nobody wants one. */
 static enum spool_kind kind_of_entry(const struct listing_entry *entry, struct signature *signature)
 {
     if (entry->type == DT_DIR)
@@ -148,31 +287,104 @@ static enum spool_kind kind_of_entry(const struct listing_entry *entry, struct s
     return kind_of(&entry->st);
 }
 
-int spool_scan(int dir_fd, enum spool_depth depth, spool_found *found, void *context,
-               uint64_t *ret_ignored, struct cause *cause)
+/* A name in the directory that is listed. */
+static int meet(struct scan *scan, const char *directory, const struct listing_entry *entry)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = -1;
-    const struct listing_entry *entry;
+    const struct spool_order *order = scan->order;
+    bool counts = spool_name_counts(entry->name);
     struct signature signature = {0};
-    struct listing *listing = NULL;
-    enum spool_kind kind;
-    uint64_t ignored = 0;
+    enum spool_kind kind = kind_of_entry(entry, &signature);
+    const char *path = entry->name;
 
-    if (fd >= 0)
-        listing = listing_open(fd, depth == SPOOL_NAMES ? wants_type : wants_look);
-    while (listing != NULL && (next = listing_next(listing, &entry)) > 0) {
-        kind = spool_name_counts(entry->name) ? kind_of_entry(entry, &signature) : SPOOL_DIRECTORY;
-        if (kind == SPOOL_DIRECTORY)
-            ignored++;
-        else if (kind != SPOOL_GONE)
-            found(context, entry->name, kind, &signature);
+    if (kind == SPOOL_DIRECTORY)
+        counts = order->recursive && spool_directory_counts(entry->name);
+    if (!counts) {
+        scan->ignored++;
+        return 0;
     }
-    if (next < 0)
-        cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
-    listing_close(listing);
-    if (fd >= 0)
+    if (*directory != '\0') {
+        buffer_clear(&scan->path);
+        buffer_printf(&scan->path, "%s/%s", directory, entry->name);
+        path = buffer_text(&scan->path);
+        if (buffer_failed(&scan->path))
+            return cause_memory(scan->cause);
+    }
+    if (kind == SPOOL_DIRECTORY)
+        return push(scan, path);
+    if (kind != SPOOL_GONE)
+        order->found(order->context, path, kind, &signature);
+    return 0;
+}
+
+static int cannot_list(struct cause *cause)
+{
+    return cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
+}
+
+/* Takes the descriptor. 1: it cannot be read to its end. */
+static int list_directory(struct scan *scan, int fd, const char *directory)
+{
+    struct listing *listing = listing_open(fd, scan->order->names_only ? wants_type : wants_look);
+    const struct listing_entry *entry;
+    int result = 0, next = 1;
+
+    if (listing == NULL) {
         close(fd);
-    if (next == 0)
-        *ret_ignored = ignored;
-    return next;
+        return cause_memory(scan->cause);
+    }
+    while (result == 0 && (next = listing_next(listing, &entry)) > 0)
+        result = meet(scan, directory, entry);
+    if (next < 0) {
+        cannot_list(scan->cause);
+        result = 1;
+    }
+    listing_close(listing);
+    close(fd);
+    return result;
+}
+
+static int scan_directory(struct scan *scan, int dir_fd, const char *directory)
+{
+    const struct spool_order *order = scan->order;
+    struct signature none = {0};
+    int fd, result;
+    enum spool_kind kind = spool_enter(dir_fd, directory, &fd);
+
+    if (kind == SPOOL_GONE) /* even if it was listed a moment ago */
+        return 0;
+    if (kind == SPOOL_DIRECTORY) {
+        if (*directory != '\0' && order->enter != NULL)
+            order->enter(order->context, directory, fd);
+        result = list_directory(scan, fd, directory);
+        if (result <= 0)
+            return result;
+        kind = SPOOL_TROUBLE;
+    } else if (*directory == '\0') {
+        cannot_list(scan->cause);
+    }
+    if (*directory == '\0')
+        return -1;
+    order->found(order->context, directory, kind, &none);
+    return 0;
+}
+
+int spool_scan(int dir_fd, const struct spool_order *order, uint64_t *ret_ignored,
+               struct cause *cause)
+{
+    struct scan scan = {.order = order, .cause = cause};
+    int result = push(&scan, order->under == NULL ? "" : order->under);
+    char *directory;
+
+    while (result == 0 && scan.count > 0) {
+        directory = scan.directories[--scan.count];
+        result = scan_directory(&scan, dir_fd, directory);
+        free(directory);
+    }
+    while (scan.count > 0)
+        free(scan.directories[--scan.count]);
+    free(scan.directories);
+    buffer_free(&scan.path);
+    if (result == 0)
+        *ret_ignored = scan.ignored;
+    return result;
 }

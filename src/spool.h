@@ -2,7 +2,8 @@
  * spool: the drop directory as we find it. Names, what stands behind them, and who still writes.
  *
  * Strangers write here at any moment, so every answer is about one instant: look (signature), open,
- * look again. Links, FIFOs and devices are never opened.
+ * look again. Links, FIFOs and devices are never opened. Names are relative to a directory and may
+ * lead through directories below, "alice/one.csv", but never through a link or out of it.
  */
 #ifndef PHASESENTINEL_SPOOL_H
 #define PHASESENTINEL_SPOOL_H
@@ -24,14 +25,27 @@ struct signature {
 
 bool signature_equal(const struct signature *left, const struct signature *right);
 
-/* Does the name ask to be looked at: no dot in front, .csv behind in any case? */
+/* Directories this deep are looked into, and those whose names are this long with all above them:
+ * more fits nowhere else. */
+#define SPOOL_DEPTH           16
+#define SPOOL_DIRECTORY_BYTES 700
+
+/* Does the name ask to be looked at: no dot in front, nor of a directory; .csv behind in any case?
+ */
 bool spool_name_counts(const char *name);
 
+/* Is a directory of this name looked into: no dot in front of it, nor of one above; not the
+ * lost+found of a file system? */
+bool spool_directory_counts(const char *name);
+
+/* The name without its directories. */
+const char *spool_base(const char *name);
+
 enum spool_kind {
-    SPOOL_FILE,       /* a regular file */
-    SPOOL_GONE,       /* nothing of that name (any more) */
-    SPOOL_OTHER,      /* link, FIFO, device, socket: file-type */
-    SPOOL_DIRECTORY,  /* not looked at */
+    SPOOL_FILE,  /* a regular file */
+    SPOOL_GONE,  /* nothing of that name (any more) */
+    SPOOL_OTHER, /* link, FIFO, device, socket: file-type */
+    SPOOL_DIRECTORY,
     SPOOL_UNREADABLE, /* no permission: file-unreadable */
     SPOOL_TROUBLE,    /* any other error; errno tells */
 };
@@ -53,15 +67,34 @@ enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
 enum spool_writer spool_writer(int fd);
 
 /*
- * Calls found(context, name, kind, signature) for each name that counts; `ignored` counts the
- * others. SPOOL_NAMES looks at no file that the directory itself tells the kind of: there is no
- * signature then.
+ * Opens a directory below for listing, "" the one itself: SPOOL_DIRECTORY. SPOOL_OTHER: too deep,
+ * or its name too long.
  */
-enum spool_depth { SPOOL_NAMES, SPOOL_SIGNATURES };
+enum spool_kind spool_enter(int dir_fd, const char *name, int *ret_fd);
 
+/* Opens the directory that the name stands in, for what is done to names there. -1 with errno. */
+int spool_open_parent(int dir_fd, const char *name);
+
+/*
+ * What a scan looks for. found() is called for each name that counts, with the kinds of spool_look
+ * but for SPOOL_GONE and SPOOL_DIRECTORY; and for a directory that cannot be looked into, with the
+ * kind that spool_enter gave. Links are not looked into.
+ */
 typedef void spool_found(void *context, const char *name, enum spool_kind kind,
                          const struct signature *signature);
-int spool_scan(int dir_fd, enum spool_depth depth, spool_found *found, void *context,
-               uint64_t *ret_ignored, struct cause *cause);
+struct spool_order {
+    const char *under; /* this directory alone, with what is below it; NULL: all */
+    bool recursive;
+    bool
+        names_only; /* files are not looked at where the directory tells their kind: no signature */
+    /* A directory below is open and will be listed next; NULL: nothing is done. */
+    void (*enter)(void *context, const char *name, int fd);
+    spool_found *found;
+    void *context;
+};
+
+/* *ret_ignored: names that do not count. That `under` is no directory (any more) is no failure. */
+int spool_scan(int dir_fd, const struct spool_order *order, uint64_t *ret_ignored,
+               struct cause *cause);
 
 #endif

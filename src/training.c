@@ -409,6 +409,8 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
 {
     struct tally tally = {0};
     bool drops = false;
+    const struct spool_order csv = {
+        .recursive = true, .names_only = true, .found = note_file, .context = &drops};
     uint64_t ignored, rows;
 
     if (size == 0)
@@ -422,8 +424,8 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
     rows = tally.rows;
     tally_clear(&tally);
     if (rows > 0) {
-        if (spool_scan(training->dir->drop, SPOOL_NAMES, note_file, &drops, &ignored, cause) < 0 ||
-            spool_scan(training->dir->archive, SPOOL_NAMES, note_file, &drops, &ignored, cause) < 0)
+        if (spool_scan(training->dir->drop, &csv, &ignored, cause) < 0 ||
+            spool_scan(training->dir->archive, &csv, &ignored, cause) < 0)
             return -1;
         if (drops)
             return cause_set(cause, CAUSE_CONFIG,

@@ -12,6 +12,11 @@
  * events wait. On WATCH_LOST call watch_close, and watch_open again until it works; the new
  * descriptor must be put into epoll again.
  *
+ * Directories below have a watch each, from watch_enter, which is called whenever one is looked
+ * into, and before it is: then what arrives in it is either listed or told. On WATCH_DIRECTORY,
+ * look into that one; on WATCH_OVERFLOW into all of them, their watches are gone. All names are
+ * relative to the drop directory, "alice/one.csv".
+ *
  * No event proves a file complete, and some changes cause none: a directory mounted over, one
  * removed while somebody holds it open (we do), a parent renamed, writes from another machine. So
  * ask watch_is_stale and scan from a timer too. A crash leaves nothing: the watch dies with the
@@ -25,12 +30,14 @@
 #include "cause.h"
 
 enum watch_kind {
-    WATCH_NONE,     /* drained */
-    WATCH_APPEARED, /* a file: created, linked, or its attributes changed; complete, or only begun
-                     */
-    WATCH_CLOSED,   /* a file: a writer closed it, or it was moved in; complete, or cut off */
-    WATCH_GONE,     /* a file: removed, or moved away */
-    WATCH_OVERFLOW, /* events were dropped: scan the directory */
+    WATCH_NONE,      /* drained */
+    WATCH_APPEARED,  /* a file: created, linked, or its attributes changed; complete, or only begun
+                      */
+    WATCH_CLOSED,    /* a file: a writer closed it, or it was moved in; complete, or cut off */
+    WATCH_GONE,      /* a file: removed, or moved away */
+    WATCH_DIRECTORY, /* a directory came, or others may read it than before: look into it */
+    WATCH_DIRECTORY_GONE, /* a directory went, with all that was in it; perhaps there is another */
+    WATCH_OVERFLOW,       /* events were dropped: scan the directory */
     WATCH_LOST, /* the directory was removed, renamed or unmounted, or the watch broke: open again
                  */
 };
@@ -39,6 +46,12 @@ enum watch_kind {
  * raise or repair. */
 int watch_open(const char *dir, struct cause *cause);
 
+/*
+ * Watches a directory below as well, and takes back what was watched under its name if that was
+ * another one. -1 if it cannot be watched: the cause says why, and what to raise.
+ */
+int watch_enter(const char *name, struct cause *cause);
+
 /* The descriptor to wait on for reading; not to be read from, nor closed. -1 while not open. */
 int watch_fd(void);
 
@@ -46,7 +59,8 @@ int watch_fd(void);
  * file. */
 enum watch_kind watch_next(const char **ret_name);
 
-/* Does the path no longer name the directory that is watched? */
+/* Does the path no longer name the directory that is watched? Or is the watch to be opened again
+ * because so many directories below have come and gone? */
 bool watch_is_stale(void);
 
 void watch_close(void); /* takes a closed one */

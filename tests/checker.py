@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Is this data directory what the collector promises?
 
-    tests/checker.py DATA_DIR [--schema etc/schema.ini] [--sent DIR [--unique]] [--source archive|delete]
+    tests/checker.py DATA_DIR [--schema etc/schema.ini] [--sent DIR [--unique]] [--source archive|delete] [--recursive]
     tests/checker.py --self-test
 
 The directory must be at rest. This program shares no code with the collector: it reads the formats as they are
 documented and works everything out again: the ledger line by line, the training file range by range, quarantine and
 statistics. With --sent, a directory in which a test keeps every file it ever sent, the rows of each accepted file are
 derived again and compared with what stands in its range, in order; --unique adds that no row may stand twice, for
-tests whose files never share a row. --source says what becomes of accepted files where they do not stay.
+tests whose files never share a row. --source says what becomes of accepted files where they do not stay, --recursive
+that directories are looked into.
 
 Exit 0 and one line of counts, or 1 and a line for each finding.
 """
@@ -103,7 +104,8 @@ def files_below(top):
 
 def is_csv_name(path):
     name = os.path.basename(path)
-    return name.lower().endswith(".csv") and not any(part.startswith(".") for part in path.split("/"))
+    return (name.lower().endswith(".csv") and "lost+found" not in path.split("/")[:-1] and
+            not any(part.startswith(".") for part in path.split("/")))
 
 
 def is_plain(path):
@@ -138,14 +140,24 @@ class Schema:
                                   int(keys.get("maxlength", sys.maxsize)), keys.get("type", "string"))
 
     def from_name(self, name):
-        """What the file name says, field by field; nothing unless it fits whole."""
+        """What the file name says, field by field; its first directory is the user if nothing else tells."""
+        values, field = self.from_template(name), self.fields.get("user_id")
+        if field and "/" in name and "/" not in self.template and "user_id" not in values:
+            user = name.split("/")[0]
+            if self.fits(field, user):
+                values["user_id"] = os.fsencode(user).decode("latin-1")
+        return values
+
+    def from_template(self, name):
+        """Nothing unless it fits whole, with as many directories as the template has."""
         pattern, formats = "", {}
         for literal, field, form in re.findall(r"([^{]*)(?:\{([^}:]*):?([^}]*)\})?", self.template):
             pattern += re.escape(literal)
             if field:
                 formats[field] = form
-                pattern += "(?P<%s>%s)" % (field, time_pattern(form) if form else ".+")
-        match = re.fullmatch(pattern, os.path.basename(name), re.DOTALL)
+                pattern += "(?P<%s>%s)" % (field, time_pattern(form) if form else "[^/]+")
+        name = "/".join(name.split("/")[-1 - self.template.count("/"):])
+        match = re.fullmatch(pattern, name, re.DOTALL)
         values = {}
         for field, text in match.groupdict().items() if match and formats else ():
             try:
@@ -499,8 +511,8 @@ def check_left_overs(data_dir, findings):
 class Drop:
     """The CSV files in the drop directory, and how much of each the ledger has accepted."""
 
-    def __init__(self, top, lines):
-        self.names = [path for path in files_below(top) if is_csv_name(path) and "/" not in path]
+    def __init__(self, top, lines, recursive):
+        self.names = [path for path in files_below(top) if is_csv_name(path) and (recursive or "/" not in path)]
         self.files = {path: read(os.path.join(top, path)) for path in self.names if is_plain(os.path.join(top, path))}
         self.accepted = {}
         verdicts = collections.defaultdict(dict)
@@ -645,7 +657,7 @@ def check_users(path, want, lines, findings):
 
 # --- all of it -----------------------------------------------------------------------------------------------------
 
-def check(data_dir, schema=None, sent_dir=None, unique=False, source=None):
+def check(data_dir, schema=None, sent_dir=None, unique=False, source=None, recursive=False):
     """Returns (findings, counts)."""
     findings, schema = Findings(), schema or Schema()
 
@@ -664,7 +676,7 @@ def check(data_dir, schema=None, sent_dir=None, unique=False, source=None):
         check_unique(training, findings)
     quarantine = Quarantine(place("quarantine"), {line.name for line in lines}, findings)
     check_quarantine(quarantine, lines, findings)
-    drop = Drop(place("user_data"), lines)
+    drop = Drop(place("user_data"), lines, recursive)
     check_drop(drop, quarantine, data_dir, source, findings)
     if source == "archive":
         check_archive(data_dir, lines, findings)
@@ -683,6 +695,7 @@ def main():
     parser.add_argument("--sent")
     parser.add_argument("--unique", action="store_true")
     parser.add_argument("--source", choices=("archive", "delete"))
+    parser.add_argument("--recursive", action="store_true")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
@@ -690,7 +703,8 @@ def main():
     if not options.data_dir:
         parser.error("DATA_DIR is missing")
     schema = Schema(options.schema) if options.schema else Schema()
-    findings, counts = check(options.data_dir, schema, options.sent, options.unique, options.source)
+    findings, counts = check(options.data_dir, schema, options.sent, options.unique, options.source,
+                             options.recursive)
     for finding in findings:
         print("checker: " + finding)
     if not findings:

@@ -4,11 +4,11 @@
     tests/kill.py [--kills N] [--seed S] [--build DIR] [--keep]
 
 A feeder drops files without pause: good and bad ones, with and without metadata in the name, by rename and by plain
-writing, grown, sent again, corrected. Meanwhile the daemon and `phasesentinel merge` are started and killed (SIGKILL)
-at random, a few milliseconds after their start or while they work, alone or both at a time. After every 50 kills the
-feeder rests, one clean run (the daemon and SIGTERM, or `merge`) comes to an end, and then must hold, whatever the
-ledger says: each row of each good file stands in the training file once, no row of a bad file does, each bad file is
-in quarantine; and tests/checker.py must find nothing.
+writing, grown, sent again, corrected, at the top and in directories that are new or not. Meanwhile the daemon and
+`phasesentinel merge` are started and killed (SIGKILL) at random, a few milliseconds after their start or while they
+work, alone or both at a time. After every 50 kills the feeder rests, one clean run (the daemon and SIGTERM, or
+`merge`) comes to an end, and then must hold, whatever the ledger says: each row of each good file stands in the
+training file once, no row of a bad file does, each bad file is in quarantine; and tests/checker.py must find nothing.
 
 Every row has a number of its own in its first cell, so that it is known again. Prints TAP; the seed makes the feeder's
 and the killer's choices the same again, though not their timing.
@@ -93,7 +93,8 @@ class Feeder:
         else:
             stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(1700000000 + self.count))
             name = "user_%d_%s_%s.csv" % (self.count % 7, self.rng.choice(("web", "external")), stamp)
-        file = File(name, own)
+        directory = self.rng.choice(("", "", "alice/", "bob/2024/", "new %d/" % (self.count // 5)))
+        file = File(directory + name, own)
         file.content = (METRICS + (OWN if own else "") + "\n").encode()
         self.files.append(file)
         return file
@@ -175,6 +176,7 @@ class Feeder:
 
     def put(self, name, content):
         path = os.path.join(self.drop, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         if self.rng.random() < 0.6 or os.path.exists(path):
             temporary = os.path.join(self.drop, ".upload")
             self.write(temporary, content, "wb")
@@ -202,7 +204,7 @@ class Site:
         os.mkdir(self.sent)
         shutil.copy(os.path.join(HERE, "..", "etc", "schema.ini"), os.path.join(top, "schema.ini"))
         with open(self.ini, "w", encoding="ascii") as out:
-            out.write("[paths]\ndata_dir = data\nschema = schema.ini\n[watch]\nsettle = 1\n")
+            out.write("[paths]\ndata_dir = data\nschema = schema.ini\n[watch]\nsettle = 1\nrecursive = yes\n")
         common = ["-c", self.ini] + (["--allow-root"] if os.geteuid() == 0 else [])
         self.commands = {"daemon": [os.path.join(build, "phasesentineld"), *common],
                          "merge": [os.path.join(build, "phasesentinel"), *common, "merge"]}
@@ -342,7 +344,7 @@ def run_round(site, feeder, rng, kills, way, report):
     site.troubles = []
     report("of %d rows each good one is there once, no bad one" % feeder.row, misplaced(site, feeder))
     checker = subprocess.run([sys.executable, os.path.join(HERE, "checker.py"), site.data, "--sent", site.sent,
-                              "--unique", "--schema", os.path.join(site.top, "schema.ini")],
+                              "--unique", "--recursive", "--schema", os.path.join(site.top, "schema.ini")],
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     report("the checker finds nothing", checker.stdout.splitlines() if checker.returncode else [])
     return hits

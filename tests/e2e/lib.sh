@@ -179,6 +179,7 @@ close_site()
     [[ -n $SITE ]] || return 0
     [[ -z $DAEMON_PID ]] || stop_daemon "${SITE##*/}: the daemon exits 0 on SIGTERM"
     [[ -z $SOURCE ]] || options+=(--source "$SOURCE")
+    ! grep -q '^recursive = yes' "$INI" || options+=(--recursive)
     if [[ ! -e $DATA/state/ledger.csv && ! -e $DATA/training_data.csv ]]; then
         :
     elif output=$(python3 "$TESTS/checker.py" "$DATA" "${options[@]}" 2>&1); then
@@ -350,6 +351,8 @@ meta_of()
 
     if [[ ${1##*/} =~ $template ]]; then
         printf ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
+    elif [[ $1 == */* ]]; then
+        printf ',%s,external,normal,' "${1%%/*}"
     else
         printf ',anonymous,external,normal,'
     fi

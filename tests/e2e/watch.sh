@@ -119,28 +119,4 @@ printf 'x\n1\n' | put $'bad\nname\xff.csv'
 check "a bad file of such a name goes to quarantine" wait_for test -e "$DATA/quarantine/"$'bad\nname\xff.csv'
 has "$(cat "$DATA/quarantine/"$'bad\nname\xff.csv.errors.csv')" '^1,.*label' "with its list"
 
-site recursive recursive=yes
-run cli merge
-if ((CODE == 78)); then
-    skip "recursive = yes" "not in this version"
-    finish
-fi
-mkdir "$DROP/alice"
-sample 5 1 >"$SITE/one"
-cp "$SITE/one" "$DROP/alice/one.csv"
-start_daemon
-arrived alice/one.csv "$SITE/one" "recursive: a file in a user's directory is merged"
-sample 5 2 >"$SITE/two"
-cp "$SITE/two" "$DROP/alice/two.csv"
-arrived alice/two.csv "$SITE/two" "and one that arrives there"
-mkdir "$DROP/bob"
-sample 5 3 >"$SITE/three"
-cp "$SITE/three" "$DROP/bob/three.csv"
-arrived bob/three.csv "$SITE/three" "and one in a directory that is new"
-sample 5 4 | put top.csv
-check "and one at the top" wait_for booked top.csv merged
-printf "bad\n1\n" >"$DROP/bob/bad.csv"
-check "a bad one goes to quarantine" wait_for booked bob/bad.csv quarantined
-check "under its path" wait_for test -e "$DATA/quarantine/bob/bad.csv"
-
 finish

@@ -43,8 +43,6 @@ static const struct {
     {"[watch]\nmerge = Timer\n",
      "2: merge: 'Timer' is not one of arrival, timer; did you mean timer?"},
     {"[watch]\nrecursive = true\n", "2: recursive: 'true' is not one of no, yes"},
-    {"[watch]\nrecursive = yes\n",
-     "2: recursive: this version cannot look into directories yet; use no"},
     {"[merge]\nsource = move\n", "2: source: 'move' is not one of keep, archive, delete"},
     {"[merge]\nbad_rows = reject_rows\n", "2: bad_rows: 'reject_rows' is not one of reject-file, "
                                           "reject-rows; did you mean reject-rows?"},
@@ -130,7 +128,7 @@ static void test_values(void)
     static const char content[] =
         "[paths]\ndata_dir = /srv/data\nschema = \"my schema.ini\"\n"
         "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\nsettle = 0\nstale = 4\n"
-        "recursive = no\n"
+        "recursive = yes\n"
         "[merge]\nsource = delete\nbad_rows = reject-rows\nmax_bad_percent = 7\n"
         "duplicates = merge\nchanged = merge\nfinal_newline = required\n"
         "[limits]\nmax_file_mib = 1048576\nmax_row_kib = 8\nmax_columns = 9\n"
@@ -144,7 +142,7 @@ static void test_values(void)
     check_text(config.data_dir, "/srv/data", "data_dir");
     check(strstr(config.schema, "/etc/my schema.ini") != NULL, "schema: %s", config.schema);
     check(config.merge == CONFIG_MERGE_TIMER && config.interval == 2 && config.rescan == 3 &&
-              config.settle == 0 && config.stale == 4 && !config.recursive,
+              config.settle == 0 && config.stale == 4 && config.recursive,
           "[watch]");
     check(config.source == CONFIG_SOURCE_DELETE && config.bad_rows == CONFIG_REJECT_ROWS &&
               config.max_bad_percent == 7 && config.merge_duplicates && config.merge_changed &&

@@ -223,7 +223,7 @@ static void test_accepted(void)
     close_dir();
 }
 
-/* Names of the greatest length, and of a sub-directory. */
+/* Names of the greatest length. */
 static void test_long_names(void)
 {
     char eva[256], udo[256];
@@ -245,10 +245,56 @@ static void test_long_names(void)
     eva[0] = '\xFF';
     eva[1] = '\n';
     check(quarantine(eva, "odd", 1) == 0 && count_in(dir.quarantine) == 8, "with odd bytes");
+    close_dir();
+}
+
+/* The same name in two directories is two files, and so is one that only looks like it. */
+static void test_directories(void)
+{
+    open_dir();
     mkdirat(dir.drop, "eva", 0777);
-    check(quarantine("eva/a.csv", "in", 1) == 0 && holds(dir.quarantine, "eva_a.csv", "", "in") &&
-              holds(dir.quarantine, "eva_a.csv", ".errors.csv", REASONS("1")),
-          "a file of a sub-directory");
+    mkdirat(dir.drop, "eva/2024", 0777);
+    mkdirat(dir.drop, "udo", 0777);
+    check(quarantine("eva/a.csv", "same", 1) == 0 && quarantine("udo/a.csv", "same", 2) == 0 &&
+              quarantine("eva_a.csv", "same", 3) == 0 && quarantine("a.csv", "same", 4) == 0 &&
+              quarantine("eva/2024/a.csv", "same", 5) == 0,
+          "five files of one content");
+    check(holds(dir.quarantine, "eva/a.csv", "", "same") &&
+              holds(dir.quarantine, "eva/a.csv", ".errors.csv", REASONS("1")) &&
+              holds(dir.quarantine, "udo/a.csv", ".errors.csv", REASONS("2")) &&
+              holds(dir.quarantine, "eva_a.csv", ".errors.csv", REASONS("3")) &&
+              holds(dir.quarantine, "a.csv", ".errors.csv", REASONS("4")) &&
+              holds(dir.quarantine, "eva/2024/a.csv", ".errors.csv", REASONS("5")),
+          "are five in quarantine, in directories as in the drop directory");
+    check(quarantine("eva/a.csv", "other", 6) == 0 &&
+              holds(dir.quarantine, "eva/a.csv.~2~", "", "other") &&
+              holds(dir.quarantine, "eva/a.csv.~2~", ".errors.csv", REASONS("6")) &&
+              quarantine("eva/a.csv", "other", 7) == 0 && count_in(dir.moving) == 0,
+          "with the numbers of each directory");
+    check(accept_as(DISPOSAL_ARCHIVE, "eva/a.csv", "one") == 0 &&
+              accept_as(DISPOSAL_ARCHIVE, "eva/a.csv", "two") == 0 &&
+              accept_as(DISPOSAL_ARCHIVE, "udo/a.csv", "one") == 0 &&
+              holds(dir.archive, "eva/a.csv", "", "one") &&
+              holds(dir.archive, "eva/a.csv.~2~", "", "two") &&
+              holds(dir.archive, "udo/a.csv", "", "one"),
+          "and so in the archive");
+    /* A directory is called as a file is, and the other way round. */
+    mkdirat(dir.drop, "d.csv", 0777);
+    check(quarantine("f.csv", "file", 1) == 0 && quarantine("d.csv/a.csv", "in", 2) == 0,
+          "a directory d.csv");
+    mkdirat(dir.drop, "f.csv", 0777);
+    check(quarantine("f.csv/a.csv", "in", 3) == 0 &&
+              holds(dir.quarantine, "f.csv.d/a.csv", "", "in") &&
+              holds(dir.quarantine, "f.csv.d/a.csv", ".errors.csv", REASONS("3")),
+          "where a file has its name it is called f.csv.d");
+    unlinkat(dir.drop, "d.csv", AT_REMOVEDIR);
+    check(quarantine("d.csv", "file", 4) == 0 && holds(dir.quarantine, "d.csv.~2~", "", "file") &&
+              holds(dir.quarantine, "d.csv/a.csv", "", "in"),
+          "and a file stands beside a directory");
+    symlinkat("/tmp", dir.quarantine, "kim");
+    mkdirat(dir.drop, "kim", 0777);
+    check(quarantine("kim/a.csv", "in", 5) == 0 && holds(dir.quarantine, "kim.d/a.csv", "", "in"),
+          "links are not followed");
     close_dir();
 }
 
@@ -426,6 +472,123 @@ static void test_put_back_into_longer(void)
     close_dir();
 }
 
+/* Directories of the drop directory go, come back, and are replaced by links. */
+static void test_take_from_directory(void)
+{
+    struct signature read, in;
+    uint64_t seq;
+
+    open_dir();
+    mkdirat(dir.drop, "eva", 0777);
+    read = drop("eva/a.csv", "first");
+    renameat(dir.drop, "eva", dir.root, "elsewhere");
+    check(take_fails("eva/a.csv", &read), "its directory is gone");
+    symlinkat("../elsewhere", dir.drop, "eva");
+    check(take_fails("eva/a.csv", &read) && holds(dir.root, "elsewhere/a.csv", "", "first"),
+          "or a link to where it is now");
+    unlinkat(dir.drop, "eva", 0);
+    renameat(dir.root, "elsewhere", dir.drop, "eva");
+    victim = "eva/a.csv";
+    spool_look(dir.drop, "eva/a.csv", &read);
+    before_rename = append_victim;
+    check(take_fails("eva/a.csv", &read) && holds(dir.drop, "eva/a.csv", "", "first and more"),
+          "appended to at the last instant: back in its directory");
+    spool_look(dir.drop, "eva/a.csv", &in);
+    seq = book(VERDICT_MERGED, "eva/a.csv", "first and more");
+    if (disposal_take(&dir, "eva/a.csv", &in, seq, &cause) < 0)
+        abort();
+    unlinkat(dir.drop, "eva", AT_REMOVEDIR);
+    check(disposal_finish(&dir, "eva/a.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+              holds(dir.drop, "eva/a.csv", "", "first and more"),
+          "a file goes back into a directory that was removed meanwhile");
+    close_dir();
+}
+
+/* ---- across file systems ----------------------------------------------------------------------
+ */
+
+static char other_place[] = "/dev/shm/phasesentinel-unit.XXXXXX";
+
+/* A drop directory of its own file system; false: there is none. */
+static bool open_across(void)
+{
+    struct stat here, there;
+
+    open_dir();
+    memcpy(other_place + sizeof other_place - 7, "XXXXXX", 6);
+    if (mkdtemp(other_place) == NULL)
+        return false;
+    close(dir.drop);
+    dir.drop = open(other_place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mkdirat(dir.drop, "eva", 0777);
+    return fstat(dir.drop, &there) == 0 && fstat(dir.root, &here) == 0 &&
+           here.st_dev != there.st_dev;
+}
+
+static void close_across(void)
+{
+    close_dir();
+    nftw(other_place, place_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool recovered(void);
+
+static void append_hidden(void)
+{
+    place_append(dir.drop, victim, " and more");
+}
+
+static void test_across(void)
+{
+    struct signature read;
+    char hidden[64], marker[64];
+    uint64_t seq;
+    int step;
+
+    if (!open_across()) {
+        check(true, "no second file system here # SKIP");
+        close_across();
+        return;
+    }
+    check(quarantine("eva/a.csv", "bad", 1) == 0 && holds(dir.quarantine, "eva/a.csv", "", "bad") &&
+              accept_as(DISPOSAL_ARCHIVE, "b.csv", "good") == 0 &&
+              holds(dir.archive, "b.csv", "", "good") && count_in(dir.moving) == 0 &&
+              count_in(dir.drop) == 1,
+          "from another file system");
+    victim = "eva/a.csv";
+    read = drop(victim, "first");
+    before_rename = append_hidden;
+    check(take_fails(victim, &read) && holds(dir.drop, victim, "", "first and more"),
+          "put back there what changed at the last instant");
+    for (step = 0; step < 4; step++) {
+        read = drop("eva/c.csv", "late");
+        seq = ledger.next_seq;
+        write_reasons(seq, 7);
+        book(VERDICT_QUARANTINED, "eva/c.csv", "late");
+        snprintf(marker, sizeof marker, "%" PRIu64 ".hidden", seq);
+        place_put_text(dir.moving, marker, "eva/c.csv");
+        snprintf(hidden, sizeof hidden, "eva/.phasesentinel.%" PRIu64 ".csv", seq);
+        if (step >= 1)
+            renameat(dir.drop, "eva/c.csv", dir.drop, hidden);
+        snprintf(marker, sizeof marker, "%" PRIu64 ".csv", seq);
+        if (step >= 2)
+            place_put_text(dir.moving, marker, step == 2 ? "la" : "late");
+        if (step == 3)
+            unlinkat(dir.drop, hidden, 0);
+        check(recovered(), "it stops at step %d", step);
+        if (step == 0)
+            check(holds(dir.drop, "eva/c.csv", "", "late"), "not hidden yet: still dropped");
+        else
+            check(holds(dir.quarantine, "eva/c.csv", "", "late") &&
+                      holds(dir.quarantine, "eva/c.csv", ".errors.csv", REASONS("7")) &&
+                      holds(dir.drop, "eva/c.csv", "", NULL),
+                  "hidden: it comes to its place");
+        unlinkat(dir.quarantine, "eva/c.csv", 0);
+        unlinkat(dir.quarantine, "eva/c.csv.errors.csv", 0);
+    }
+    close_across();
+}
+
 /* ---- resolving --------------------------------------------------------------------------------
  */
 
@@ -466,6 +629,16 @@ static void test_resolve(void)
     check(holds(dir.quarantine, "b.csv", "", "t,v\n1,"), "and that of another name");
     resolve("c.csv", "x");
     check(count_in(dir.quarantine) == 6, "a name without copies changes nothing");
+    mkdirat(dir.drop, "eva", 0777);
+    resolve("eva/b.csv", "t,v\n1,2\n");
+    check(holds(dir.quarantine, "b.csv", "", "t,v\n1,") && count_in(dir.quarantine) == 6,
+          "nor does one of the same name in a directory");
+    quarantine("eva/b.csv", "t,v\n1,", 6);
+    resolve("eva/b.csv", "t,v\n1,2\n");
+    check(holds(dir.quarantine, "eva/b.csv", "", NULL) &&
+              holds(dir.quarantine, "eva/b.csv", ".errors.csv", NULL) &&
+              holds(dir.quarantine, "b.csv", "", "t,v\n1,"),
+          "a cut copy of that one goes");
     close_dir();
 }
 
@@ -667,6 +840,21 @@ static void test_survey(void)
     quarantine(longest, "5", 5);
     disposal_survey(&dir, &ledger, &survey, &cause);
     check(survey.files == 2, "a name of 255 bytes");
+    mkdirat(dir.drop, "eva", 0777);
+    mkdirat(dir.drop, "b.csv", 0777);
+    quarantine("eva/b.csv", "6", 6);
+    quarantine("eva/b.csv", "7", 7);
+    quarantine("b.csv/c.csv", "8", 8);
+    disposal_survey(&dir, &ledger, &survey, &cause);
+    check(survey.files == 5 && survey.resolved == 3 && survey.violations[CODE_BLANK_ROW] == 8,
+          "and in directories: %" PRIu64, survey.files);
+    book(VERDICT_MERGED, "b.csv", "good");
+    disposal_survey(&dir, &ledger, &survey, &cause);
+    check(survey.files == 4 && survey.resolved == 4, "b.csv is not eva/b.csv");
+    book(VERDICT_MERGED, "eva/b.csv", "good");
+    book(VERDICT_MERGED, "b.csv/c.csv", "good");
+    disposal_survey(&dir, &ledger, &survey, &cause);
+    check(survey.files == 1 && survey.resolved == 7, "their own later files resolve them");
     datadir_close(&dir);
     dir.quarantine = -1;
     check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
@@ -689,7 +877,10 @@ int main(void)
     test_quarantine();
     test_accepted();
     test_long_names();
+    test_directories();
     test_take();
+    test_take_from_directory();
+    test_across();
     test_put_back_beside("a.csv", "a short name");
     test_put_back_beside(longest, "a name of 255 bytes");
     test_put_back_into_longer();

@@ -229,6 +229,7 @@ static void test_other(void)
     check(check_value(&schema, "code", "AB-12 ") == FIELD_CONSTRAINT_ERROR, "of the whole value");
     check_text(schema.fields[3].fallback, "1", "default");
     check_match(&schema, "drop/Ulm/1.2.2024-3.CSV", "Ort=Ulm Tag=2024-02-01 lfd=3");
+    check_match(&schema, "Ulm/1.2.2024-3.CSV", "Ort=Ulm Tag=2024-02-01 lfd=3");
     check_match(&schema, "Ulm/01.02.2031-3.CSV", "");
     check_match(&schema, "Ulm/01.02.2024-4.CSV", "");
     check_match(&schema, "01.02.2024-3.CSV", "");
@@ -237,6 +238,29 @@ static void test_other(void)
     write_schema("[field.1]\nname = a\n");
     check(schema_load(&schema, path, &cause) == 0, "the least schema");
     check_match(&schema, "a.csv", "");
+    check_match(&schema, "eva/a.csv", "");
+    schema_free(&schema);
+    write_schema("[schema]\nfilename = {source}-{day:%Y%m%d}.csv\n[field.1]\nname = source\n"
+                 "[field.2]\nname = user_id\npattern = [a-z]+\ndefault = none\n"
+                 "[field.3]\nname = day\ntype = date\n");
+    check(schema_load(&schema, path, &cause) == 0, "a schema with users");
+    check_match(&schema, "web-20240201.csv", "source=web day=2024-02-01");
+    check_match(&schema, "eva/web-20240201.csv", "source=web user_id=eva day=2024-02-01");
+    check_match(&schema, "eva/2024/x.csv", "user_id=eva");
+    check_match(&schema, "Eva/web-20240201.csv", "source=web day=2024-02-01");
+    check_match(&schema, "/x.csv", "");
+    schema_free(&schema);
+    write_schema("[schema]\nfilename = {user_id}_{source}.csv\n[field.1]\nname = source\n"
+                 "[field.2]\nname = user_id\n");
+    check(schema_load(&schema, path, &cause) == 0, "a schema whose names tell users");
+    check_match(&schema, "eva/udo_web.csv", "source=web user_id=udo");
+    check_match(&schema, "eva/web.csv", "user_id=eva");
+    schema_free(&schema);
+    write_schema("[schema]\nfilename = {source}/x.csv\n[field.1]\nname = source\n"
+                 "[field.2]\nname = user_id\n");
+    check(schema_load(&schema, path, &cause) == 0, "a schema whose directories are no users");
+    check_match(&schema, "web/x.csv", "source=web");
+    check_match(&schema, "web/y.csv", "");
     schema_free(&schema);
 }
 

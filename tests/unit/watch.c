@@ -106,10 +106,149 @@ static void test_kinds(void)
     check(comes(WATCH_APPEARED, "c.csv"), "linked: appeared, the only event of sftp's rename -l");
     unlink(elsewhere);
     check(comes(WATCH_GONE, "b.csv"), "removed: gone");
-    mkdir(path_in(drop, "sub"), 0755);
-    rmdir(path_in(drop, "sub"));
     chmod(drop, 0700);
-    check(watch_next(&name) == WATCH_NONE, "directories and the directory itself are no files");
+    check(watch_next(&name) == WATCH_NONE, "the directory itself is no file");
+    mkdir(path_in(drop, "sub"), 0755);
+    check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "sub") == 0, "a directory came");
+    rmdir(path_in(drop, "sub"));
+    check(watch_next(&name) == WATCH_DIRECTORY_GONE && strcmp(name, "sub") == 0, "and went");
+}
+
+static bool enters(const char *name)
+{
+    struct cause cause;
+
+    if (watch_enter(name, &cause) == 0)
+        return true;
+    printf("# %s\n", cause.text);
+    return false;
+}
+
+/* How many watches the kernel has for us. */
+static int watches(void)
+{
+    char path[64], line[256];
+    FILE *info;
+    int count = 0;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", watch_fd());
+    info = fopen(path, "re");
+    while (info != NULL && fgets(line, sizeof line, info) != NULL)
+        count += strncmp(line, "inotify ", 8) == 0;
+    if (info != NULL)
+        fclose(info);
+    return count;
+}
+
+static void test_below(void)
+{
+    char elsewhere[256], to[256];
+    struct cause cause;
+    const char *name;
+
+    empty_drop();
+    mkdir(path_in(drop, "alice"), 0755);
+    check(opens(drop) && enters("alice") && enters("alice"), "a directory below is entered");
+    check(watches() == 2, "and has one watch");
+    write_file(drop, "alice/a.csv");
+    check(watch_next(&name) == WATCH_APPEARED && strcmp(name, "alice/a.csv") == 0 &&
+              watch_next(&name) == WATCH_CLOSED && strcmp(name, "alice/a.csv") == 0,
+          "a file in it");
+    mkdir(path_in(drop, "alice/deep"), 0755);
+    check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "alice/deep") == 0,
+          "a directory in it");
+    check(enters(name), "is entered by the name that was lent");
+    write_file(drop, "alice/deep/b.csv");
+    check(comes(WATCH_CLOSED, "alice/deep/b.csv"), "and a file in that");
+    chmod(path_in(drop, "alice"), 0700);
+    check(watch_next(&name) == WATCH_NONE, "what is watched may have other attributes");
+    unlink(path_in(drop, "alice/deep/b.csv"));
+    check(comes(WATCH_GONE, "alice/deep/b.csv"), "a file goes");
+    rmdir(path_in(drop, "alice/deep"));
+    check(comes(WATCH_DIRECTORY_GONE, "alice/deep"), "and the directory");
+    check(watches() == 2, "with its watch");
+
+    mkdir(path_in(drop, "alice/deep"), 0755);
+    check(comes(WATCH_DIRECTORY, "alice/deep") && enters("alice/deep"), "made again, entered");
+    write_file(drop, "alice/deep/c.csv");
+    check(comes(WATCH_CLOSED, "alice/deep/c.csv"), "and watched");
+    snprintf(to, sizeof to, "%s/bob", drop);
+    rename(path_in(drop, "alice"), to);
+    check(watch_next(&name) == WATCH_DIRECTORY_GONE && strcmp(name, "alice") == 0,
+          "renamed: one went");
+    check(watches() == 1, "with all that were watched below it");
+    check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "bob") == 0, "and one came");
+    check(enters("bob") && enters("bob/deep"), "which is entered");
+    write_file(drop, "bob/deep/d.csv");
+    check(comes(WATCH_CLOSED, "bob/deep/d.csv"), "and tells its new name");
+
+    snprintf(to, sizeof to, "%s/carol", drop);
+    rename(path_in(drop, "bob"), to);
+    check(enters("carol"), "entered under its new name before that was told");
+    while (watch_next(&name) != WATCH_NONE)
+        if (strcmp(name, "carol") == 0)
+            enters(name);
+    write_file(drop, "carol/e.csv");
+    check(comes(WATCH_CLOSED, "carol/e.csv"), "it is watched under that");
+
+    snprintf(elsewhere, sizeof elsewhere, "%s/gone", root);
+    rename(path_in(drop, "carol"), elsewhere);
+    check(comes(WATCH_DIRECTORY_GONE, "carol") && watches() == 1,
+          "moved away it is watched no more");
+    mkdir(path_in(drop, "carol"), 0755);
+    check(enters("carol"), "another one in its place");
+    snprintf(elsewhere, sizeof elsewhere, "%s/gone too", root);
+    rename(path_in(drop, "carol"), elsewhere);
+    mkdir(path_in(drop, "carol"), 0755);
+    check(enters("carol"), "and another one, before the other was told to be gone");
+    while (watch_next(&name) != WATCH_NONE)
+        enters("carol");
+    write_file(drop, "carol/f.csv");
+    check(comes(WATCH_CLOSED, "carol/f.csv") && watches() == 2, "the last one is watched");
+    check(watch_enter("none", &cause) < 0 && cause.errnum == ENOENT, "one that is not there: %s",
+          cause.text);
+    check(watch_enter("carol/f.csv", &cause) < 0 && cause.errnum == ENOTDIR, "no directory: %s",
+          cause.text);
+    snprintf(to, sizeof to, "rm -rf '%s/gone' '%s/gone too'", root, root);
+    if (system(to) != 0)
+        perror(to);
+}
+
+/* Many directories that come and go: each event finds its own. */
+static void test_many_below(void)
+{
+    enum { DIRS = 300, ROUNDS = 3000 };
+    char name[32], want[64];
+    unsigned seed = 7;
+    int i, wrong = 0;
+
+    empty_drop();
+    check(opens(drop), "opens for many directories");
+    for (i = 0; i < ROUNDS; i++) {
+        seed = seed * 1103515245U + 12345U;
+        snprintf(name, sizeof name, "d%u", (seed >> 16) % DIRS);
+        if (mkdir(path_in(drop, name), 0755) == 0) {
+            wrong += !comes(WATCH_DIRECTORY, name) || !enters(name);
+        } else if (i % 3 == 0) {
+            rmdir(path_in(drop, name));
+            wrong += !comes(WATCH_DIRECTORY_GONE, name);
+            continue;
+        }
+        snprintf(want, sizeof want, "%s/x.csv", name);
+        write_file(drop, want);
+        wrong += !comes(WATCH_CLOSED, want);
+        unlink(path_in(drop, want));
+        wrong += !comes(WATCH_GONE, want);
+    }
+    check(wrong == 0, "%d of %d directories in %d rounds told wrongly", wrong, DIRS, ROUNDS);
+    check(!watch_is_stale(), "which is no matter");
+    for (i = 0; i < 20000 && !watch_is_stale(); i++)
+        if (mkdir(path_in(drop, "more"), 0755) < 0 || !comes(WATCH_DIRECTORY, "more") ||
+            !enters("more") || rmdir(path_in(drop, "more")) < 0 ||
+            !comes(WATCH_DIRECTORY_GONE, "more"))
+            break;
+    check(watch_is_stale() && i < 10000, "after %d more it is time to open it again", i);
+    check(opens(drop) && !watch_is_stale(), "and it is as new");
 }
 
 static void long_name(char name[256], size_t number)
@@ -171,10 +310,13 @@ static void test_overflow(void)
     for (i = 0; i < limit / 4 + 10; i++)
         if (rename(here, there) < 0 || rename(there, here) < 0)
             perror("rename");
+    mkdir(path_in(drop, "sub"), 0755);
+    check(enters("sub") && watches() == 2, "a directory is entered, of which nothing was told");
     for (i = 0; watch_next(&name) != WATCH_OVERFLOW && i <= limit;)
         i++;
     check(i == limit, "overflow is told after %ld events", i);
     check(name == NULL, "overflow has no name");
+    check(watches() == 1, "the watches below are gone: each is entered anew");
     check(comes(WATCH_NONE, NULL) || watch_next(&name) == WATCH_NONE, "overflow drains");
     write_file(drop, "after.csv");
     check(comes(WATCH_CLOSED, "after.csv"), "the watch works on after an overflow");
@@ -421,8 +563,18 @@ static int limits_are_named(void)
     set_text("/proc/sys/user/max_inotify_watches", "0");
     if (watch_open(drop, &cause) == 0 || strstr(cause.text, "fs.inotify.max_user_watches") == NULL)
         return 2;
-    set_text("/proc/sys/user/max_inotify_watches", "10");
-    return watch_open(drop, &cause) == 0 ? 0 : 3;
+    set_text("/proc/sys/user/max_inotify_watches", "2");
+    if (watch_open(drop, &cause) < 0)
+        return 3;
+    mkdir(path_in(drop, "one"), 0755);
+    mkdir(path_in(drop, "two"), 0755);
+    if (watch_enter("one", &cause) < 0)
+        return 4;
+    if (watch_enter("two", &cause) == 0 || cause.errnum != ENOSPC ||
+        strstr(cause.text, "fs.inotify.max_user_watches") == NULL)
+        return 5;
+    rmdir(path_in(drop, "one"));
+    return comes(WATCH_DIRECTORY_GONE, "one") && watch_enter("two", &cause) == 0 ? 0 : 6;
 }
 
 static int mounts_are_seen(void)
@@ -448,6 +600,43 @@ static int mounts_are_seen(void)
     return comes(WATCH_CLOSED, "below.csv") ? 0 : 6;
 }
 
+static int mounts_below_are_seen(void)
+{
+    char sub[256];
+    struct cause cause;
+
+    snprintf(sub, sizeof sub, "%s/sub", drop);
+    mkdir(sub, 0755);
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 || watch_open(drop, &cause) < 0)
+        return SKIPPED;
+    if (watch_enter("sub", &cause) < 0)
+        return 1;
+    if (mount("none", sub, "tmpfs", 0, "size=64k") < 0)
+        return SKIPPED;
+    if (watch_enter("sub", &cause) < 0) /* as the next scan does */
+        return 2;
+    write_file(drop, "sub/above.csv");
+    if (!comes(WATCH_CLOSED, "sub/above.csv"))
+        return 3;
+    if (umount2(sub, 0) < 0 || !comes(WATCH_DIRECTORY_GONE, "sub"))
+        return 4;
+    if (watch_enter("sub", &cause) < 0)
+        return 5;
+    write_file(drop, "sub/below.csv");
+    if (!comes(WATCH_CLOSED, "sub/below.csv"))
+        return 6;
+    /* The same directory under two names: whoever is entered last tells. */
+    mkdir(path_in(drop, "twin"), 0755);
+    if (mount(sub, path_in(drop, "twin"), NULL, MS_BIND, NULL) < 0)
+        return SKIPPED;
+    if (watch_enter("twin", &cause) < 0)
+        return 7;
+    write_file(drop, "sub/both.csv");
+    if (!comes(WATCH_CLOSED, "twin/both.csv"))
+        return 8;
+    return watch_enter("sub", &cause) == 0 ? 0 : 9;
+}
+
 int main(void)
 {
     char command[128];
@@ -458,6 +647,8 @@ int main(void)
     snprintf(drop, sizeof drop, "%s/user_data", root);
 
     test_kinds();
+    test_below();
+    test_many_below();
     test_names();
     test_overflow();
     test_lost();
@@ -469,6 +660,7 @@ int main(void)
     empty_drop();
     check_in_child(limits_are_named, "limits reached name their sysctl");
     check_in_child(mounts_are_seen, "mounted over and unmounted");
+    check_in_child(mounts_below_are_seen, "mounted over and unmounted below");
     watch_close();
 
     snprintf(command, sizeof command, "rm -rf '%s'", root);
