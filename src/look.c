@@ -217,13 +217,11 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
     return result;
 }
 
-/* Is it still this file that has the name? */
-static bool is_in_place(const struct look *look)
+/* Is it still this file that has the name? As it is now. */
+static bool is_in_place(const struct look *look, struct signature *ret_now)
 {
-    struct signature path;
-
-    return spool_look(look->desk->dir->drop, look->name, &path) == SPOOL_FILE &&
-           path.device == look->signature.device && path.inode == look->signature.inode;
+    return spool_look(look->desk->dir->drop, look->name, ret_now) == SPOOL_FILE &&
+           ret_now->device == look->signature.device && ret_now->inode == look->signature.inode;
 }
 
 /* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
@@ -236,8 +234,9 @@ static int read_steadily(struct look *look, struct judge *judge, struct cause *c
     for (tries = 0; tries < 2; tries++) {
         if (read_file(look, judge, cause) < 0)
             return cause->kind == CAUSE_AGAIN ? 0 : -1;
-        if (spool_signature(look->fd, &after) != SPOOL_FILE ||
-            (!look->parted && !is_in_place(look)))
+        /* The lock is not held, nor the drop directory open: look_rejoin asks for the name. */
+        if (look->parted ? spool_signature(look->fd, &after) != SPOOL_FILE
+                         : !is_in_place(look, &after))
             return 0;
         if (signature_equal(&after, &look->signature) ||
             (look->complete_only && after.size > look->signature.size))
@@ -323,6 +322,7 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
     const struct layout *layout = &look->desk->merge->training.layout;
     uint64_t last = look->has_last ? look->last.at : 0, own = look->has_own ? look->own.at : 0;
     uint64_t base = look->base == NULL ? 0 : look->base->at;
+    struct signature now;
     size_t i;
 
     look->file = file;
@@ -335,7 +335,7 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
         own != (look->has_own ? look->own.at : 0))
         return 0;
     look->base = base == 0 ? NULL : look->bases[i];
-    return is_in_place(look) && layout->count == look->layout.count &&
+    return is_in_place(look, &now) && layout->count == look->layout.count &&
            memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
 }
 

@@ -23,8 +23,8 @@
 #define RETRY_LOST    SECOND        /* the drop directory is gone */
 #define RETRY_PAUSE   (10 * SECOND) /* the disk is full, or the like */
 #define RECOUNT_DELAY SECOND
-#define REPORT_DELAY                                                                               \
-    (SECOND / 5) /* statistics follow a batch at this distance, once for many batches */
+#define REPORT_DELAY  (SECOND / 5)     /* statistics follow the last of many batches, ... */
+#define REPORT_LATEST (SECOND * 4 / 5) /* or the first one, at the latest */
 
 #define LAST_WAIT 5000 /* milliseconds for the lock, at the end */
 
@@ -42,7 +42,8 @@ struct daemon {
     bool stop, reload;
     bool confined; /* by the kernel, to the directories of the start */
     int64_t next_scan, next_tick, next_report, next_retry, next_watch;
-    int64_t scan_time; /* that the last full scan took */
+    int64_t report_latest; /* of what is to be reported now */
+    int64_t scan_time;     /* that the last full scan took */
     char trouble[1024];
 
     int64_t lines_left, lines_time;
@@ -274,8 +275,13 @@ static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
         return tolerate(daemon, cause);
     if (daemon->watching)
         set_trouble(daemon, "");
-    if (intake_report_due(&daemon->intake) && daemon->next_report > now + REPORT_DELAY)
-        daemon->next_report = now + REPORT_DELAY;
+    /* Once a while is quiet, so that a report seldom stands in the way of an arrival. */
+    if (intake_report_due(&daemon->intake)) {
+        if (daemon->next_report > now + REPORT_LATEST)
+            daemon->report_latest = now + REPORT_LATEST;
+        daemon->next_report =
+            now + REPORT_DELAY < daemon->report_latest ? now + REPORT_DELAY : daemon->report_latest;
+    }
     return 0;
 }
 
