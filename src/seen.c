@@ -503,15 +503,17 @@ void seen_scan_begin(struct seen *seen)
         seen->entries[i].at &= ~MET;
 }
 
-bool seen_scan_meet(struct seen *seen, const char *name, const struct signature *signature,
-                    uint64_t at)
+enum seen_state seen_scan_meet(struct seen *seen, const char *name,
+                               const struct signature *signature, uint64_t at)
 {
     struct seen_entry *entry = find(seen, name);
 
     if (entry == NULL)
-        return false;
+        return SEEN_OTHER;
     entry->at |= MET;
-    return signature != NULL && (entry->at & YOUNG) == 0 && stands_for(seen, entry, signature, at);
+    if (signature == NULL || !stands_for(seen, entry, signature, at))
+        return SEEN_OTHER;
+    return (entry->at & YOUNG) != 0 ? SEEN_YOUNG : SEEN_KNOWN;
 }
 
 void seen_scan_end(struct seen *seen)

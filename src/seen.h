@@ -71,13 +71,17 @@ int seen_put(struct seen *seen, const char *name, const struct signature *signat
              bool young, struct cause *cause);
 void seen_leave(struct seen *seen, const char *name);
 
-/*
- * A scan: what it does not meet has left the directory. seen_scan_meet answers seen_holds, and not
- * seen_is_young, of what it meets; `signature` may be NULL, if nobody wants to know.
- */
+/* A scan: what it does not meet has left the directory. `signature` may be NULL, if nobody wants to
+ * know. */
+enum seen_state {
+    SEEN_OTHER,
+    SEEN_KNOWN /* seen_holds */,
+    SEEN_YOUNG /* it holds, and is young */
+};
+
 void seen_scan_begin(struct seen *seen);
-bool seen_scan_meet(struct seen *seen, const char *name, const struct signature *signature,
-                    uint64_t at);
+enum seen_state seen_scan_meet(struct seen *seen, const char *name,
+                               const struct signature *signature, uint64_t at);
 void seen_scan_end(struct seen *seen);
 
 /* Under the lock: reads what others have added to state/seen, and adds what has changed here. */
