@@ -358,6 +358,8 @@ static int finish_file(struct booking *booking, const struct booked *booked, str
         seen_put(&drop->seen, booked->name, &booked->signature, booked->at, booked->young, cause) <
             0)
         return -1;
+    if (booked->settled && booked->young && booked->disposal == DISPOSAL_KEEP)
+        drop_recheck(drop, booked->name, &booked->signature, booked->at);
     if (booked->resolves && resolve(booking, booked, cause) < 0)
         return -1;
     if (booked->disposal != DISPOSAL_KEEP)

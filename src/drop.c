@@ -5,6 +5,11 @@
 
 #include "disposal.h"
 
+#define SECOND        INT64_C(1000000000)
+#define RECHECK_AGE   (2 * SECOND)        /* no longer young */
+#define RECHECK_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
+#define RECHECK_BATCH 500                 /* what arrives meanwhile does not wait for more */
+
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
               int state_fd, struct cause *cause)
 {
@@ -24,6 +29,7 @@ int drop_open(struct drop *drop, const struct config *config, const struct ledge
 void drop_close(struct drop *drop)
 {
     seen_close(&drop->seen);
+    recheck_free(&drop->recheck);
     waiting_free(&drop->waiting);
 }
 
@@ -97,8 +103,43 @@ void drop_gone(struct drop *drop, const char *name)
         drop_count_out(drop, name);
 }
 
+int64_t drop_due(const struct drop *drop)
+{
+    int64_t due = waiting_due(&drop->waiting);
+    const struct recheck_file *first = recheck_first(&drop->recheck);
+
+    return first != NULL && first->due < due ? first->due : due;
+}
+
+void drop_recheck(struct drop *drop, const char *name, const struct signature *signature,
+                  uint64_t at)
+{
+    if (drop->lingers && signature->size <= RECHECK_BYTES)
+        recheck_add(&drop->recheck, name, at, waiting_now() + RECHECK_AGE);
+}
+
+int drop_wake(struct drop *drop, struct cause *cause)
+{
+    int64_t now = waiting_now();
+    const struct recheck_file *first;
+    unsigned left = RECHECK_BATCH;
+
+    while (left > 0 && (first = recheck_first(&drop->recheck)) != NULL && first->due <= now) {
+        /* More may have happened to it, or it was looked at since. */
+        if (seen_is_young(&drop->seen, first->name) &&
+            ledger_last_at(drop->ledger, first->name) == first->at) {
+            if (drop_arrive(drop, first->name, false, now, cause) < 0)
+                return -1;
+            left--;
+        }
+        recheck_drop(&drop->recheck);
+    }
+    return 0;
+}
+
 struct scan {
     struct drop *drop;
+    int64_t due;
     bool count_only;
     bool part;  /* not the whole directory: nothing is counted */
     bool keeps; /* accepted files stay in the drop directory */
@@ -119,26 +160,24 @@ static bool is_as_it_was(const struct waiting_file *file, const struct signature
            file->reason != WAIT_FILE_TYPE;
 }
 
-/* What is met: is it known, as it was? */
-static bool count(struct scan *scan, const char *name, enum spool_kind kind,
-                  const struct signature *signature, struct waiting_file *file)
+/* What is met is counted. */
+static enum seen_state meet(struct scan *scan, const char *name, enum spool_kind kind,
+                            const struct signature *signature, struct waiting_file *file,
+                            const struct ledger_known *known)
 {
     struct drop *drop = scan->drop;
-    struct ledger_known known;
-    bool done;
+    enum seen_state state =
+        seen_scan_meet(&drop->seen, name, scan->count_only ? NULL : signature, known->last_at);
 
-    ledger_name(drop->ledger, name, &known);
     if (scan->part)
-        return seen_holds(&drop->seen, name, signature, known.last_at) &&
-               !seen_is_young(&drop->seen, name);
-    done = seen_scan_meet(&drop->seen, name, scan->count_only ? NULL : signature, known.last_at);
+        return state;
     if (file != NULL)
         file->counted = kind == SPOOL_FILE;
     if (kind == SPOOL_FILE) {
         drop->files++;
-        drop->rows += known.rows;
+        drop->rows += known->rows;
     }
-    return done;
+    return state;
 }
 
 static void scan_found(void *context, const char *name, enum spool_kind kind,
@@ -146,14 +185,23 @@ static void scan_found(void *context, const char *name, enum spool_kind kind,
 {
     struct scan *scan = context;
     struct waiting_file *file = waiting_find(&scan->drop->waiting, name);
-    bool done;
+    struct ledger_known known;
+    enum seen_state state;
 
     if (scan->failed)
         return;
-    done = count(scan, name, kind, signature, file);
-    if (scan->count_only || (kind == SPOOL_FILE &&
-                             (file != NULL ? is_as_it_was(file, signature) : done && scan->keeps)))
+    ledger_name(scan->drop->ledger, name, &known);
+    state = meet(scan, name, kind, signature, file, &known);
+    if (scan->count_only)
         return;
+    if (kind == SPOOL_FILE && file != NULL && is_as_it_was(file, signature))
+        return;
+    if (kind == SPOOL_FILE && file == NULL && state != SEEN_OTHER && scan->keeps) {
+        /* As it was, as far as one can tell: to be sure there is no hurry. */
+        if (state == SEEN_YOUNG)
+            recheck_add(&scan->drop->recheck, name, known.last_at, scan->due);
+        return;
+    }
     if (scan->count == scan->cap) {
         size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
         struct scanned *found = realloc(scan->found, cap * sizeof *found);
@@ -211,6 +259,7 @@ static void free_scan(struct scan *scan)
 int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
 {
     struct scan scan = {.drop = drop,
+                        .due = due,
                         .count_only = due == WAITING_NEVER,
                         .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
                         .cause = cause};
@@ -244,6 +293,7 @@ int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t
                    struct cause *cause)
 {
     struct scan scan = {.drop = drop,
+                        .due = due,
                         .part = true,
                         .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
                         .cause = cause};

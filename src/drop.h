@@ -14,6 +14,7 @@
 #include "cause.h"
 #include "config.h"
 #include "ledger.h"
+#include "recheck.h"
 #include "seen.h"
 #include "waiting.h"
 
@@ -29,6 +30,8 @@ struct drop {
     const struct ledger *ledger;
     struct seen seen;
     struct waiting waiting;
+    struct recheck recheck;
+    bool lingers;     /* this is a daemon */
     uint64_t files;   /* CSV files in the drop directory */
     uint64_t rows;    /* accepted of them */
     uint64_t ignored; /* names that do not count, as of the last scan */
@@ -63,6 +66,18 @@ bool drop_counts(const struct drop *drop, const char *name, const struct waiting
 /* It waits, for this reason; told if the reason is a new one. */
 void drop_wait(struct drop *drop, struct waiting_file *file, enum reason reason, const char *detail,
                int64_t due);
+
+/* When there is work again (waiting_now's clock), or WAITING_NEVER. */
+int64_t drop_due(const struct drop *drop);
+
+/*
+ * A young file (seen.h) was booked by the line at `at`: in time it is read once more, where the
+ * process stays that long (`lingers`) and the file is not too large to be read twice without need.
+ * drop_wake makes those due that are old enough now, some at a time.
+ */
+void drop_recheck(struct drop *drop, const char *name, const struct signature *signature,
+                  uint64_t at);
+int drop_wake(struct drop *drop, struct cause *cause);
 
 /* All that waits for the next merge is due now. */
 void drop_hurry(struct drop *drop);

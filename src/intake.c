@@ -12,7 +12,7 @@
 #include "report.h"
 
 #define BATCH_FILES 10000
-#define BATCH_TIME  INT64_C(1000000000) /* a batch that has taken so long is committed */
+#define BATCH_TIME  INT64_C(200000000) /* a batch that has taken so long is committed */
 
 int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
                 struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
@@ -43,7 +43,7 @@ void intake_close(struct intake *intake)
 
 int64_t intake_due(const struct intake *intake)
 {
-    return readers_apart_ready(intake->readers) ? 0 : waiting_due(&intake->drop.waiting);
+    return readers_apart_ready(intake->readers) ? 0 : drop_due(&intake->drop);
 }
 
 int intake_fd(const struct intake *intake)
@@ -309,8 +309,10 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
 
     if (begin(intake, wait_ms, false, cause) < 0)
         return -1;
+    result = drop_wake(&intake->drop, cause);
     intake->batch_start = waiting_now();
-    result = finish_apart(intake, cause);
+    if (result == 0)
+        result = finish_apart(intake, cause);
     if (result == 0)
         result = run_files(intake, cause);
     if (result >= 0)

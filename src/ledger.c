@@ -10,9 +10,8 @@
 
 #include "durable.h"
 
-#define CHUNK_SIZE  (1024 * 1024)
-#define NOTES       32   /* lines on their way from the file into the index */
-#define BISECT_SIZE 8192 /* so few bytes are read line by line */
+#define CHUNK_SIZE (1024 * 1024)
+#define NOTES      32 /* lines on their way from the file into the index */
 
 /* The start of a training file begins its counts anew; what was merged stays known. */
 static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
@@ -140,24 +139,6 @@ int ledger_create(struct ledger *ledger, struct cause *cause)
     return 0;
 }
 
-static int read_header(struct ledger *ledger, struct cause *cause)
-{
-    char header[LEDGER_HEADER_SIZE];
-    ssize_t n =
-        durable_read(ledger->fd, header, LEDGER_HEADER_SIZE, 0, "state/" LEDGER_FILE, cause);
-
-    if (n < 0)
-        return -1;
-    if ((size_t)n != LEDGER_HEADER_SIZE || memcmp(header, LEDGER_HEADER, LEDGER_HEADER_SIZE) != 0)
-        return cause_set(
-            cause, CAUSE_DAMAGED,
-            "state/" LEDGER_FILE
-            " does not begin with the header of a ledger: nothing was touched; put "
-            "the right file back, or move it away and run: phasesentinel adopt --drops merged|new");
-    ledger->end = LEDGER_HEADER_SIZE;
-    return 0;
-}
-
 static int add_notes(struct ledger *ledger, const struct ledger_note *notes, size_t count,
                      struct cause *cause)
 {
@@ -219,7 +200,7 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
         goto out;
     }
     do {
-        n = durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, "state/" LEDGER_FILE, cause);
+        n = durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, LEDGER_PATH, cause);
         if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, line, cause) < 0 ||
             (first && make_room(ledger, size, cause) < 0))
             goto out;
@@ -229,48 +210,6 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
     result = 0;
 out:
     free(chunk);
-    free(line);
-    return result;
-}
-
-/*
- * Behind ledger->end stands something that is no next line. Was it all written in the last batch?
- * Then no more than that batch is in doubt and it may be cut. The last batch is the last good
- * line's, or one that begins with the bad line.
- */
-static int judge_tail(struct ledger *ledger, uint64_t size, struct cause *cause)
-{
-    struct ledger_line *line = malloc(sizeof *line);
-    struct buffer tail = {0};
-    const char *from, *end, *lf;
-    int result = -1;
-
-    if (line == NULL || buffer_reserve(&tail, size - ledger->end + 1) < 0) {
-        cause_memory(cause);
-        goto out;
-    }
-    if (durable_read(ledger->fd, tail.data, size - ledger->end, ledger->end, "state/" LEDGER_FILE,
-                     cause) != (ssize_t)(size - ledger->end))
-        goto out;
-    from = tail.data;
-    end = tail.data + (size - ledger->end);
-    while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-        if (ledger_line_parse(from, (size_t)(lf - from), line) && line->batch != ledger->batch &&
-            line->batch != ledger->next_seq) {
-            cause_set(cause, CAUSE_DAMAGED,
-                      "state/" LEDGER_FILE " is damaged at byte %" PRIu64 " (line %" PRIu64
-                      "), before its last batch: nothing was touched; put back a copy of "
-                      "data_dir/state and the "
-                      "training file of the same time, or move state/" LEDGER_FILE
-                      " away and run: phasesentinel adopt --drops merged|new",
-                      ledger->end, ledger->next_seq + 1);
-            goto out;
-        }
-        from = lf + 1;
-    }
-    result = 0;
-out:
-    buffer_free(&tail);
     free(line);
     return result;
 }
@@ -291,20 +230,24 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
     if (changed || (uint64_t)st.st_size < ledger->end)
         forget_all(ledger);
-    if (ledger->end == 0 && read_header(ledger, cause) < 0)
-        return -1;
+    if (ledger->end == 0) {
+        if (ledger_file_check_header(ledger->fd, cause) < 0)
+            return -1;
+        ledger->end = LEDGER_HEADER_SIZE;
+    }
     if ((uint64_t)st.st_size == ledger->end)
         return 0;
     if (read_lines(ledger, (uint64_t)st.st_size, cause) < 0)
         return -1;
     if (!repair || fstat(ledger->fd, &st) < 0 || (uint64_t)st.st_size == ledger->end)
         return 0;
-    if (judge_tail(ledger, (uint64_t)st.st_size, cause) < 0)
+    if (ledger_file_judge_tail(ledger->fd, ledger->end, (uint64_t)st.st_size, ledger->batch,
+                               ledger->next_seq, cause) < 0)
         return -1;
     ledger->cut += (uint64_t)st.st_size - ledger->end;
-    return durable_truncate(ledger->fd, ledger->end, "state/" LEDGER_FILE, cause) < 0
+    return durable_truncate(ledger->fd, ledger->end, LEDGER_PATH, cause) < 0
                ? -1
-               : durable_sync(ledger->fd, "state/" LEDGER_FILE, cause);
+               : durable_sync(ledger->fd, LEDGER_PATH, cause);
 }
 
 int ledger_make_durable(struct ledger *ledger, struct cause *cause)
@@ -324,14 +267,6 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause)
     return 0;
 }
 
-static int not_a_line(uint64_t at, struct cause *cause)
-{
-    return cause_set(cause, CAUSE_DAMAGED,
-                     "state/" LEDGER_FILE " changed under our hands at byte %" PRIu64
-                     ": only this program may write there",
-                     at);
-}
-
 /* What is booked and not committed stands behind the file. */
 static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *ret_len)
 {
@@ -345,24 +280,15 @@ static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *
 static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
                    uint64_t *ret_next, struct cause *cause)
 {
-    char line[LEDGER_LINE_MAX_SIZE];
-    const char *text = line, *lf;
+    const char *text, *lf;
     size_t len;
-    ssize_t n;
 
-    if (at >= ledger->end) {
-        text = pending_at(ledger, at, &len);
-    } else {
-        n = durable_read(ledger->fd, line, 512, at, "state/" LEDGER_FILE, cause);
-        if (n > 0 && memchr(line, '\n', (size_t)n) == NULL)
-            n = durable_read(ledger->fd, line, sizeof line, at, "state/" LEDGER_FILE, cause);
-        if (n < 0)
-            return -1;
-        len = (size_t)n;
-    }
+    if (at < ledger->end)
+        return ledger_file_line(ledger->fd, at, ret_line, ret_next, cause);
+    text = pending_at(ledger, at, &len);
     lf = memchr(text, '\n', len);
     if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line))
-        return not_a_line(at, cause);
+        return ledger_file_changed(at, cause);
     ret_line->at = at;
     *ret_next = at + (uint64_t)(lf + 1 - text);
     return 1;
@@ -376,30 +302,6 @@ int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_
     return read_at(ledger, at, ret_line, &next, cause);
 }
 
-/* The first committed line that begins at `from` or behind it; ledger->end if there is none. */
-static int find_start(const struct ledger *ledger, uint64_t from, uint64_t *ret_at,
-                      struct cause *cause)
-{
-    char bytes[4096];
-    const char *lf;
-    ssize_t n;
-
-    /* A line begins behind an LF, the first one behind the header's. */
-    for (from = from < LEDGER_HEADER_SIZE ? LEDGER_HEADER_SIZE - 1 : from - 1; from < ledger->end;
-         from += (uint64_t)n) {
-        n = durable_read(ledger->fd, bytes, sizeof bytes, from, "state/" LEDGER_FILE, cause);
-        if (n <= 0)
-            return n < 0 ? -1 : not_a_line(from, cause);
-        lf = memchr(bytes, '\n', (size_t)n);
-        if (lf != NULL) {
-            *ret_at = from + (uint64_t)(lf + 1 - bytes);
-            return 0;
-        }
-    }
-    *ret_at = ledger->end;
-    return 0;
-}
-
 /* The line that begins in this block of LEDGER_LINE_MIN_SIZE bytes. */
 static int read_block(const struct ledger *ledger, uint64_t block, struct ledger_line *ret_line,
                       struct cause *cause)
@@ -409,7 +311,7 @@ static int read_block(const struct ledger *ledger, uint64_t block, struct ledger
     size_t len;
 
     if (at <= ledger->end) {
-        if (find_start(ledger, at, &at, cause) < 0)
+        if (ledger_file_find(ledger->fd, ledger->end, at, &at, cause) < 0)
             return -1;
     } else {
         text = pending_at(ledger, at - 1, &len);
@@ -483,30 +385,10 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
     return known.longest_at == 0 ? 0 : ledger_at(ledger, known.longest_at, ret_line, cause);
 }
 
-/* Lines are numbered in the order in which they stand. */
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause)
 {
-    uint64_t low = LEDGER_HEADER_SIZE, high = ledger->end, at;
-    int result = 0;
-
-    /* A line with this number begins in [low, high): halved until few are left. */
-    while (high - low > BISECT_SIZE && low < high) {
-        if (find_start(ledger, low + (high - low) / 2, &at, cause) < 0)
-            return -1;
-        if (at >= high)
-            break;
-        if (ledger_at(ledger, at, ret_line, cause) < 0)
-            return -1;
-        if (ret_line->seq <= seq)
-            low = at;
-        else
-            high = at;
-    }
-    while (low < high && (result = ledger_next(ledger, &low, ret_line, cause)) > 0)
-        if (ret_line->seq == seq)
-            return 1;
-    return result < 0 ? -1 : 0;
+    return ledger->fd < 0 ? 0 : ledger_file_by_seq(ledger->fd, ledger->end, seq, ret_line, cause);
 }
 
 int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,
@@ -542,9 +424,9 @@ int ledger_commit(struct ledger *ledger, struct cause *cause)
     if (ledger->pending.len == 0)
         return 0;
     if (durable_write(ledger->fd, ledger->pending.data, ledger->pending.len, ledger->end,
-                      "state/" LEDGER_FILE, cause) < 0)
+                      LEDGER_PATH, cause) < 0)
         return -1;
-    if (durable_sync(ledger->fd, "state/" LEDGER_FILE, cause) < 0)
+    if (durable_sync(ledger->fd, LEDGER_PATH, cause) < 0)
         return -1;
     ledger->end += ledger->pending.len;
     buffer_clear(&ledger->pending);
@@ -558,8 +440,7 @@ int ledger_abandon(struct ledger *ledger, struct cause *cause)
 
     if (ledger->fd < 0 || fstat(ledger->fd, &st) < 0)
         return 0;
-    if ((uint64_t)st.st_size > end &&
-        durable_truncate(ledger->fd, end, "state/" LEDGER_FILE, cause) < 0)
+    if ((uint64_t)st.st_size > end && durable_truncate(ledger->fd, end, LEDGER_PATH, cause) < 0)
         return -1;
     if (ledger->pending.len == 0)
         return 0;

@@ -24,10 +24,9 @@
 
 #include "buffer.h"
 #include "cause.h"
+#include "ledger_file.h"
 #include "ledger_index.h"
 #include "ledger_line.h"
-
-#define LEDGER_FILE "ledger.csv"
 
 struct ledger {
     int dir_fd; /* state/; borrowed */

@@ -12,7 +12,6 @@
  */
 #include "ledger_line.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -34,24 +33,64 @@ void ledger_line_copy(struct ledger_line *to, const struct ledger_line *from)
     memcpy(to, from, offsetof(struct ledger_line, name) + strlen(from->name) + 1);
 }
 
+/* ---- printing
+ * ------------------------------------------------------------------------------------ */
+
+static void put_number(struct buffer *out, uint64_t number)
+{
+    char digits[20], *from = digits + sizeof digits;
+
+    do
+        *--from = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    buffer_append(out, from, (size_t)(digits + sizeof digits - from));
+}
+
+static void put_hash(struct buffer *out, uint64_t hash)
+{
+    unsigned char bytes[sizeof hash];
+    size_t i;
+
+    for (i = sizeof bytes; i > 0; i--, hash >>= 8)
+        bytes[i - 1] = (unsigned char)hash;
+    digest_hex(out, bytes, sizeof bytes);
+}
+
 void ledger_line_print(struct buffer *out, const struct ledger_line *line)
 {
+    const uint64_t numbers[] = {line->rows, line->rejected, line->duplicate, line->offset,
+                                line->length};
     char when[TEXT_TIME_SIZE];
-    size_t start = out->len;
+    size_t start = out->len, i;
 
-    buffer_printf(out, "%" PRIu64 ",%" PRIu64 ",%s,%s,", line->seq, line->batch,
-                  text_time(when, line->time), verdict_names[line->verdict]);
+    put_number(out, line->seq);
+    buffer_byte(out, ',');
+    put_number(out, line->batch);
+    buffer_byte(out, ',');
+    buffer_string(out, text_time(when, line->time));
+    buffer_byte(out, ',');
+    buffer_string(out, verdict_names[line->verdict]);
+    buffer_byte(out, ',');
     text_percent(out, line->name, strlen(line->name));
-    buffer_printf(out, ",%" PRIu64 ",", line->bytes);
+    buffer_byte(out, ',');
+    put_number(out, line->bytes);
+    buffer_byte(out, ',');
     digest_hex(out, line->sha256, DIGEST_SIZE);
     buffer_byte(out, ',');
     if (line->has_meta)
-        buffer_printf(out, "%016" PRIx64, line->meta);
-    buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%016" PRIx64,
-                  line->rows, line->rejected, line->duplicate, line->offset, line->length,
-                  line->range_hash);
-    if (!buffer_failed(out))
-        buffer_printf(out, ",%016" PRIx64 "\n", digest_check(out->data + start, out->len - start));
+        put_hash(out, line->meta);
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        buffer_byte(out, ',');
+        put_number(out, numbers[i]);
+    }
+    buffer_byte(out, ',');
+    put_hash(out, line->range_hash);
+    if (buffer_failed(out))
+        return;
+    i = out->len;
+    buffer_byte(out, ',');
+    put_hash(out, digest_check(out->data + start, i - start));
+    buffer_byte(out, '\n');
 }
 
 /* ---- parsing

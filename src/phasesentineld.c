@@ -307,6 +307,7 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
         return -1;
     daemon->intake.drop.enter = enter;
     daemon->intake.drop.enter_context = daemon;
+    daemon->intake.drop.lingers = true;
     /* Closing the intake takes its descriptor out of the epoll set. */
     event.data.fd = intake_fd(&daemon->intake);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)

@@ -1,24 +1,10 @@
-/*
- * state/seen: 8 bytes of magic and the seed; then blocks, each the number of its entries (at most
- * 4096), the entries (four 64-bit words each) and the XXH3-64 of both with that seed; in the
- * machine's byte order. Later entries replace earlier ones of the same name. Blocks count up to the
- * first that is not exactly this. The file is made anew when more than half of it is replaced.
- */
 #include "seen.h"
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "digest.h"
-#include "durable.h"
-
-#define FILE_NAME      "seen"
-#define TEMPORARY_NAME ".seen.tmp" /* durable_sweep knows its form */
 
 /* With the place of a ledger line. */
 #define YOUNG   (UINT64_C(1) << 63) /* read too soon after the last change */
@@ -27,31 +13,21 @@
 #define UNSAVED (UINT64_C(1) << 60) /* not in the file as it is */
 #define FLAGS   (YOUNG | LEFT | MET | UNSAVED)
 
-#define BLOCK_ENTRIES 4096
-#define BLOCK_MAX     (sizeof(uint64_t) * 2 + BLOCK_ENTRIES * sizeof(struct seen_entry))
-#define AHEAD         16   /* entries whose place in the maps is asked for in advance */
-#define SLACK         4096 /* replaced entries that are not worth a new file */
-
-static const char magic[8] = "PSSEEN2\n";
-
-struct head {
-    char magic[8];
-    uint64_t seed;
-};
+#define SLACK 4096 /* replaced entries that are not worth a new file */
 
 /* ---- in memory
  * ----------------------------------------------------------------------------------- */
 
 static uint64_t hash_name(const struct seen *seen, const char *name)
 {
-    return digest_seeded(name, strlen(name), seen->seed);
+    return digest_seeded(name, strlen(name), seen->file.seed);
 }
 
 static uint64_t hash_inode(const struct seen *seen, const struct signature *signature)
 {
     uint64_t words[2] = {signature->device, signature->inode};
 
-    return digest_seeded(words, sizeof words, seen->seed);
+    return digest_seeded(words, sizeof words, seen->file.seed);
 }
 
 static uint64_t hash_signature(const struct seen *seen, const struct signature *signature)
@@ -59,7 +35,7 @@ static uint64_t hash_signature(const struct seen *seen, const struct signature *
     uint64_t words[5] = {signature->device, signature->inode, signature->size,
                          (uint64_t)signature->mtime, (uint64_t)signature->ctime};
 
-    return digest_seeded(words, sizeof words, seen->seed);
+    return digest_seeded(words, sizeof words, seen->file.seed);
 }
 
 static struct map_slot *name_slot(const struct seen *seen, uint64_t hash)
@@ -204,17 +180,6 @@ static void drop_entry(struct seen *seen, size_t i)
     }
 }
 
-static void forget(struct seen *seen)
-{
-    struct seen empty = {.dir_fd = seen->dir_fd, .seed = seen->seed};
-
-    free(seen->entries);
-    free(seen->unsaved);
-    map_free(&seen->by_name);
-    map_free(&seen->by_inode);
-    *seen = empty;
-}
-
 /* ---- on disk
  * ------------------------------------------------------------------------------------- */
 
@@ -237,192 +202,108 @@ static void take_entry(struct seen *seen, struct seen_entry entry)
         (void)!index_inode(seen, owner);
 }
 
-/* Takes the block that the bytes begin with; returns its length, or 0: there is no whole one. */
-static size_t take_block(struct seen *seen, const char *bytes, size_t len)
+static void take(void *context, const struct seen_entry *entry)
 {
-    struct seen_entry entry;
-    uint64_t count, check;
-    size_t size, i;
-
-    if (len < sizeof count)
-        return 0;
-    memcpy(&count, bytes, sizeof count);
-    if (count == 0 || count > BLOCK_ENTRIES)
-        return 0;
-    size = sizeof count + count * sizeof entry;
-    if (len < size + sizeof check)
-        return 0;
-    memcpy(&check, bytes + size, sizeof check);
-    if (check != digest_seeded(bytes, size, seen->seed))
-        return 0;
-    for (i = 0; i < count; i++) {
-        if (i + AHEAD < count) {
-            memcpy(&entry, bytes + sizeof count + (i + AHEAD) * sizeof entry, sizeof entry);
-            map_prefetch(&seen->by_name, entry.name);
-            map_prefetch(&seen->by_inode, entry.inode);
-        }
-        memcpy(&entry, bytes + sizeof count + i * sizeof entry, sizeof entry);
-        take_entry(seen, entry);
-    }
-    seen->on_disk += count;
-    return size + sizeof check;
+    take_entry(context, *entry);
 }
 
-static void read_blocks(struct seen *seen, int fd)
+static void soon(void *context, const struct seen_entry *entry)
 {
-    char *chunk = malloc(2 * BLOCK_MAX);
-    size_t from = 0, size;
-    struct cause ignored;
-    ssize_t n;
+    const struct seen *seen = context;
 
-    if (chunk == NULL)
-        return;
-    do {
-        n = durable_read(fd, chunk, 2 * BLOCK_MAX, seen->end, "state/" FILE_NAME, &ignored);
-        for (from = 0; n > 0 && (size = take_block(seen, chunk + from, (size_t)n - from)) > 0;)
-            from += size;
-        seen->end += from;
-    } while (from > 0);
-    free(chunk);
+    map_prefetch(&seen->by_name, entry->name);
+    map_prefetch(&seen->by_inode, entry->inode);
+}
+
+static void make_room(void *context, size_t entries)
+{
+    struct seen *seen = context;
+
+    if (entries > seen->cap)
+        (void)!grow(seen, entries);
 }
 
 /* Reads what has been added to the file. If it is none of ours, it will be written anew. */
 static void catch_up(struct seen *seen)
 {
-    struct cause ignored;
-    struct head head;
-    struct stat st;
-    int fd = openat(seen->dir_fd, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    bool ours = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-                durable_read(fd, &head, sizeof head, 0, "state/" FILE_NAME, &ignored) ==
-                    (ssize_t)sizeof head &&
-                memcmp(head.magic, magic, sizeof magic) == 0;
+    const struct seen_file_order order = {take, soon, make_room, seen};
 
-    if (ours && seen->count == 0 && !seen->changed)
-        seen->seed = head.seed;
-    ours = ours && head.seed == seen->seed;
-    if (ours && (st.st_dev != seen->device || st.st_ino != seen->inode)) {
-        seen->device = st.st_dev;
-        seen->inode = st.st_ino;
-        seen->end = sizeof head;
-        seen->on_disk = 0;
-    }
-    if (ours && seen->count == 0 && (size_t)st.st_size / sizeof *seen->entries > seen->cap)
-        (void)!grow(seen, (size_t)st.st_size / sizeof *seen->entries);
-    if (ours && (uint64_t)st.st_size >= seen->end)
-        read_blocks(seen, fd);
-    else
+    if (!seen_file_catch_up(&seen->file, seen->count == 0 && !seen->changed, &order))
         seen->rewrite = true;
-    if (fd >= 0)
-        close(fd);
 }
 
-/* Writes `count` entries as blocks: those of the list, or where it is NULL all of them. */
-static int write_blocks(struct seen *seen, int fd, const uint32_t *list, size_t count,
-                        struct cause *cause)
+struct saving {
+    struct seen *seen;
+    size_t next;
+};
+
+static void save(struct seen_entry *entry, struct seen_entry *ret_entry)
 {
-    char *block = malloc(BLOCK_MAX);
-    uint64_t taken = 0, check;
-    size_t size = sizeof taken, i;
-    int result = block == NULL ? cause_memory(cause) : 0;
+    entry->at &= ~UNSAVED;
+    *ret_entry = *entry;
+    ret_entry->at &= ~MET;
+}
 
-    for (i = 0; i < count && result == 0; i++) {
-        struct seen_entry entry = {0};
-        size_t place = list == NULL ? i : list[i];
+static bool next_entry(void *context, struct seen_entry *ret_entry)
+{
+    struct saving *saving = context;
+    struct seen *seen = saving->seen;
 
+    if (saving->next == seen->count)
+        return false;
+    save(&seen->entries[saving->next++], ret_entry);
+    return true;
+}
+
+static bool next_unsaved(void *context, struct seen_entry *ret_entry)
+{
+    struct saving *saving = context;
+    struct seen *seen = saving->seen;
+    size_t i;
+
+    while (saving->next < seen->unsaved_count) {
+        i = seen->unsaved[saving->next++];
         /* What has left its place since stands in the list once more. */
-        if (list == NULL || (place < seen->count && (seen->entries[place].at & UNSAVED) != 0)) {
-            seen->entries[place].at &= ~UNSAVED;
-            entry = seen->entries[place];
-            entry.at &= ~MET;
-            memcpy(block + size, &entry, sizeof entry);
-            size += sizeof entry;
-            taken++;
-        }
-        if (taken == 0 || (taken < BLOCK_ENTRIES && i + 1 < count))
+        if (i >= seen->count || (seen->entries[i].at & UNSAVED) == 0)
             continue;
-        memcpy(block, &taken, sizeof taken);
-        check = digest_seeded(block, size, seen->seed);
-        memcpy(block + size, &check, sizeof check);
-        size += sizeof check;
-        result = durable_write(fd, block, size, seen->end, "state/" FILE_NAME, cause);
-        seen->end += size;
-        seen->on_disk += taken;
-        size = sizeof taken;
-        taken = 0;
+        save(&seen->entries[i], ret_entry);
+        return true;
     }
-    free(block);
-    return result;
-}
-
-static int append(struct seen *seen, struct cause *cause)
-{
-    int fd = openat(seen->dir_fd, FILE_NAME, O_WRONLY | O_NOFOLLOW | O_CLOEXEC), result;
-
-    if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open state/" FILE_NAME);
-    result = write_blocks(seen, fd, seen->unsaved, seen->unsaved_count, cause);
-    close(fd);
-    return result;
-}
-
-static int rewrite(struct seen *seen, struct cause *cause)
-{
-    struct head head = {.seed = seen->seed};
-    struct stat st;
-    int fd = openat(seen->dir_fd, TEMPORARY_NAME,
-                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    int result = -1;
-
-    if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create state/" TEMPORARY_NAME);
-    memcpy(head.magic, magic, sizeof magic);
-    seen->end = sizeof head;
-    seen->on_disk = 0;
-    if (durable_write(fd, &head, sizeof head, 0, "state/" TEMPORARY_NAME, cause) < 0 ||
-        write_blocks(seen, fd, NULL, seen->count, cause) < 0)
-        goto out;
-    if (fstat(fd, &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" TEMPORARY_NAME);
-        goto out;
-    }
-    result = durable_rename(seen->dir_fd, TEMPORARY_NAME, FILE_NAME, cause);
-    seen->device = st.st_dev;
-    seen->inode = st.st_ino;
-out:
-    close(fd);
-    if (result < 0)
-        unlinkat(seen->dir_fd, TEMPORARY_NAME, 0);
-    return result;
+    return false;
 }
 
 int seen_save(struct seen *seen, struct cause *cause)
 {
+    struct saving saving = {.seen = seen};
     int result;
 
     if (!seen->changed)
         return 0;
     catch_up(seen);
-    seen->rewrite |= seen->on_disk + seen->unsaved_count > 2 * seen->count + SLACK;
-    result = seen->rewrite ? rewrite(seen, cause) : append(seen, cause);
+    seen->rewrite |= seen->file.entries + seen->unsaved_count > 2 * seen->count + SLACK;
+    result = seen_file_write(&seen->file, seen->rewrite, seen->rewrite ? next_entry : next_unsaved,
+                             &saving, cause);
     seen->unsaved_count = 0;
-    seen->rewrite = result < 0;
-    seen->changed = result < 0;
+    seen->changed = seen->rewrite = result < 0;
     return result;
 }
 
 int seen_open(struct seen *seen, int dir_fd, struct cause *cause)
 {
-    *seen = (struct seen){.dir_fd = dir_fd};
-    if (getrandom(&seen->seed, sizeof seen->seed, 0) != (ssize_t)sizeof seen->seed)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot get a random seed");
+    *seen = (struct seen){0};
+    if (seen_file_open(&seen->file, dir_fd, cause) < 0)
+        return -1;
     catch_up(seen);
     return 0;
 }
 
 void seen_close(struct seen *seen)
 {
-    forget(seen);
+    free(seen->entries);
+    free(seen->unsaved);
+    map_free(&seen->by_name);
+    map_free(&seen->by_inode);
+    *seen = (struct seen){0};
 }
 
 /* ---- asking and telling
@@ -503,15 +384,17 @@ void seen_scan_begin(struct seen *seen)
         seen->entries[i].at &= ~MET;
 }
 
-bool seen_scan_meet(struct seen *seen, const char *name, const struct signature *signature,
-                    uint64_t at)
+enum seen_state seen_scan_meet(struct seen *seen, const char *name,
+                               const struct signature *signature, uint64_t at)
 {
     struct seen_entry *entry = find(seen, name);
 
     if (entry == NULL)
-        return false;
+        return SEEN_OTHER;
     entry->at |= MET;
-    return signature != NULL && (entry->at & YOUNG) == 0 && stands_for(seen, entry, signature, at);
+    if (signature == NULL || !stands_for(seen, entry, signature, at))
+        return SEEN_OTHER;
+    return (entry->at & YOUNG) != 0 ? SEEN_YOUNG : SEEN_KNOWN;
 }
 
 void seen_scan_end(struct seen *seen)

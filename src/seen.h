@@ -8,43 +8,30 @@
  * what under another name.
  *
  * About 55 bytes a file in memory, and 32 on disk, where what has changed is appended: a save costs
- * what happened since the last one, however many files are known. What a crash or another process
- * leaves is whole up to some block, and that much of it counts.
+ * what happened since the last one, however many files are known. What has left unsaved may be back
+ * after a restart, until the first scan.
  */
 #ifndef PHASESENTINEL_SEEN_H
 #define PHASESENTINEL_SEEN_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "cause.h"
 #include "map.h"
+#include "seen_file.h"
 #include "spool.h"
 
-struct seen_entry {
-    uint64_t name;  /* hashes, with the cache's own seed */
-    uint64_t inode; /* of device and inode number */
-    uint64_t signature;
-    uint64_t at; /* the ledger line, and flags: seen.c */
-};
-
 struct seen {
-    int dir_fd; /* state/; borrowed */
-    uint64_t seed;
+    struct seen_file file;
     struct seen_entry *entries;
     size_t count, cap;
     struct map by_name;
     struct map by_inode;
     bool changed;      /* since it was saved */
-    uint32_t *unsaved; /* entries that state/seen does not have as they are */
+    uint32_t *unsaved; /* entries that the file does not have as they are */
     size_t unsaved_count, unsaved_cap;
     bool rewrite; /* that is not known, or too much: all of it is written */
-    /* state/seen as it was when we last read or wrote it; end 0: there is none */
-    dev_t device;
-    ino_t inode;
-    uint64_t end;
-    uint64_t on_disk; /* entries in it, also those that later ones replace */
 };
 
 int seen_open(struct seen *seen, int dir_fd, struct cause *cause);
@@ -71,13 +58,17 @@ int seen_put(struct seen *seen, const char *name, const struct signature *signat
              bool young, struct cause *cause);
 void seen_leave(struct seen *seen, const char *name);
 
-/*
- * A scan: what it does not meet has left the directory. seen_scan_meet answers seen_holds, and not
- * seen_is_young, of what it meets; `signature` may be NULL, if nobody wants to know.
- */
+/* A scan: what it does not meet has left the directory. `signature` may be NULL, if nobody wants to
+ * know. */
+enum seen_state {
+    SEEN_OTHER,
+    SEEN_KNOWN /* seen_holds */,
+    SEEN_YOUNG /* it holds, and is young */
+};
+
 void seen_scan_begin(struct seen *seen);
-bool seen_scan_meet(struct seen *seen, const char *name, const struct signature *signature,
-                    uint64_t at);
+enum seen_state seen_scan_meet(struct seen *seen, const char *name,
+                               const struct signature *signature, uint64_t at);
 void seen_scan_end(struct seen *seen);
 
 /* Under the lock: reads what others have added to state/seen, and adds what has changed here. */

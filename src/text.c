@@ -1,7 +1,6 @@
 #include "text.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed
  * bytes. */
@@ -208,18 +207,6 @@ bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_numbe
     return true;
 }
 
-const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
-{
-    time_t seconds = (time_t)(nanoseconds / 1000000000);
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-             (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-             tm.tm_sec, (int)(nanoseconds % 1000000000 / 1000000));
-    return out;
-}
-
 /* Days since the epoch, in the calendar of today for all time. */
 static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
 {
@@ -228,6 +215,48 @@ static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
     unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
     return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static void civil_from_days(int64_t days, unsigned *ret_year, unsigned *ret_month,
+                            unsigned *ret_day)
+{
+    unsigned since = (unsigned)(days + 719468), era = since / 146097, of_era = since % 146097;
+    unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
+    unsigned month = (5 * of_year + 2) / 153;
+
+    *ret_day = of_year - (153 * month + 2) / 5 + 1;
+    *ret_month = month < 10 ? month + 3 : month - 9;
+    *ret_year = year + era * 400 + (*ret_month <= 2);
+}
+
+static char *put_digits(char *to, unsigned number, size_t count, char behind)
+{
+    size_t i;
+
+    for (i = count; i > 0; i--, number /= 10)
+        to[i - 1] = (char)('0' + number % 10);
+    to[count] = behind;
+    return to + count + 1;
+}
+
+const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
+{
+    int64_t milli = nanoseconds / 1000000 - (nanoseconds % 1000000 < 0);
+    int64_t days = milli / 86400000 - (milli % 86400000 < 0);
+    unsigned rest = (unsigned)(milli - days * 86400000), year, month, day;
+    char *to = out;
+
+    civil_from_days(days, &year, &month, &day);
+    to = put_digits(to, year, 4, '-');
+    to = put_digits(to, month, 2, '-');
+    to = put_digits(to, day, 2, 'T');
+    to = put_digits(to, rest / 3600000, 2, ':');
+    to = put_digits(to, rest / 60000 % 60, 2, ':');
+    to = put_digits(to, rest / 1000 % 60, 2, '.');
+    to = put_digits(to, rest % 1000, 3, 'Z');
+    *to = '\0';
+    return out;
 }
 
 static bool digits(const char *text, size_t len, unsigned *ret_number)

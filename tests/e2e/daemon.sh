@@ -37,6 +37,28 @@ check "what came last is merged by then, or at the next start" wait_for booked l
 stop_daemon
 is "$(stat_of main_training_samples)" 10 "and counted"
 
+# opens TRACE: how often young.csv was opened.
+opens() { grep -c 'young.csv.*= [0-9]' "$1"; }
+
+# opened_again TRACE: more than once?
+opened_again() { (($(opens "$1") > 1)); }
+
+# traced: does somebody trace the daemon?
+traced() { ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$DAEMON_PID/status"; }
+
+site young rescan=3600
+start_daemon
+strace -f -e trace=openat2 -o "$SITE/daemon.trace" -p "$DAEMON_PID" 2>/dev/null &
+started+=($!)
+check "the daemon is traced" wait_for traced
+sample 5 1 | put young.csv
+check "a file is merged, and read once more when it is two seconds old" \
+    wait_for opened_again "$SITE/daemon.trace"
+stop_daemon
+strace -f -e trace=openat2 -o "$SITE/merge.trace" "$CLI" merge -c "$INI" "${ALLOW_ROOT[@]}" >"$SITE/out"
+is "$(opens "$SITE/merge.trace")" 0 "so that nobody has to read it again"
+is "$(verdicts young.csv)" merged "it is booked once"
+
 site reload
 start_daemon
 sample 5 1 | put kept.csv

@@ -257,6 +257,7 @@ static void test_time(void)
     check_text(text_time(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
                "a leap year");
     check_text(text_time(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
+    check_text(text_time(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
     setenv("TZ", "Asia/Tokyo", 1);
     tzset();
     check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
@@ -289,6 +290,7 @@ static void test_parse_time(void)
     };
     char out[TEXT_TIME_SIZE], again[TEXT_TIME_SIZE];
     int64_t time, back;
+    time_t day;
     size_t i, wrong = 0;
 
     for (i = 0; i < 10000; i++) {
@@ -299,8 +301,11 @@ static void test_parse_time(void)
     check(wrong == 0, "what is written is read again: %zu wrong", wrong);
     wrong = 0;
     for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
+        day = (time_t)time * 86400;
+        strftime(again, sizeof again, "%Y-%m-%dT00:00:00.000Z", gmtime(&day));
         text_time(out, time * INT64_C(86400000000000));
-        wrong += !text_parse_time(out, strlen(out), &back) || back / 86400000000000 != time;
+        wrong += strcmp(out, again) != 0 || !text_parse_time(out, strlen(out), &back) ||
+                 back / 86400000000000 != time;
         /* The day after the last of each month is none. */
         memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
         if (text_parse_time(out, strlen(out), &back)) {
