@@ -108,6 +108,9 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests/unit $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
 
 $(BUILD)/corpus/csv $(BUILD)/fuzzer/csv: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
+$(BUILD)/corpus/ledger $(BUILD)/fuzzer/ledger: FUZZ_LDFLAGS = -Wl,--wrap=fsync,--wrap=fdatasync
+$(BUILD)/corpus/ini $(BUILD)/fuzzer/ini: FUZZ_LDFLAGS = -Wl,--wrap=log_line
+$(BUILD)/corpus/name $(BUILD)/fuzzer/name: FUZZ_LDFLAGS = -Wl,--wrap=write,--wrap=durable_replace
 
 $(BUILD)/corpus/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@mkdir -p $(@D)
@@ -140,7 +143,7 @@ fuzzers: $(FUZZERS)
 
 corpus: ## take what the fuzzers found into their corpora, as little as covers all; named inputs stay
 	@for t in $(FUZZ_TARGETS); do echo "  MERGE $$t"; rm -rf $(FUZZ)/merged/$$t; mkdir -p $(FUZZ)/merged/$$t; \
-		$(FUZZ)/fuzzer/$$t -merge=1 -use_counters=0 -max_len=4096 $(FUZZ)/merged/$$t tests/fuzz/corpus/$$t \
+		$(FUZZ)/fuzzer/$$t -merge=1 -set_cover_merge=1 -max_len=4096 $(FUZZ)/merged/$$t tests/fuzz/corpus/$$t \
 		$(FUZZ)/found/$$t 2>$(FUZZ)/$$t.log || exit 1; \
 		find tests/fuzz/corpus/$$t -regextype egrep -regex '.*/[0-9a-f]{40}' -delete; \
 		cp $(FUZZ)/merged/$$t/* tests/fuzz/corpus/$$t; done
