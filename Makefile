@@ -71,7 +71,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units differential bench lint format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential fuzz corpus bench lint format asan valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -92,17 +92,61 @@ check: check-deps ## build, then every test
 
 UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
 
-units: $(UNITS) ## build the unit tests
+# A fuzz target with replay.c is a test of its corpus; with libFuzzer it looks for more.
+TARGETS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
+REPLAYS = $(TARGETS:%=$(BUILD)/corpus/%)
+FUZZERS = $(TARGETS:%=$(BUILD)/fuzzer/%)
+FUZZ_DEFINES = -DSHIPPED_SCHEMA='"$(abspath etc/schema.ini)"' -DCORPUS='"$(abspath tests/fuzz/corpus/$*)"'
+
+units: $(UNITS) $(REPLAYS) ## build the unit tests, and what replays the corpora of the fuzzers
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  UNIT  $@"
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -MMD -MP -MF $@.d $(LDFLAGS) $< $(LIBRARY) $(WATCH_LIBS) $(LIBS) -o $@
 
--include $(wildcard $(BUILD)/unit/*.d)
+FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests/unit $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
+
+$(BUILD)/corpus/csv $(BUILD)/fuzzer/csv: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
+$(BUILD)/corpus/ledger $(BUILD)/fuzzer/ledger: FUZZ_LDFLAGS = -Wl,--wrap=fsync,--wrap=fdatasync
+$(BUILD)/corpus/ini $(BUILD)/fuzzer/ini: FUZZ_LDFLAGS = -Wl,--wrap=log_line
+$(BUILD)/corpus/name $(BUILD)/fuzzer/name: FUZZ_LDFLAGS = -Wl,--wrap=write,--wrap=durable_replace
+
+$(BUILD)/corpus/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  REPLAY $@"
+	@$(FUZZ_COMPILE) $(filter %.c %.a,$^) $(LIBS) -o $@
+
+$(BUILD)/fuzzer/%: tests/fuzz/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  FUZZER $@"
+	@$(FUZZ_COMPILE) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LIBS) -o $@
+
+-include $(wildcard $(BUILD)/unit/*.d $(BUILD)/corpus/*.d $(BUILD)/fuzzer/*.d)
 
 differential: units ## the quick pass against the reference on INPUTS random files (default 10^8)
 	@$(BUILD)/unit/quick $(or $(INPUTS),100000000) $(or $(SEED),0)
+
+FUZZ = $(BUILD)/fuzz
+FUZZ_TIME ?= 60
+FUZZ_TARGETS ?= $(TARGETS)
+
+fuzz: lint-deps ## look FUZZ_TIME seconds for input on which a target fails (FUZZ_TARGETS="csv ini" for these)
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(FUZZ) CC=clang CFLAGS='$(SANITIZE) -fsanitize=fuzzer-no-link' fuzzers
+	@for t in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/found/$$t; echo "  FUZZ  $$t"; \
+		dict=$$(ls tests/fuzz/$$t.dict 2>/dev/null); $(FUZZ)/fuzzer/$$t -max_total_time=$(FUZZ_TIME) -timeout=10 -max_len=4096 \
+		-print_final_stats=1 -artifact_prefix=$(FUZZ)/$$t- $${dict:+-dict=$$dict} \
+		$(FUZZ)/found/$$t tests/fuzz/corpus/$$t 2>$(FUZZ)/$$t.log || { tail -n 40 $(FUZZ)/$$t.log; exit 1; }; \
+		grep -E 'cov:|stat::number_of' $(FUZZ)/$$t.log | tail -n 2; done
+
+fuzzers: $(FUZZERS)
+
+corpus: ## take what the fuzzers found into their corpora, as little as covers all; named inputs stay
+	@for t in $(FUZZ_TARGETS); do echo "  MERGE $$t"; rm -rf $(FUZZ)/merged/$$t; mkdir -p $(FUZZ)/merged/$$t; \
+		$(FUZZ)/fuzzer/$$t -merge=1 -set_cover_merge=1 -max_len=4096 $(FUZZ)/merged/$$t tests/fuzz/corpus/$$t \
+		$(FUZZ)/found/$$t 2>$(FUZZ)/$$t.log || exit 1; \
+		find tests/fuzz/corpus/$$t -regextype egrep -regex '.*/[0-9a-f]{40}' -delete; \
+		cp $(FUZZ)/merged/$$t/* tests/fuzz/corpus/$$t; done
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)
@@ -114,7 +158,7 @@ HEADERS = $(wildcard src/*.h)
 SCRIPTS = tests/run tests/lint-order.sh $(wildcard tests/e2e/*.sh) .ci/run
 
 lint: lint-deps ## format, order of modules, warnings of two compilers, static analysis, scripts, man pages
-	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
+	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
 	tests/lint-order.sh $(MODULES)
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/clang CC=clang CFLAGS='-O2 -Werror' all units
@@ -126,7 +170,7 @@ lint: lint-deps ## format, order of modules, warnings of two compilers, static a
 	mandoc -T lint -W warning man/*
 
 format: ## format the sources
-	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch])
+	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
 
 # The daemon confines itself; the leak checker needs /proc.
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -286,26 +286,44 @@ static void metric(struct buffer *out, const char *name, const char *type, const
     buffer_printf(out, "phasesentinel_%s %.17g\n", name, value);
 }
 
-/* Backslash, quote and line feed are escaped in a label's value. */
+/* Values that are the same once they are valid are one: nobody takes a file in which a metric comes
+ * twice. -1: out of memory. */
+static int repair_values(const struct counter *counter, struct counter *ret_valid)
+{
+    struct buffer value = {0};
+    int result = 0;
+    size_t i;
+
+    for (i = 0; i < counter->count && result == 0; i++) {
+        const struct tally_entry *entry = &counter->entries[i];
+
+        buffer_clear(&value);
+        text_repair_utf8(&value, entry->value, entry->len);
+        result = buffer_failed(&value)
+                     ? -1
+                     : counter_add(ret_valid, buffer_text(&value), value.len, entry->rows);
+    }
+    buffer_free(&value);
+    return result;
+}
+
+/* Backslash, quote and line feed are escaped in a label's value, which is valid UTF-8. */
 static void metric_label(struct buffer *out, const char *name, const char *label, const char *value,
                          size_t len, uint64_t count)
 {
-    struct buffer valid = {0};
     size_t i;
 
-    text_repair_utf8(&valid, value, len);
     buffer_printf(out, "phasesentinel_%s{%s=\"", name, label);
-    for (i = 0; i < valid.len; i++) {
-        if (valid.data[i] == '\n') {
+    for (i = 0; i < len; i++) {
+        if (value[i] == '\n') {
             buffer_string(out, "\\n");
             continue;
         }
-        if (valid.data[i] == '\\' || valid.data[i] == '"')
+        if (value[i] == '\\' || value[i] == '"')
             buffer_byte(out, '\\');
-        buffer_byte(out, valid.data[i]);
+        buffer_byte(out, value[i]);
     }
     buffer_printf(out, "\"} %" PRIu64 "\n", count);
-    buffer_free(&valid);
 }
 
 static void write_prometheus(const struct report *report, struct buffer *out)
@@ -343,14 +361,17 @@ static void write_prometheus(const struct report *report, struct buffer *out)
         metric_label(out, "quarantine_violations", "code", code_name(code), strlen(code_name(code)),
                      report->quarantine->violations[code]);
     for (by = TALLY_USERS; by < TALLY_COUNT; by++) {
-        const struct counter *counter = &report->stats->tally.by[by];
+        struct counter counter = {0};
 
         if (!has_field(report, by))
             continue;
         metric_head(out, names[by], "gauge", "Rows in the training file, by value.");
-        for (i = 0; i < counter->count; i++)
-            metric_label(out, names[by], tally_field(by), counter->entries[i].value,
-                         counter->entries[i].len, counter->entries[i].rows);
+        if (repair_values(&report->stats->tally.by[by], &counter) < 0)
+            out->failed = true;
+        for (i = 0; i < counter.count; i++)
+            metric_label(out, names[by], tally_field(by), counter.entries[i].value,
+                         counter.entries[i].len, counter.entries[i].rows);
+        counter_clear(&counter);
     }
     metric(out, "last_merge_timestamp_seconds", "gauge", "When rows were last merged; 0: never.",
            (double)ledger->last_merge / 1e9);

@@ -212,6 +212,22 @@ static void boot_id(char out[64])
     out[strcspn(out, "\n")] = '\0';
 }
 
+/* A detail may hold a raw name: in a line that is no CSV the file would be lost to the next reader.
+ */
+static void write_detail(struct buffer *out, const char *detail)
+{
+    struct buffer valid = {0};
+    size_t i;
+
+    text_repair_utf8(&valid, detail, strlen(detail));
+    for (i = 0; i < valid.len; i++)
+        if (valid.data[i] == '\r')
+            valid.data[i] = ' ';
+    text_csv_cell(out, valid.data == NULL ? "" : valid.data, valid.len);
+    out->failed |= valid.failed;
+    buffer_free(&valid);
+}
+
 int waiting_save(struct waiting *waiting, int state_fd, struct cause *cause)
 {
     char boot[64], when[TEXT_TIME_SIZE];
@@ -231,7 +247,7 @@ int waiting_save(struct waiting *waiting, int state_fd, struct cause *cause)
                       text_time(when, file->noticed), boot, file->since / 1000000,
                       file->looked ? hash_signature(&file->signature) : file->recalled);
         if (file->detail != NULL)
-            text_csv_cell(&out, file->detail, strlen(file->detail));
+            write_detail(&out, file->detail);
         buffer_byte(&out, '\n');
     }
     result = buffer_failed(&out)
@@ -258,7 +274,8 @@ static int recall(struct waiting *waiting, const struct row *row, const char *bo
             memcmp(names[reason], row->cells[1].text, row->cells[1].len) != 0))
         reason++;
     if (reason == WAIT_REASONS ||
-        text_unpercent(&name, row->cells[0].text, row->cells[0].len) < 0 || name.len == 0)
+        text_unpercent(&name, row->cells[0].text, row->cells[0].len) < 0 || name.len == 0 ||
+        memchr(name.data, '\0', name.len) != NULL)
         goto out;
     file = waiting_add(waiting, buffer_text(&name));
     if (file == NULL)

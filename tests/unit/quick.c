@@ -10,103 +10,16 @@
 
 #include "judge.h"
 #include "place.h"
+#include "twice.h"
 #include "unit.h"
 
 #define SCHEMAS 4
-
-/* Everything that came of one reading. */
-struct outcome {
-    struct judge judge;
-    struct judgement judgement;
-    struct buffer rows, rejected, violations;
-    bool failed;
-};
 
 static struct schema schemas[SCHEMAS];
 static struct layout layouts[SCHEMAS + 1]; /* the last: columns the other way round */
 static struct config configs[2];
 static struct outcome quick[SCHEMAS][2], reference[SCHEMAS][2];
 static int file;
-
-static int take_rows(void *context, struct buffer *rows, struct cause *cause)
-{
-    (void)cause;
-    buffer_append(&((struct outcome *)context)->rows, rows->data, rows->len);
-    return 0;
-}
-
-static int take_rejected(void *context, const char *raw, size_t len, struct cause *cause)
-{
-    (void)cause;
-    buffer_append(&((struct outcome *)context)->rejected, raw, len);
-    return 0;
-}
-
-static void read_into(struct outcome *outcome, const struct judge_order *order)
-{
-    struct judge_order own = *order;
-    struct cause cause;
-
-    buffer_clear(&outcome->rows);
-    buffer_clear(&outcome->rejected);
-    buffer_clear(&outcome->violations);
-    own.sink = (struct judge_sink){take_rows, take_rejected, outcome};
-    outcome->failed = judge_run(&outcome->judge, &own, &outcome->judgement, &cause) < 0;
-    violations_write_csv(&outcome->judgement.violations, &outcome->violations);
-}
-
-static bool same_bytes(const struct buffer *left, const struct buffer *right)
-{
-    return left->len == right->len &&
-           (left->len == 0 || memcmp(left->data, right->data, left->len) == 0);
-}
-
-static bool same_counter(const struct counter *left, const struct counter *right)
-{
-    size_t i;
-
-    for (i = 0; i < left->count; i++)
-        if (counter_get(right, left->entries[i].value, left->entries[i].len) !=
-            left->entries[i].rows)
-            return false;
-    return left->count == right->count;
-}
-
-/* What differs; NULL: nothing. */
-static const char *difference(const struct outcome *a, const struct outcome *b)
-{
-    const struct judgement *l = &a->judgement, *r = &b->judgement;
-    size_t by;
-
-    if (a->failed != b->failed)
-        return "failing";
-    if (l->rows != r->rows || l->bad_rows != r->bad_rows)
-        return "the number of rows";
-    if (!same_bytes(&a->violations, &b->violations) ||
-        memcmp(l->violations.counts, r->violations.counts, sizeof l->violations.counts) != 0)
-        return "the violations";
-    if (judgement_rejects(l, a->judge.config) != judgement_rejects(r, b->judge.config))
-        return "the verdict";
-    /* What was written of a file that is bad counts for nothing. */
-    if (!judgement_rejects(l, a->judge.config)) {
-        if (!same_bytes(&a->rows, &b->rows))
-            return "the rows as written";
-        for (by = 0; by < TALLY_COUNT; by++)
-            if (!same_counter(&l->tally.by[by], &r->tally.by[by]))
-                return "the tally";
-        if (l->tally.rows != r->tally.rows)
-            return "the tally's rows";
-    }
-    if (!same_bytes(&a->rejected, &b->rejected))
-        return "the rejected rows";
-    if (l->bytes != r->bytes || memcmp(l->sha256, r->sha256, DIGEST_SIZE) != 0)
-        return "bytes and hash";
-    if (l->rest != r->rest || l->no_newline != r->no_newline || l->no_rows != r->no_rows ||
-        l->no_columns != r->no_columns || l->has_meta != r->has_meta || l->meta != r->meta ||
-        l->prefix_found != r->prefix_found || l->continued_line != r->continued_line)
-        return "what else is known";
-    return NULL;
-}
 
 /* Judged both ways. Returns what differs. */
 static const char *compare(size_t schema, size_t config, const char *bytes, size_t len,
@@ -127,9 +40,9 @@ static const char *compare(size_t schema, size_t config, const char *bytes, size
     digest_final(&digest, order.prefix_sha);
     if (schema == 0 && config == 1)
         order.layout = &layouts[SCHEMAS];
-    read_into(&quick[schema][config], &order);
-    read_into(&reference[schema][config], &order);
-    return difference(&quick[schema][config], &reference[schema][config]);
+    twice_read(&quick[schema][config], &order);
+    twice_read(&reference[schema][config], &order);
+    return twice_difference(&quick[schema][config], &reference[schema][config]);
 }
 
 static void show(const char *bytes, size_t len, const char *what)
@@ -426,11 +339,8 @@ static void start(size_t number, const char *text)
         struct outcome *both[] = {&quick[number][i], &reference[number][i]};
         size_t j;
 
-        for (j = 0; j < 2; j++) {
-            if (judge_init(&both[j]->judge, &schemas[number], &configs[i], &cause) < 0)
-                abort();
-            judgement_init(&both[j]->judgement, &configs[i]);
-        }
+        for (j = 0; j < 2; j++)
+            twice_init(both[j], &schemas[number], &configs[i]);
         rows_use_reference(reference[number][i].judge.rows, true);
     }
 }
@@ -443,13 +353,8 @@ static void stop(void)
         for (j = 0; j < 2; j++) {
             struct outcome *both[] = {&quick[i][j], &reference[i][j]};
 
-            for (k = 0; k < 2; k++) {
-                judge_free(&both[k]->judge);
-                judgement_free(&both[k]->judgement);
-                buffer_free(&both[k]->rows);
-                buffer_free(&both[k]->rejected);
-                buffer_free(&both[k]->violations);
-            }
+            for (k = 0; k < 2; k++)
+                twice_free(both[k]);
         }
         layout_free(&layouts[i]);
         schema_free(&schemas[i]);

@@ -125,19 +125,6 @@ static void test_json(void)
     json_decref(json);
 }
 
-/* An adopted training file may hold what no schema has checked. */
-static void test_json_unchecked(void)
-{
-    json_t *json;
-
-    count(&stats.tally.by[TALLY_USERS], "J\xFCrgen", 9);
-    buffer_clear(&out);
-    check(report_json(&report, &out, &cause) == 0, "a user in Latin-1");
-    json = parse();
-    check(at(json, "users", "J\xEF\xBF\xBDrgen") == 9, "is counted all the same");
-    json_decref(json);
-}
-
 static void test_status(void)
 {
     static const struct status_file files[] = {{"a.csv", "failing", "line 3: \"x\" is\nno number"},
@@ -266,6 +253,30 @@ static void test_files(void)
     datadir_close(&dir);
 }
 
+/* An adopted training file may hold what no schema has checked. */
+static void test_unchecked(void)
+{
+    struct datadir dir;
+    char path[64];
+    json_t *json;
+
+    snprintf(path, sizeof path, "%s/data", place);
+    if (datadir_open(&dir, path, &cause) < 0)
+        abort();
+    count(&stats.tally.by[TALLY_USERS], "J\xFCrgen", 9);
+    count(&stats.tally.by[TALLY_USERS], "J\xF6rgen", 2);
+    check(report_write(&report, &dir, &cause) == 0, "two users in Latin-1");
+    place_get(dir.stats, "stats.json", &out);
+    json = parse();
+    check(at(json, "users", "J\xEF\xBF\xBDrgen") == 11, "are counted all the same");
+    json_decref(json);
+    place_get(dir.stats, "phasesentinel.prom", &out);
+    check(has_line(buffer_text(&out),
+                   "phasesentinel_user_training_rows{user_id=\"J\xEF\xBF\xBDrgen\"} 11"),
+          "as one metric, not as one that comes twice");
+    datadir_close(&dir);
+}
+
 static void test_many_users(void)
 {
     char name[64];
@@ -299,7 +310,7 @@ int main(void)
     test_status();
     test_files();
     test_many_users();
-    test_json_unchecked();
+    test_unchecked();
     empty();
     schema_free(&schema);
     buffer_free(&out);

@@ -177,6 +177,12 @@ static void test_save(void)
     check(wrong == 0 && waiting.count == 8 * WAIT_REASONS,
           "all reasons, odd names and details come back and are due: %zu wrong", wrong);
     clear();
+    waiting_set(&waiting, add("J\xFCrgen\r.csv"), WAIT_TROUBLE, "cannot read J\xFCrgen\r.csv", 0);
+    reload();
+    file = waiting_find(&waiting, "J\xFCrgen\r.csv");
+    check(file != NULL && strcmp(file->detail, "cannot read J\xEF\xBF\xBDrgen .csv") == 0,
+          "so does a file whose name stands raw in its detail");
+    clear();
 }
 
 /* A run from cron knows how long a file has been quiet. */
@@ -249,9 +255,10 @@ static void test_damaged(void)
         waiting_free(&waiting);
     }
     check(wrong == 0, "cut or altered at any byte it is read as far as it goes: %zu wrong", wrong);
-    place_put_text(dir, "waiting.csv",
-                   HEADER "a.csv,empty\n,empty,,,,,\na.csv,no-reason,,,,,\n%zz,empty,,,,,\n"
-                          "x.csv,\"empty\n");
+    place_put_text(
+        dir, "waiting.csv",
+        HEADER "a.csv,empty\n,empty,,,,,\na.csv,no-reason,,,,,\n%zz,empty,,,,,\n%00,empty,,,,,\n"
+               "x.csv,\"empty\n");
     check(waiting_load(&waiting, dir, &cause) == 0 && waiting.count == 0, "lines that are none");
     waiting_free(&waiting);
     buffer_string(&text, HEADER);

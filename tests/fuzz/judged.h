@@ -1,0 +1,63 @@
+/*
+ * judged: what must hold for each reading of a file, whatever its bytes and its schema.
+ */
+#ifndef PHASESENTINEL_JUDGED_H
+#define PHASESENTINEL_JUDGED_H
+
+#include "fuzz.h"
+#include "text.h"
+#include "twice.h"
+
+/* What other files taught it would make this input's way depend on them. */
+UNUSED static void judged_forget(struct judge *judge)
+{
+    memset(judge->known, 0, judge->schema->count * sizeof *judge->known);
+}
+
+/* What all readings have in common. */
+UNUSED static void judged_check_counts(const struct outcome *outcome,
+                                       const struct judge_order *order)
+{
+    const struct judgement *result = &outcome->judgement;
+    bool rejects = judgement_rejects(result, outcome->judge.config);
+
+    fuzz_require(!outcome->failed, "a file can be read");
+    fuzz_require(result->bytes + result->rest == order->size, "bytes + rest = size");
+    fuzz_require(order->complete_only || result->rest == 0, "a rest only where it is asked for");
+    fuzz_require(rejects || result->tally.rows == result->rows, "every accepted row is counted");
+    fuzz_require(!rejects || result->violations.total > 0, "a rejected file has a reason");
+    fuzz_require(result->bad_rows == 0 || result->violations.total > 0, "a bad row has a reason");
+    fuzz_require(!result->no_rows || result->rows == 0, "no rows, but %llu",
+                 (unsigned long long)result->rows);
+}
+
+/* The rows as they would stand in the training file are good rows, and written again they are the
+ * same bytes. */
+UNUSED static void judged_check_written(const struct outcome *outcome, struct outcome *second,
+                                        const struct layout *layout, int file)
+{
+    struct buffer whole = {0};
+    struct judge_order order = {.fd = file, .name = "training.csv", .layout = layout};
+    const struct schema *schema = second->judge.schema;
+    size_t i;
+
+    for (i = 0; i < layout->count; i++) {
+        buffer_string(&whole, i > 0 ? "," : "");
+        text_csv_cell(&whole, schema->fields[i].name, strlen(schema->fields[i].name));
+    }
+    buffer_byte(&whole, '\n');
+    buffer_append(&whole, outcome->rows.data, outcome->rows.len);
+    order.size = whole.len;
+    fuzz_put(file, whole.data, whole.len);
+    judged_forget(&second->judge);
+    twice_read(second, &order);
+    fuzz_require(second->judgement.violations.total == 0, "what was accepted is valid: %s",
+                 buffer_text(&second->violations));
+    fuzz_require(second->judgement.rows == outcome->judgement.rows, "as many rows are read again");
+    fuzz_require(twice_same_bytes(&second->rows, &outcome->rows), "the same cells are read again");
+    fuzz_require(twice_same_tally(&second->judgement.tally, &outcome->judgement.tally),
+                 "and counted the same");
+    buffer_free(&whole);
+}
+
+#endif

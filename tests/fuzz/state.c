@@ -1,0 +1,242 @@
+/*
+ * What else the program keeps in state/: files of any bytes are read as far as they can be
+ * believed, and what is believed is the same once it has been written and read again.
+ *
+ * The input: one byte, then the file. The byte's last bits say which: 0 waiting.csv, 1 tally.csv,
+ * 2 seen, 3 names and details of files that wait, with 0x1E between them. Bit 2 says that the file
+ * is mended first: its header, its check and, for '@', the id of this boot are put in.
+ */
+#include <inttypes.h>
+
+#include "digest.h"
+#include "fuzz.h"
+#include "seen.h"
+#include "stats.h"
+#include "waiting.h"
+
+#include "place.h"
+
+#define MEND 4
+
+static struct schema schema;
+static struct datadir where;
+
+static void put(const char *name, const struct buffer *bytes)
+{
+    place_put(where.state, name, bytes->data == NULL ? "" : bytes->data, bytes->len);
+}
+
+/* ---- waiting.csv --------------------------------------------------------------------------------
+ */
+
+static void load_waiting(struct waiting *waiting)
+{
+    struct cause cause;
+
+    *waiting = (struct waiting){0};
+    fuzz_require(waiting_load(waiting, where.state, &cause) == 0, "it is read: %s", cause.text);
+}
+
+static void check_waiting(struct waiting *first, bool details)
+{
+    struct waiting second;
+    struct cause cause;
+    size_t i;
+
+    first->changed = true;
+    fuzz_require(waiting_save(first, where.state, &cause) == 0, "it is written: %s", cause.text);
+    load_waiting(&second);
+    fuzz_require(second.count == first->count, "%zu files wait, %zu are read again", first->count,
+                 second.count);
+    for (i = 0; i < first->count; i++) {
+        const struct waiting_file *a = &first->files[i], *b = waiting_find(&second, a->name);
+
+        fuzz_require(b != NULL && b->reason == a->reason, "%s waits for the same", a->name);
+        fuzz_require(b->noticed / 1000000 == a->noticed / 1000000, "as long");
+        fuzz_require((a->detail == NULL || *a->detail == '\0') == (b->detail == NULL),
+                     "with a detail or without");
+        fuzz_require(!details || b->detail == NULL || strcmp(a->detail, b->detail) == 0,
+                     "with the same: %s, %s", a->detail, b->detail);
+    }
+    waiting_free(&second);
+}
+
+static void try_waiting(const char *bytes, size_t len, bool mend)
+{
+    struct buffer text = {0};
+    struct waiting waiting;
+    char boot[64] = "";
+    FILE *id;
+    size_t i;
+
+    if (mend) {
+        id = fopen("/proc/sys/kernel/random/boot_id", "re");
+        if (id == NULL || fgets(boot, sizeof boot, id) == NULL)
+            abort();
+        fclose(id);
+        boot[strcspn(boot, "\n")] = '\0';
+        buffer_string(&text, "name,reason,noticed,boot,since,signature,detail\n");
+    }
+    for (i = 0; i < len; i++)
+        if (mend && bytes[i] == '@')
+            buffer_string(&text, boot);
+        else
+            buffer_byte(&text, bytes[i]);
+    put("waiting.csv", &text);
+    load_waiting(&waiting);
+    check_waiting(&waiting, true);
+    waiting_free(&waiting);
+    buffer_free(&text);
+}
+
+static void try_details(const char *bytes, size_t len)
+{
+    struct waiting waiting = {0};
+    struct waiting_file *file = NULL;
+    char text[4097];
+    size_t i, used = 0;
+
+    for (i = 0; i <= len && used < sizeof text; i++) {
+        if (i < len && bytes[i] != 0x1E) {
+            text[used++] = bytes[i];
+            continue;
+        }
+        text[used] = '\0';
+        if (file != NULL)
+            waiting_set(&waiting, file, (enum reason)(i % WAIT_REASONS), text, 0);
+        file = file != NULL || *text == '\0' ? NULL : waiting_add(&waiting, text);
+        used = 0;
+    }
+    check_waiting(&waiting, false);
+    waiting_free(&waiting);
+}
+
+/* ---- tally.csv ---------------------------------------------------------------------------------
+ */
+
+static bool same_counter(const struct counter *left, const struct counter *right)
+{
+    size_t i;
+
+    for (i = 0; i < left->count; i++)
+        if (counter_get(right, left->entries[i].value, left->entries[i].len) !=
+            left->entries[i].rows)
+            return false;
+    return left->count == right->count;
+}
+
+static void try_tally(const char *bytes, size_t len, bool mend)
+{
+    struct buffer text = {0};
+    struct stats first, second;
+    struct cause cause;
+    size_t by;
+
+    buffer_string(&text, mend ? "kind,value,count\n" : "");
+    buffer_append(&text, bytes, len);
+    if (mend)
+        buffer_printf(&text, "check,,%016" PRIx64 "\n", digest_check(text.data, text.len));
+    put("tally.csv", &text);
+    fuzz_require(stats_open(&first, &where, &schema, &cause) == 0, "it is read");
+    fuzz_require(mend || first.at == 0 || text.len > 24, "only with its check");
+    fuzz_require(stats_save(&first, &cause) == 0, "it is written");
+    fuzz_require(stats_open(&second, &where, &schema, &cause) == 0, "and read again");
+    fuzz_require(first.at == second.at && first.tally.rows == second.tally.rows &&
+                     same_counter(&first.files, &second.files) &&
+                     same_counter(&first.rejected, &second.rejected) &&
+                     same_counter(&first.arrivals, &second.arrivals),
+                 "the same");
+    for (by = 0; by < TALLY_COUNT; by++)
+        fuzz_require(same_counter(&first.tally.by[by], &second.tally.by[by]), "row by row");
+    stats_close(&first);
+    stats_close(&second);
+    buffer_free(&text);
+}
+
+/* ---- seen --------------------------------------------------------------------------------------
+ */
+
+/* A byte says how many entries follow it; each block gets its number and its check. */
+static size_t mend_seen(struct buffer *out, const char *bytes, size_t len)
+{
+    const uint64_t seed = 7;
+    const size_t size = sizeof(struct seen_entry);
+    size_t entries = 0, from;
+    uint64_t count, check;
+
+    buffer_append(out, "PSSEEN2\n", 8);
+    buffer_append(out, &seed, sizeof seed);
+    while (len > size) {
+        count = 1 + (unsigned char)*bytes++ % 8;
+        count = count < (len - 1) / size ? count : (len - 1) / size;
+        from = out->len;
+        buffer_append(out, &count, sizeof count);
+        buffer_append(out, bytes, count * size);
+        check = digest_seeded(out->data + from, out->len - from, seed);
+        buffer_append(out, &check, sizeof check);
+        bytes += count * size;
+        len -= 1 + count * size;
+        entries += count;
+    }
+    buffer_append(out, bytes, len);
+    return entries;
+}
+
+static void try_seen(const char *bytes, size_t len, bool mend)
+{
+    const struct signature signature = {1, 2, 3, 4, 5};
+    struct buffer text = {0};
+    struct seen first, second;
+    struct cause cause;
+    size_t entries = 0;
+
+    if (mend)
+        entries = mend_seen(&text, bytes, len);
+    else
+        buffer_append(&text, bytes, len);
+    put("seen", &text);
+    fuzz_require(seen_open(&first, where.state, &cause) == 0, "it is read");
+    fuzz_require(!mend || (first.count <= entries && (first.count > 0) == (entries > 0)),
+                 "an entry a name");
+    fuzz_require(!seen_holds(&first, "a.csv", &signature, 5), "nothing that it does not hold");
+    fuzz_require(seen_put(&first, "a.csv", &signature, 5, true, &cause) == 0 &&
+                     seen_holds(&first, "a.csv", &signature, 5) && seen_is_young(&first, "a.csv") &&
+                     seen_has(&first, "a.csv"),
+                 "and what is put into it");
+    fuzz_require(seen_save(&first, &cause) == 0, "it is written");
+    fuzz_require(seen_open(&second, where.state, &cause) == 0 && second.count == first.count &&
+                     seen_holds(&second, "a.csv", &signature, 5) && seen_is_young(&second, "a.csv"),
+                 "and read again");
+    seen_scan_begin(&second);
+    seen_scan_end(&second);
+    fuzz_require(!seen_has(&second, "a.csv"), "a scan that meets nothing leaves nothing");
+    seen_close(&first);
+    seen_close(&second);
+    buffer_free(&text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *bytes = (const char *)data + 1;
+
+    if (size < 1)
+        return 0;
+    if (where.state == 0) {
+        where = (struct datadir){.drop = -1};
+        where.state = place_enter();
+    }
+    switch (*data & 3) {
+    case 0:
+        try_waiting(bytes, size - 1, (*data & MEND) != 0);
+        break;
+    case 1:
+        try_tally(bytes, size - 1, (*data & MEND) != 0);
+        break;
+    case 2:
+        try_seen(bytes, size - 1, (*data & MEND) != 0);
+        break;
+    default:
+        try_details(bytes, size - 1);
+    }
+    return 0;
+}
