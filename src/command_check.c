@@ -21,12 +21,12 @@ struct checking {
     uint64_t files, valid, rows, violations;
 };
 
-static void print_line(const char *path, const char *text)
+static void print_line(FILE *to, const char *path, const char *text)
 {
     struct buffer out = {0};
 
     text_printable(&out, path, strlen(path));
-    printf("%.*s: %s\n", (int)out.len, out.data == NULL ? "" : out.data, text);
+    fprintf(to, "%s: %s\n", buffer_text(&out), text);
     buffer_free(&out);
 }
 
@@ -95,10 +95,11 @@ static int judge_path(struct checking *checking, const char *path, int fd,
     if (judged < 0)
         return -1;
     violations_print(&result->violations, path, &out);
-    if (result->violations.total > result->violations.count)
-        buffer_printf(&out,
-                      "%s: %" PRIu64 " more violations are not listed (max_reported_errors)\n",
-                      path, result->violations.total - result->violations.count);
+    if (result->violations.total > result->violations.count) {
+        text_printable(&out, path, strlen(path));
+        buffer_printf(&out, ": %" PRIu64 " more violations are not listed (max_reported_errors)\n",
+                      result->violations.total - result->violations.count);
+    }
     if (buffer_failed(&out)) {
         buffer_free(&out);
         return cause_memory(cause);
@@ -106,14 +107,14 @@ static int judge_path(struct checking *checking, const char *path, int fd,
     fwrite(out.data == NULL ? "" : out.data, 1, out.len, stdout);
     buffer_free(&out);
     if (result->no_rows && result->violations.total == 0)
-        print_line(path, signature->size == 0
-                             ? "no bytes: such a file waits, it is not merged"
-                             : "no rows, only a header: such a file waits, it is not merged");
+        print_line(stdout, path,
+                   signature->size == 0
+                       ? "no bytes: such a file waits, it is not merged"
+                       : "no rows, only a header: such a file waits, it is not merged");
     else if (result->no_newline && result->violations.total == 0)
-        fprintf(stderr,
-                "%s: the last line has no newline: it counts once the file has been quiet for a "
-                "while\n",
-                path);
+        print_line(stderr, path,
+                   "the last line has no newline: it counts once the file has been quiet for a "
+                   "while");
     checking->valid += result->violations.total == 0 && !result->no_rows;
     checking->rows += result->rows + result->bad_rows;
     checking->violations += result->violations.total;
@@ -134,12 +135,12 @@ static int check_path(struct checking *checking, const char *path, struct cause 
     case SPOOL_OTHER:
     case SPOOL_DIRECTORY:
         print_line(
-            path,
+            stdout, path,
             "file-type: no regular file: links, FIFOs, devices and directories are never opened");
         checking->violations++;
         return 0;
     case SPOOL_UNREADABLE:
-        print_line(path, "file-unreadable: no permission to read it: chmod a+r");
+        print_line(stdout, path, "file-unreadable: no permission to read it: chmod a+r");
         checking->violations++;
         return 0;
     case SPOOL_FILE:

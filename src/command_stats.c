@@ -193,7 +193,9 @@ static void print_status(const struct view *view, const char *next)
 
     buffer_printf(&out, "daemon       %s", view->daemon_up ? "up: " : "down");
     text_printable(&out, view->holder.data, view->holder.len > 0 ? view->holder.len - 1 : 0);
-    buffer_printf(&out, "\ndata         %s\nlast merge   %s\n", view->setup->dir.path,
+    buffer_string(&out, "\ndata         ");
+    text_printable(&out, view->setup->dir.path, strlen(view->setup->dir.path));
+    buffer_printf(&out, "\nlast merge   %s\n",
                   view->ledger.last_merge > 0 ? text_time(when, view->ledger.last_merge) : "never");
     if (view->trouble.len > 0) {
         buffer_string(&out, "trouble      ");

@@ -86,12 +86,17 @@ static bool has_field(const struct report *report, enum tally_by by)
 
 static int dump(json_t *json, struct buffer *out, struct cause *cause)
 {
-    char *text = json_dumps(json, JSON_INDENT(2));
+    /* In ASCII nothing but DEL is left that a terminal might take for more than text. */
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII), *c;
 
     json_decref(json);
     if (text == NULL)
         return cause_memory(cause);
-    buffer_string(out, text);
+    for (c = text; *c != '\0'; c++)
+        if (*c == 0x7F)
+            buffer_string(out, "\\u007F");
+        else
+            buffer_byte(out, *c);
     buffer_byte(out, '\n');
     free(text);
     return buffer_failed(out) ? cause_memory(cause) : 0;

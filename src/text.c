@@ -64,6 +64,27 @@ size_t text_code_points(const char *text, size_t len)
     return count;
 }
 
+/* What a terminal may obey, or what makes the text beside it look like another: control characters
+ * (U+0080 to U+009F too), line separators, marks of direction. `step` is its length, 0 if invalid.
+ */
+static bool is_unprintable(const unsigned char *c, size_t step)
+{
+    switch (step) {
+    case 0:
+        return true;
+    case 1:
+        return c[0] < 0x20 || c[0] == 0x7F;
+    case 2: /* U+061C: the Arabic letter mark */
+        return (c[0] == 0xC2 && c[1] < 0xA0) || (c[0] == 0xD8 && c[1] == 0x9C);
+    case 3: /* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069 */
+        return c[0] == 0xE2 && ((c[1] == 0x80 && (c[2] == 0x8E || c[2] == 0x8F ||
+                                                  (c[2] >= 0xA8 && c[2] <= 0xAE))) ||
+                                (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9));
+    default:
+        return false;
+    }
+}
+
 void text_printable(struct buffer *out, const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
@@ -71,11 +92,10 @@ void text_printable(struct buffer *out, const char *text, size_t len)
 
     while (i < len) {
         step = sequence(bytes + i, len - i);
-        /* U+0080 to U+009F are control characters too; a terminal may obey them. */
-        if (step == 0 || bytes[i] < 0x20 || bytes[i] == 0x7F ||
-            (step == 2 && bytes[i] == 0xC2 && bytes[i + 1] < 0xA0)) {
-            buffer_printf(out, "\\x%02X", bytes[i]);
-            i++;
+        if (is_unprintable(bytes + i, step)) {
+            do
+                buffer_printf(out, "\\x%02X", bytes[i++]);
+            while (step-- > 1);
         } else if (bytes[i] == '\\') {
             buffer_string(out, "\\\\");
             i++;

@@ -21,8 +21,8 @@ size_t text_invalid_utf8(const char *text, size_t len);
 /* The code points of valid UTF-8. */
 size_t text_code_points(const char *text, size_t len);
 
-/* For a person: control characters and invalid UTF-8 as \xNN, a backslash doubled, the rest as it
- * is. */
+/* For a person: control characters, line separators, marks of direction and invalid UTF-8 as \xNN,
+ * a backslash doubled, the rest as it is. */
 void text_printable(struct buffer *out, const char *text, size_t len);
 
 /* For the ledger: bytes outside A-Za-z0-9._~-/ as %XX; and back. text_unpercent returns 0, or -1 if

@@ -1,6 +1,7 @@
 #include "violation.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,6 +147,33 @@ void violations_print(const struct violations *violations, const char *file, str
     }
 }
 
+/* A spreadsheet would compute a cell that begins so; but a number is harmless. */
+static bool is_formula(const char *value, size_t len)
+{
+    size_t i;
+
+    if (len == 0 || memchr("=@+-", value[0], 4) == NULL)
+        return false;
+    for (i = 1; i < len; i++)
+        if (value[i] == '\0' || strchr("0123456789.eE+-", value[i]) == NULL)
+            return true;
+    return value[0] == '=' || value[0] == '@';
+}
+
+/* A cell with bytes of strangers, as readable as on a terminal. */
+static void write_shown(struct buffer *out, const char *prefix, const char *text, size_t len)
+{
+    struct buffer shown = {0};
+
+    buffer_string(&shown, prefix);
+    text_printable(&shown, text, len);
+    if (buffer_failed(&shown))
+        out->failed = true;
+    else
+        text_csv_cell(out, shown.data == NULL ? "" : shown.data, shown.len);
+    buffer_free(&shown);
+}
+
 void violations_write_csv(const struct violations *violations, struct buffer *out)
 {
     const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
@@ -163,9 +191,10 @@ void violations_write_csv(const struct violations *violations, struct buffer *ou
         buffer_byte(out, ',');
         text_csv_cell(out, texts + violation->field, violation->field_len);
         buffer_printf(out, ",%s,", names[violation->code]);
-        text_csv_cell(out, texts + violation->value, violation->value_len);
+        write_shown(out, is_formula(texts + violation->value, violation->value_len) ? "'" : "",
+                    texts + violation->value, violation->value_len);
         buffer_byte(out, ',');
-        text_csv_cell(out, texts + violation->message, violation->message_len);
+        write_shown(out, "", texts + violation->message, violation->message_len);
         buffer_byte(out, '\n');
     }
     for (i = 0; i < CODE_COUNT; i++)

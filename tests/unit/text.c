@@ -150,6 +150,12 @@ static void test_printable(void)
                                        "31m\xC2\xA0"),
                "\\xFF\\xC3(\\xC2\\x9B31m\xC2\xA0", "invalid UTF-8, and C1 controls");
     check_text(ESCAPED(text_printable, "a\\x41"), "a\\\\x41", "no escape can be forged");
+    check_text(ESCAPED(text_printable, "\xE2\x80\xAE"
+                                       "vsc\xE2\x81\xA6\xE2\x80\x8F\xD8\x9C\xE2\x80\xA8."),
+               "\\xE2\\x80\\xAEvsc\\xE2\\x81\\xA6\\xE2\\x80\\x8F\\xD8\\x9C\\xE2\\x80\\xA8.",
+               "marks of direction and line separators");
+    check_text(ESCAPED(text_printable, "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0"),
+               "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0", "and nothing beside them");
 }
 
 static void test_percent(void)

@@ -52,6 +52,39 @@ static void test_names(void)
           "other words are none");
 }
 
+/* A spreadsheet computes none of the values. */
+static void test_formulas(void)
+{
+    static const char *const values[][2] = {
+        {"=1+1", "'=1+1"},
+        {"=cmd|' /C calc'!A1", "'=cmd|' /C calc'!A1"},
+        {"+x", "'+x"},
+        {"@SUM(A1)", "'@SUM(A1)"},
+        {"-2-A1", "'-2-A1"},
+        {"-2", "-2"},
+        {"+1.5e-7", "+1.5e-7"},
+        {"-", "-"},
+        {"", ""},
+        {"'=1", "'=1"},
+        {"a=1", "a=1"},
+    };
+    struct buffer want = {0};
+    size_t i;
+
+    for (i = 0; i < sizeof values / sizeof *values; i++) {
+        violations_clear(&violations);
+        add(CODE_TYPE_ERROR, 1, 1, "f", values[i][0], "-1 is no message to compute");
+        buffer_clear(&want);
+        buffer_printf(&want,
+                      "line,column,field,code,value,message\n"
+                      "1,1,f,type-error,%s,-1 is no message to compute\n",
+                      values[i][1]);
+        check_text(made(violations_write_csv), buffer_text(&want), values[i][0]);
+    }
+    violations_clear(&violations);
+    buffer_free(&want);
+}
+
 static void test_empty(void)
 {
     check_text(made(violations_write_csv), "line,column,field,code,value,message\n",
@@ -76,13 +109,14 @@ static void test_output(void)
                "dir/a\\x0Ab.csv: format-error: the file is no CSV but gzip\n"
                "dir/a\\x0Ab.csv:8: type-error: a,b: 'x\\x0A\"y\"\\x1B' is no number\n",
                "a line each for a person");
-    check_text(made(violations_write_csv),
-               "line,column,field,code,value,message\n"
-               "7,2,cpu_percent,constraint-error,105.2,105.2 is above maximum 100\n"
-               "1,,t,missing-label,,the required column is missing\n"
-               ",,,format-error,,the file is no CSV but gzip\n"
-               "8,1,\"a,b\",type-error,\"x\n\"\"y\"\"\x1B\",\"'x\n\"\"y\"\"\x1B' is no number\"\n",
-               "and for a script");
+    check_text(
+        made(violations_write_csv),
+        "line,column,field,code,value,message\n"
+        "7,2,cpu_percent,constraint-error,105.2,105.2 is above maximum 100\n"
+        "1,,t,missing-label,,the required column is missing\n"
+        ",,,format-error,,the file is no CSV but gzip\n"
+        "8,1,\"a,b\",type-error,\"x\\x0A\"\"y\"\"\\x1B\",\"'x\\x0A\"\"y\"\"\\x1B' is no number\"\n",
+        "and for a script");
     check_text(made(violations_summary),
                "line 7: constraint-error: cpu_percent: 105.2 is above maximum 100 (and 3 more)",
                "one line for a log");
@@ -152,6 +186,7 @@ int main(void)
 {
     violations_init(&violations, 10);
     test_names();
+    test_formulas();
     test_empty();
     test_output();
     test_cap();
