@@ -2,7 +2,7 @@
 
 # The order of the modules is the architecture: a module includes headers of modules to its left only.
 MODULES = cause buffer text log map pool digest durable \
-	number moment hint problem ini field template draft config schema \
+	number moment hint pattern problem ini field template draft config schema \
 	privilege datadir lock sandbox setup \
 	watch listing spool rows waiting tally violation known validate quick judge \
 	spill ledger_line ledger_index ledger_file ledger training merge slot disposal seen_file seen recheck drop look readers decide stats booking report intake \

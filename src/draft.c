@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "moment.h"
+#include "pattern.h"
 
 const char *const draft_keys[DRAFT_KEY_COUNT + 1] = {
     "name",    "type", "required", "minimum", "maximum",     "minLength",     "maxLength",
@@ -158,79 +159,18 @@ static void take_bounds(const struct draft *draft, struct ini *ini, struct field
         report(draft, ini, DRAFT_MAXIMUM, "%s is below minimum %s", field->maximum, field->minimum);
 }
 
-/* Behind a '[' of a pattern: its last byte, or the end of the text. Nothing is escaped in there. */
-static const char *skip_bracket(const char *p)
-{
-    p += *p == '^';
-    p += *p == ']';
-    for (; *p != '\0' && *p != ']'; p++) {
-        char kind = p[1];
-
-        if (*p != '[' || kind == '\0' || strchr(":.=", kind) == NULL)
-            continue;
-        for (p += 2; *p != '\0' && (*p != kind || p[1] != ']');)
-            p++;
-        if (*p == '\0')
-            break;
-        p++;
-    }
-    return p;
-}
-
-/* What makes a pattern mean something else between our parentheses: NULL, or what to say. */
-static const char *misfit(const char *pattern)
-{
-    const char *p;
-    size_t open = 0;
-
-    if (*pattern == '\0')
-        return "it is empty";
-    for (p = pattern; *p != '\0'; p++) {
-        if (*p == '\\' && p[1] >= '1' && p[1] <= '9')
-            return "it has a back-reference";
-        if (*p == '\\' && p[1] != '\0')
-            p++;
-        else if (*p == '[')
-            p = skip_bracket(p + 1);
-        else if (*p == '(')
-            open++;
-        else if (*p == ')' && open-- == 0)
-            return "a ')' has no '(' before it";
-        if (*p == '\0')
-            break;
-    }
-    return NULL;
-}
-
 static void take_pattern(const struct draft *draft, struct ini *ini, struct field *field)
 {
-    const char *pattern = value_of(draft, DRAFT_PATTERN), *reason;
-    struct buffer whole = {0};
-    char text[256];
-    regex_t regex;
-    int status;
+    const char *text = value_of(draft, DRAFT_PATTERN);
+    char why[PATTERN_WHY_SIZE];
 
-    if (pattern == NULL)
+    if (text == NULL)
         return;
-    status = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
-    if (status == 0)
-        regfree(&regex);
-    reason = status == 0 ? misfit(pattern) : NULL;
-    buffer_printf(&whole, "^(%s)$", pattern);
-    if (status == 0 && reason == NULL)
-        status = regcomp(&field->regex, buffer_text(&whole), REG_EXTENDED | REG_NOSUB);
-    if (status == REG_ESPACE || buffer_failed(&whole)) {
+    field->pattern = pattern_compile(text, why);
+    if (field->pattern == NULL && why[0] != '\0')
+        report(draft, ini, DRAFT_PATTERN, "'%s' cannot be used: %s", text, why);
+    else if (field->pattern == NULL)
         no_memory(ini);
-    } else if (status != 0 || reason != NULL) {
-        regerror(status, NULL, text, sizeof text);
-        report(draft, ini, DRAFT_PATTERN, "'%s' cannot be used: %s", pattern,
-               reason != NULL ? reason : text);
-    } else {
-        field->pattern = copy(ini, pattern);
-        if (field->pattern == NULL)
-            regfree(&field->regex);
-    }
-    buffer_free(&whole);
 }
 
 /* Splits "a|b|c" into an owned list. */

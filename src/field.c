@@ -8,6 +8,7 @@
 #include "hint.h"
 #include "moment.h"
 #include "number.h"
+#include "pattern.h"
 #include "text.h"
 
 /* A value of its type, ready to be compared. */
@@ -211,22 +212,25 @@ static enum field_fault check_length(const struct field *field, const char *text
 static enum field_fault check_pattern(const struct field *field, const char *text, size_t len,
                                       struct buffer *why)
 {
-    /* glibc's regexec says "no match" when it has no memory; re_search knows the difference. It is
-     * not const in name only: the regex was compiled whole. */
-    regoff_t at = re_search((regex_t *)&field->regex, text, (regoff_t)len, 0, 0, NULL);
+    enum pattern_match match = pattern_match(field->pattern, text, len);
 
-    if (at >= 0)
+    if (match == PATTERN_MATCHES)
         return FIELD_FITS;
-    if (at != -1)
+    if (match == PATTERN_NO_MEMORY)
         return FIELD_NO_MEMORY;
-    if (why != NULL) {
-        hint_quote(why, text, len);
-        buffer_string(why, " does not match the pattern ");
-        hint_show(why, field->pattern, strlen(field->pattern));
-        if (field->description != NULL)
-            buffer_printf(why, " (%s)", field->description);
-        hint_invisible(why, text, len);
+    if (why == NULL)
+        return FIELD_CONSTRAINT_ERROR;
+    hint_quote(why, text, len);
+    if (match == PATTERN_TOO_LONG) {
+        buffer_printf(why, " has %zu bytes, and a value with a pattern may have %d", len,
+                      PATTERN_LONGEST);
+        return FIELD_CONSTRAINT_ERROR;
     }
+    buffer_string(why, " does not match the pattern ");
+    hint_show(why, pattern_text(field->pattern), strlen(pattern_text(field->pattern)));
+    if (field->description != NULL)
+        buffer_printf(why, " (%s)", field->description);
+    hint_invisible(why, text, len);
     return FIELD_CONSTRAINT_ERROR;
 }
 
@@ -327,13 +331,11 @@ static void free_list(char **list, size_t count)
 
 void field_free(struct field *field)
 {
-    if (field->pattern != NULL)
-        regfree(&field->regex);
+    pattern_free(field->pattern);
     free(field->name);
     free(field->description);
     free(field->minimum);
     free(field->maximum);
-    free(field->pattern);
     free_list(field->values, field->value_count);
     free(field->format);
     free(field->fallback);

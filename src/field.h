@@ -8,7 +8,6 @@
 #ifndef PHASESENTINEL_FIELD_H
 #define PHASESENTINEL_FIELD_H
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,11 +30,10 @@ struct field {
     bool required;
     char *minimum; /* number, integer, date, datetime: as written in the schema; NULL: none */
     char *maximum;
-    size_t min_length; /* in code points */
-    size_t max_length; /* SIZE_MAX: none */
-    char *pattern;     /* POSIX ERE; NULL: none */
-    regex_t regex;     /* compiled from ^(pattern)$ where pattern is not NULL */
-    char **values;     /* enum; NULL: any */
+    size_t min_length;       /* in code points */
+    size_t max_length;       /* SIZE_MAX: none */
+    struct pattern *pattern; /* NULL: none */
+    char **values;           /* enum; NULL: any */
     size_t value_count;
     char *format;   /* date, datetime: strptime's; NULL: ISO 8601 */
     char *fallback; /* the schema's `default`, for a column that is missing; NULL: none */

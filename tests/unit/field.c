@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "pattern.h"
 #include "unit.h"
 
 static char *phases[] = {"cpu_bound", "io_bound", "idle"};
@@ -22,7 +23,7 @@ static struct field german = {
     .type = FIELD_DATE, .format = "%d.%m.%Y", .minimum = "01.02.2024", NO_LIMIT};
 static struct field phase = {.values = phases, .value_count = 3, NO_LIMIT};
 static struct field length = {.min_length = 2, .max_length = 4};
-static struct field id = {.pattern = "[a-z]{1,3}", .description = "1 to 3 small letters", NO_LIMIT};
+static struct field id = {.description = "1 to 3 small letters", NO_LIMIT};
 static struct field missing = {
     .type = FIELD_NUMBER, .required = true, .missing = nulls, .missing_count = 2, NO_LIMIT};
 static struct field optional = {
@@ -263,12 +264,29 @@ static void test_names(void)
     check(field_compare(&german, "01.02.2024", "02.01.2024") > 0, "February is behind January");
 }
 
+/* A value longer than a pattern is tried on. */
+static void test_too_long(void)
+{
+    char text[PATTERN_LONGEST + 1];
+    struct buffer why = {0};
+
+    memset(text, 'a', sizeof text);
+    check(field_check(&id, text, sizeof text, &why) == FIELD_CONSTRAINT_ERROR &&
+              strstr(buffer_text(&why),
+                     "has 4097 bytes, and a value with a pattern may have 4096") != NULL,
+          "too long for a pattern");
+    buffer_free(&why);
+}
+
 int main(void)
 {
-    regcomp(&id.regex, "^([a-z]{1,3})$", REG_EXTENDED | REG_NOSUB);
+    char why[PATTERN_WHY_SIZE];
+
+    id.pattern = pattern_compile("[a-z]{1,3}", why);
     test_cases();
     test_shortcut();
     test_names();
-    regfree(&id.regex);
+    test_too_long();
+    pattern_free(id.pattern);
     return unit_done();
 }
