@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -64,18 +65,33 @@ static void wait_for_work(const struct intake *intake)
     }
 }
 
+/* Has each file been looked at? A pass may be more than one batch. */
+static bool is_passed(const struct waiting *waiting)
+{
+    int64_t now = waiting_now();
+    size_t i;
+
+    for (i = 0; i < waiting->count; i++)
+        if (!waiting->files[i].looked && waiting->files[i].due <= now)
+            return false;
+    return true;
+}
+
 int command_run_intake(struct intake *intake, struct cause *cause)
 {
-    /* What fails now may still be growing: it is given its time of quiet once. */
     const int64_t quiet = (int64_t)intake->config->settle * SECOND + SECOND / 2;
-    int64_t deadline = waiting_now() + quiet;
+    int64_t deadline = waiting_now();
+    bool passed = false, reading;
 
     while (intake_due(intake) <= deadline || intake_is_reading(intake)) {
         wait_for_work(intake);
-        if (intake_is_reading(intake)) /* which may take long, and is no waiting */
-            deadline = waiting_now() + quiet;
+        reading = intake_is_reading(intake); /* which may take long, and is no waiting */
         if (intake_run(intake, LOCK_WAIT, cause) < 0)
             return -1;
+        /* What fails now may still be growing: it is given its time of quiet once. */
+        if (reading || !passed)
+            deadline = waiting_now() + quiet;
+        passed = passed || is_passed(&intake->drop.waiting);
     }
     return 0;
 }

@@ -19,6 +19,20 @@ is "$(ledger | awk -F, '$5 == "bad.csv" { print $4, $6, $9, $10 }')" "quarantine
 is "$(ledger | awk -F, '$5 == "bad.csv" { print $7 }')" "$(sha256sum "$SITE/bad" | cut -d ' ' -f 1)" "and its SHA-256"
 check "without a list of rejected rows" test ! -e "$DATA/quarantine/bad.csv.rejects.csv"
 
+# A pass that takes longer than settle: the last of its files are given their time of quiet, too.
+site slow-pass
+for i in 1 2 3 4 5; do
+    sed 's/idle/sleeping/' < <(sample 5 "$i") >"$DROP/bad-$i.csv"
+done
+if command -v strace >/dev/null; then
+    exits 1 "merge with slow reads" strace -f -qq -o /dev/null -e trace=openat2 -e inject=openat2:delay_enter=400000 \
+        "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
+    is "$(book_of quarantined 5 | sort | tr '\n' ' ')" 'bad-1.csv bad-2.csv bad-3.csv bad-4.csv bad-5.csv ' \
+        "all bad files are in quarantine after one merge"
+else
+    skip "a pass that takes long" "no strace"
+fi
+
 site reject-rows bad_rows=reject-rows
 {
     echo "$COLUMNS_REQUIRED"
