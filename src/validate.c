@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "digest.h"
+#include "map.h"
 #include "text.h"
 
 int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause)
@@ -121,13 +122,33 @@ static const char *near_field(const struct schema *schema, const struct cell *la
     return NULL;
 }
 
-static void match_label(struct sheet *sheet, const struct row *header, size_t column,
+/* The first column of this name; `labels` has those of the columns before. -1: out of memory. */
+static int first_of_name(struct map *labels, const struct row *header, size_t column,
+                         size_t *ret_first)
+{
+    const struct cell *label = &header->cells[column];
+    const uint64_t key = digest_check(label->text, label->len);
+    const struct map_slot *slot;
+    size_t cursor = 0;
+
+    while ((slot = map_find(labels, key, &cursor)) != NULL) {
+        const struct cell *other = &header->cells[slot->value - 1];
+
+        *ret_first = slot->value - 1;
+        if (other->len == label->len && memcmp(other->text, label->text, label->len) == 0)
+            return 0;
+    }
+    *ret_first = column;
+    return map_put(labels, key, column + 1);
+}
+
+/* `first`: the first column of the same name. */
+static void match_label(struct sheet *sheet, const struct row *header, size_t column, size_t first,
                         struct violations *violations)
 {
     const struct cell *label = &header->cells[column];
     struct buffer *message;
     const char *near;
-    size_t i;
     int field;
 
     if (label->len == 0) {
@@ -140,16 +161,12 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
         return;
     }
     field = schema_find(sheet->schema, label->text, label->len);
-    for (i = 0; i < column; i++)
-        if (header->cells[i].len == label->len &&
-            memcmp(header->cells[i].text, label->text, label->len) == 0)
-            break;
-    if (i < column) {
+    if (first < column) {
         message = violations_add(violations, CODE_DUPLICATE_LABEL, header->line, column + 1,
                                  field < 0 ? NULL : sheet->schema->fields[field].name, label->text,
                                  label->len);
         if (message != NULL) {
-            buffer_printf(message, "columns %zu and %zu have the same name", i + 1, column + 1);
+            buffer_printf(message, "columns %zu and %zu have the same name", first + 1, column + 1);
             violations_added(violations);
         }
         return;
@@ -266,7 +283,8 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
                     struct known *known, const char *name, const struct row *header,
                     struct violations *violations, struct cause *cause)
 {
-    size_t i;
+    struct map labels = {0};
+    size_t i, first;
 
     *sheet = (struct sheet){
         .schema = schema, .layout = layout, .known = known, .columns = header->count};
@@ -288,8 +306,14 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
 
         sheet->counted[i] = schema_find(schema, name_counted, strlen(name_counted));
     }
-    for (i = 0; i < header->count; i++)
-        match_label(sheet, header, i, violations);
+    for (i = 0; i < header->count; i++) {
+        if (first_of_name(&labels, header, i, &first) < 0) {
+            map_free(&labels);
+            return cause_memory(cause);
+        }
+        match_label(sheet, header, i, first, violations);
+    }
+    map_free(&labels);
     if (fill_missing(sheet, name, header, violations, cause) < 0)
         return -1;
     if (layout != NULL)
