@@ -83,6 +83,7 @@ static bool claim(struct look *look)
         /* fall through */
     case SPOOL_GONE:
         drop_count_out(look->desk->drop, look->file->name);
+        look->desk->drop->changed = true; /* one less waits */
         look->file->done = true;
         return false;
     case SPOOL_OTHER:
