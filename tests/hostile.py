@@ -7,46 +7,36 @@ Each part is a table. `things` and `contents` lie in one drop directory among go
 exact violations, then `merge`, and in a second directory the daemon, must come to the same: the good ones merged, the
 bad ones in quarantine byte for byte with these violations, the rest waiting for the exact reason, untouched; and
 nothing outside the data directory was opened. `huge` are files of N MiB (default 192) that must not cost memory.
-`names` and `values` are merged, rejected and shown everywhere; what is shown is read back, and holds no
-control byte. `patterns` are regular expressions that explode, `limits` files of a million columns. Without PART, all of them. Prints TAP.
-
-As root, the programs run as another user: then there are files that they may not read.
+`names` and `values` are merged, rejected and shown everywhere; what is shown is read back, and holds no control byte.
+`patterns` are regular expressions that explode, `limits` files of a million columns. Without PART, all of them. Prints
+TAP.
 """
 import argparse
 import bz2
 import csv
-import ctypes
 import gzip
 import io
 import json
 import lzma
 import os
-import pwd
 import random
 import re
 import shutil
-import signal
 import socket
 import sqlite3
 import stat
-import struct
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 import zipfile
 
-from checker import unescape
-from kill import METRICS, Report, escape
+from kill import METRICS, Report
+from playground import Guard, Options, Site, printable, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE = 120     # seconds for one run
-RSS_LIMIT = 64     # MiB
+RSS_LIMIT = 64  # MiB
+MIB = [192]     # of a huge file
 SECRET = b"root:$6$SECRETmarker$:19000:0:99999:7:::\n"
-CODES = ("blank-label duplicate-label missing-label extra-label blank-row missing-cell extra-cell type-error "
-         "constraint-error encoding-error stray-quote unterminated-quote truncated-file row-too-long too-many-columns "
-         "file-too-large format-error changed-file file-type file-unreadable").split()
 H = METRICS.encode()
 R = b"1,2,3,4,5,6,7,8,idle"
 NO_HEADER = "1:extra-label " * 9 + "1:missing-label " * 9
@@ -61,18 +51,6 @@ def good(number):
     return H + b"\n" + b"".join(b"%d.%d,2,3,4,5,6,7,8,idle\n" % (number, i) for i in range(1, 4))
 
 
-def printable(text):
-    """Bytes of a stranger as a person must see them; as man/phasesentineld.8 says, worked out again."""
-    shown, unseen = "", set(range(0x20)) | set(range(0x7F, 0xA0)) | {0x61C, 0x200E, 0x200F, 0x2028, 0x2029}
-    unseen |= set(range(0x202A, 0x202F)) | set(range(0x2066, 0x206A))
-    for c in text.decode("utf-8", "surrogateescape"):
-        if ord(c) in unseen or 0xDC80 <= ord(c) <= 0xDCFF:
-            shown += "".join("\\x%02X" % byte for byte in c.encode("utf-8", "surrogateescape"))
-        else:
-            shown += "\\\\" if c == "\\" else c
-    return shown
-
-
 def control_bytes(output, allowed="\n"):
     """What a terminal might obey, or a person misread; and what is no UTF-8."""
     try:
@@ -81,180 +59,6 @@ def control_bytes(output, allowed="\n"):
         return ["no UTF-8: %s" % error]
     return ["%r in %r" % (c, text[max(0, at - 40):at + 20]) for at, c in enumerate(text)
             if c not in allowed and printable(c.encode()) != c and c != "\\"][:3]
-
-
-# --- places and programs -------------------------------------------------------------------------------------------
-
-class Options:
-    build, mib, user, sanitized = "", 192, None, False
-
-
-class Outcome:
-    def __init__(self, code, out, err, rss):
-        self.code, self.out, self.err, self.rss = code, out, err, rss
-
-
-class Site:
-    """A data directory of its own, and the programs on it."""
-
-    def __init__(self, top, name, schema=None, **keys):
-        self.top = os.path.join(top, name)
-        self.data, self.outside = os.path.join(self.top, "data"), os.path.join(self.top, "outside")
-        self.drop, self.quarantine = os.path.join(self.data, "user_data"), os.path.join(self.data, "quarantine")
-        self.log = os.path.join(self.top, "log")
-        os.makedirs(self.drop)
-        os.mkdir(self.outside)
-        self.schema = os.path.join(self.top, "schema.ini")
-        if schema is None:
-            shutil.copy(os.path.join(HERE, "..", "etc", "schema.ini"), self.schema)
-        else:
-            self.write(self.schema, schema)
-        sections = {"watch": {"settle": 1, "stale": 1}}
-        for key, value in keys.items():
-            sections.setdefault(*key.split("__")[:1], {})[key.split("__")[1]] = value
-        text = "[paths]\ndata_dir = data\nschema = schema.ini\n"
-        for section, values in sections.items():
-            text += "[%s]\n" % section + "".join("%s = %s\n" % pair for pair in values.items())
-        self.write(os.path.join(self.top, "phasesentinel.ini"), text.encode())
-        if Options.user:
-            for path in (self.data, self.drop):
-                os.chown(path, Options.user.pw_uid, Options.user.pw_gid)
-        self.sent, self.daemon = {}, None
-
-    @staticmethod
-    def write(path, content):
-        with open(path, "wb") as out:
-            out.write(content)
-
-    def put(self, name, content):
-        """A file in the drop directory, remembered."""
-        path = os.path.join(os.fsencode(self.drop), name)
-        self.write(path, content)
-        if Options.user:
-            os.chown(path, Options.user.pw_uid, Options.user.pw_gid)
-        self.sent[name] = content
-        return path
-
-    def start(self, program, *arguments, **channels):
-        command = [os.path.join(Options.build, program), "-c", os.path.join(self.top, "phasesentinel.ini")]
-        if Options.user:
-            channels.update(user=Options.user.pw_uid, group=Options.user.pw_gid, extra_groups=[])
-        elif os.geteuid() == 0:
-            command.append("--allow-root")
-        return subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, **channels)
-
-    def run(self, *arguments):
-        """The command line; its exit code, its output and its peak of memory in MiB."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = self.start("phasesentinel", *arguments, stdout=out, stderr=err)
-            alarm = threading.Timer(PATIENCE, process.kill)
-            alarm.start()
-            _, status, usage = os.wait4(process.pid, 0)
-            alarm.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
-            out.seek(0)
-            err.seek(0)
-            return Outcome(process.returncode, out.read(), err.read(), usage.ru_maxrss / 1024)
-
-    def start_daemon(self):
-        with open(self.log, "ab") as log:
-            self.daemon = self.start("phasesentineld", stdout=log, stderr=log)
-
-    def stop_daemon(self):
-        """Its exit code and its peak of memory."""
-        with open("/proc/%d/status" % self.daemon.pid, encoding="ascii") as file:
-            rss = int(re.search(r"VmHWM:\s*(\d+)", file.read())[1]) / 1024
-        self.daemon.send_signal(signal.SIGTERM)
-        code = self.daemon.wait(PATIENCE)
-        self.daemon = None
-        return code, rss
-
-    def close(self):
-        if self.daemon:
-            self.daemon.kill()
-            self.daemon.wait()
-
-    def read(self, *parts):
-        with open(os.path.join(self.data, *parts), "rb") as file:
-            return file.read()
-
-    def ledger(self):
-        """The last verdict by name."""
-        try:
-            lines = [line.split(",") for line in self.read("state", "ledger.csv").decode("ascii").splitlines()[1:]]
-        except FileNotFoundError:
-            return {}
-        return {os.fsencode(unescape(line[4])): line[3] for line in lines}
-
-    def waiting(self):
-        """The reason by name as bytes, from state/waiting.csv."""
-        try:
-            lines = csv.reader(io.StringIO(self.read("state", "waiting.csv").decode()), strict=True)
-        except FileNotFoundError:
-            return {}
-        return {os.fsencode(unescape(line[0])): line[1] for line in list(lines)[1:]}
-
-    def reasons(self, name):
-        """What NAME.errors.csv says: (line, code, value)."""
-        path = os.path.join(os.fsencode(self.quarantine), name + b".errors.csv")
-        with open(path, encoding="utf-8", newline="") as file:
-            return [(line or "-", code, value) for line, _, _, code, value, _ in list(csv.reader(file, strict=True))[1:]]
-
-    def snapshot(self):
-        """All below the data directory: kind, size and times; what must not change."""
-        found = {}
-        for where, dirs, files in os.walk(os.fsencode(self.data)):
-            for name in dirs + files:
-                path = os.path.join(where, name)
-                info = os.lstat(path)
-                found[path] = (info.st_mode, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-        return found
-
-    def checker(self, *options):
-        done = subprocess.run([sys.executable, os.path.join(HERE, "checker.py"), self.data, "--schema", self.schema, *options],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        return done.stdout.decode("utf-8", "replace").splitlines() if done.returncode else []
-
-    def found(self, path, out):
-        """LINE:CODE of each violation that `check` printed of this path, in order; "-" for no line."""
-        start = printable(path) + ":"
-        wanted = re.compile("%s(?:(\\d+):)? (%s): " % (re.escape(start), "|".join(CODES)))
-        matches = (wanted.match(line) for line in out.decode().splitlines())
-        return " ".join("%s:%s" % (match[1] or "-", match[2]) for match in matches if match)
-
-
-class Guard:
-    """Tells whether anybody opens what lies in a directory (inotify)."""
-    WATCHED = 0x1 | 0x2 | 0x4 | 0x8 | 0x20  # ACCESS, MODIFY, ATTRIB, CLOSE_WRITE, OPEN
-
-    def __init__(self, directory):
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if libc.inotify_add_watch(self.fd, os.fsencode(directory), self.WATCHED) < 0:
-            raise OSError(ctypes.get_errno(), "inotify_add_watch")
-
-    def seen(self):
-        """The names touched since it began."""
-        names, data = set(), b""
-        try:
-            while True:
-                data += os.read(self.fd, 65536)
-        except BlockingIOError:
-            pass
-        while data:
-            length = struct.unpack("iIII", data[:16])[3]
-            names.add(data[16:16 + length].rstrip(b"\0").decode() or "the directory")
-            data = data[16 + length:]
-        return sorted(names)
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 # --- the tables ----------------------------------------------------------------------------------------------------
@@ -624,10 +428,10 @@ def part_huge(report, top):
         if filler:
             with open(path, "ab") as file:
                 block = filler * ((1 << 20) // len(filler))
-                while file.tell() < Options.mib << 20:
+                while file.tell() < MIB[0] << 20:
                     file.write(block)
         else:
-            os.truncate(path, Options.mib << 20)
+            os.truncate(path, MIB[0] << 20)
     site.put(b"good.csv", good(4))
     before = site.snapshot()
     for name, _, _, said in HUGE:
@@ -890,21 +694,6 @@ PARTS = {"things": part_things, "huge": part_huge, "names": part_names, "values"
          "limits": part_limits}
 
 
-def prepare(options, top):
-    """The programs where another user reaches them; who that is."""
-    os.chmod(top, 0o755)
-    Options.build, Options.mib = os.path.join(top, "bin"), options.mib
-    os.mkdir(Options.build)
-    for program in ("phasesentinel", "phasesentineld"):
-        shutil.copy(os.path.join(options.build, program), Options.build)
-    with open(os.path.join(Options.build, "phasesentinel"), "rb") as file:
-        Options.sanitized = b"__asan_init" in file.read()
-    if Options.sanitized:
-        Options.mib = min(Options.mib, 64)
-    if os.geteuid() == 0:
-        Options.user = pwd.getpwnam("nobody")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build"))
@@ -914,7 +703,8 @@ def main():
     options = parser.parse_args()
     report, top = Report(), tempfile.mkdtemp(prefix="hostile.")
     try:
-        prepare(options, top)
+        Options.prepare(options.build, top)
+        MIB[0] = min(options.mib, 64) if Options.sanitized else options.mib
         for name in options.parts or PARTS:
             PARTS[name](report, top)
     finally:
