@@ -442,6 +442,18 @@ static void write_trouble(const struct intake *intake, const char *trouble)
         durable_replace(intake->dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
 }
 
+/* Another process that reported after us may have seen less of the drop directory: ours are written
+ * again. */
+static void notice_other_report(struct intake *intake)
+{
+    struct signature now = {0};
+
+    spool_look(intake->dir->stats, "stats.json", &now);
+    if (!signature_equal(&now, &intake->reported))
+        intake->drop.changed = intake->drop.waiting.changed = intake->booking.quarantine_changed =
+            true;
+}
+
 static int write_report(struct intake *intake, bool seen, struct cause *cause)
 {
     struct drop *drop = &intake->drop;
@@ -455,6 +467,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
                             .waiting = waiting_unjudged(&drop->waiting),
                             .training_inode = intake->merge.training.inode};
 
+    notice_other_report(intake);
     if (waiting_save(&drop->waiting, intake->dir->state, cause) < 0 ||
         (seen && seen_save(&drop->seen, cause) < 0))
         return -1;
@@ -468,6 +481,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     report.time = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
     if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
         return -1;
+    spool_look(intake->dir->stats, "stats.json", &intake->reported);
     drop->changed = false;
     return 0;
 }

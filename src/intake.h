@@ -41,6 +41,7 @@ struct intake {
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
     int64_t batch_start; /* waiting_now's clock */
+    struct signature reported; /* stats.json as we wrote it */
 };
 
 /* Not to be moved while open: its parts point to each other. All arguments are borrowed until

@@ -174,4 +174,19 @@ import csv, sys
 print([row[0] for row in csv.reader(open(sys.argv[1], newline=""))])' "$DATA/stats/users.csv" |
     tr -d '\n' | grep -c "a\"b")" 1 "users.csv has them"
 
+# What others do is noticed at the next rescan.
+site noticed rescan=1
+start_daemon
+put a.csv < <(sample 5 1)
+becomes 5 "statistics of the daemon" stat_of main_training_samples
+cp "$DATA/stats/stats.json" "$SITE/old.json"
+put b.csv < <(sample 6 2)
+becomes 11 "and of the next file" stat_of main_training_samples
+mv "$SITE/old.json" "$DATA/stats/stats.json"
+becomes 11 "an older report, as of a merge that began earlier, is replaced" stat_of main_training_samples
+: >"$DROP/empty.csv"
+becomes 1 "a file that waits is counted" stat_of waiting
+rm "$DROP/empty.csv"
+becomes 0 "one that is taken away no longer" stat_of waiting
+
 finish
