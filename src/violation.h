@@ -6,8 +6,9 @@
  *
  * NAME.errors.csv: line,column,field,code,value,message. Line and column count from 1 and are empty
  * where none is to blame; the value is cut to 256 bytes. Value and message are made printable
- * (text_printable), and a value that a spreadsheet would compute has a ' in front. Where the list was capped, a last line for
- * each code without a line number says "N more are not listed", so that the counts add up.
+ * (text_printable), and a value that a spreadsheet would compute has a ' in front. Where the list
+ * was capped, a last line for each code without a line number says "N more are not listed", so that
+ * the counts add up.
  */
 #ifndef PHASESENTINEL_VIOLATION_H
 #define PHASESENTINEL_VIOLATION_H

@@ -85,7 +85,7 @@ static const char *own_value(const struct field *field, size_t choice)
         field->maximum,
         field->value_count > 0 ? field->values[choice % field->value_count] : NULL,
         field->missing_count > 0 ? field->missing[choice % field->missing_count] : NULL,
-        field->pattern,
+        field->pattern == NULL ? NULL : pattern_text(field->pattern),
         field->format,
         "1",
         "",
