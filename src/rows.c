@@ -33,6 +33,7 @@ struct rows {
 
     struct csv_parser csv;
     bool csv_ready;
+    bool csv_fresh; /* as csv_init leaves it: it stands between two records */
     struct buffer texts;    /* the cells that libcsv gave, each with a NUL */
     bool row_done;          /* libcsv's end-of-row callback came */
     uint64_t quoted_breaks; /* LFs inside the cells of this record */
@@ -203,6 +204,11 @@ static void place_cells(struct rows *rows)
 
 static int start_csv(struct rows *rows)
 {
+    bool fresh = rows->csv_fresh;
+
+    rows->csv_fresh = false;
+    if (fresh)
+        return 0;
     if (rows->csv_ready)
         csv_free(&rows->csv);
     rows->csv_ready = false;
@@ -298,8 +304,10 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
             row->opened_line = fault == ROW_STRAY_QUOTE && opened < line ? opened : 0;
             return 0;
         }
-        if (rows->row_done)
+        if (rows->row_done) {
+            rows->csv_fresh = true;
             return 0;
+        }
         /* The quote is still open: the record goes on with the next line, if that is there. */
         if (to == rows->end && rows->finished) {
             fault = csv_fini(&rows->csv, on_cell, on_row, rows) != 0 ? ROW_UNTERMINATED : ROW_SOUND;
