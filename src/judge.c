@@ -349,7 +349,7 @@ static void hash_consumed(struct reading *reading)
     hashing->job.run = run_hashing;
     hashing->bytes = bytes;
     hashing->len = len;
-    pool_submit(reading->order->pool, &hashing->job);
+    pool_submit(reading->order->pool, &hashing->job, false);
 }
 
 /* At the end of the prefix: is it what was booked, and does it end at a line end? */

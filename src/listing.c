@@ -165,7 +165,7 @@ static void turn_over(struct listing *listing)
     if (listing->pool == NULL)
         return;
     listing->looking = (struct looking){.job = {.run = look}, .listing = listing, .batch = second};
-    pool_submit(listing->pool, &listing->looking.job);
+    pool_submit(listing->pool, &listing->looking.job, false);
 }
 
 int listing_next(struct listing *listing, const struct listing_entry **ret_entry)

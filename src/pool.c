@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#define MANY 16 /* short jobs are worth a thread */
+
 struct worker {
     struct pool *pool;
     unsigned number;
@@ -16,7 +18,8 @@ struct pool {
     pthread_cond_t work; /* a job was queued, or the end has come */
     pthread_cond_t done;
     struct job *first, **last;
-    unsigned idle; /* threads that wait for work */
+    unsigned idle;   /* threads that wait for work */
+    unsigned untold; /* short jobs since one was woken */
     unsigned size;
     bool closing;
     struct worker workers[POOL_MOST];
@@ -105,15 +108,18 @@ unsigned pool_size(const struct pool *pool)
     return pool->size;
 }
 
-void pool_submit(struct pool *pool, struct job *job)
+void pool_submit(struct pool *pool, struct job *job, bool is_short)
 {
     pthread_mutex_lock(&pool->mutex);
     job->state = JOB_QUEUED;
     job->next = NULL;
     *pool->last = job;
     pool->last = &job->next;
-    if (pool->idle > 0)
+    pool->untold = is_short ? pool->untold + 1 : MANY;
+    if (pool->idle > 0 && pool->untold >= MANY) {
+        pool->untold = 0;
         pthread_cond_signal(&pool->work);
+    }
     pthread_mutex_unlock(&pool->mutex);
 }
 

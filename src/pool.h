@@ -27,7 +27,9 @@ struct pool;
 struct pool *pool_open(void);
 unsigned pool_size(const struct pool *pool);
 
-void pool_submit(struct pool *pool, struct job *job);
+/* A short job may wait until there are some of them, or for pool_wait: waking a thread costs more.
+ */
+void pool_submit(struct pool *pool, struct job *job, bool is_short);
 void pool_wait(struct pool *pool, struct job *job, unsigned worker); /* returns at once if idle */
 
 void pool_close(struct pool *pool); /* no job may be left; takes NULL */

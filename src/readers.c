@@ -7,6 +7,7 @@
 
 #define LOOKS 64
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
+#define SHORT (32 * 1024)       /* a file that is read before a thread is awake */
 #define LARGE (1024 * 1024)     /* a file whose hashing is worth a thread */
 
 /* A look on its way through a thread. */
@@ -151,7 +152,7 @@ int readers_read_apart(struct readers *readers, struct look *look, struct cause 
     if (readers->pool == NULL || pool_size(readers->pool) == 0)
         run_apart(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job);
+        pool_submit(readers->pool, &reader->job, false);
     return 0;
 }
 
@@ -202,7 +203,7 @@ void readers_read(struct readers *readers, struct look *look, bool alone)
     if (readers->pool == NULL || alone)
         run(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job);
+        pool_submit(readers->pool, &reader->job, look->signature.size < SHORT);
 }
 
 struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause)

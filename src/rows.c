@@ -33,7 +33,7 @@ struct rows {
 
     struct csv_parser csv;
     bool csv_ready;
-    bool csv_fresh; /* as csv_init leaves it: it stands between two records */
+    bool csv_fresh;         /* as csv_init leaves it: it stands between two records */
     struct buffer texts;    /* the cells that libcsv gave, each with a NUL */
     bool row_done;          /* libcsv's end-of-row callback came */
     uint64_t quoted_breaks; /* LFs inside the cells of this record */

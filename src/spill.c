@@ -102,7 +102,7 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
     spill->length += spill->pending.len;
     spill->job.run = write_pending;
     if (spill->pool != NULL)
-        pool_submit(spill->pool, &spill->job);
+        pool_submit(spill->pool, &spill->job, false);
     else
         write_pending(&spill->job, 0);
     return spill->pool != NULL ? 0 : spill_finish(spill, cause);

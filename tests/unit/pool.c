@@ -23,7 +23,7 @@ static void run(struct job *job, unsigned worker)
     struct task *task = (struct task *)(void *)job;
 
     if (task->inner != NULL) {
-        pool_submit(task->pool, &task->inner->job);
+        pool_submit(task->pool, &task->inner->job, false);
         pool_wait(task->pool, &task->inner->job, worker);
     }
     task->worker = worker;
@@ -41,7 +41,7 @@ static void test_jobs(void)
         inner[i] = (struct task){.job.run = run};
         tasks[i] =
             (struct task){.job.run = run, .pool = pool, .inner = i % 3 == 0 ? &inner[i] : NULL};
-        pool_submit(pool, &tasks[i].job);
+        pool_submit(pool, &tasks[i].job, false);
     }
     for (i = JOBS; i-- > 0;)
         pool_wait(pool, &tasks[i].job, 0);
@@ -53,11 +53,20 @@ static void test_jobs(void)
     check(nested == (JOBS + 2) / 3, "and those that they wait for: %u", nested);
     pool_wait(pool, &tasks[0].job, 0);
     check(tasks[0].runs == 1, "waiting again runs nothing");
-    pool_submit(pool, &tasks[1].job);
+    pool_submit(pool, &tasks[1].job, false);
     while (tasks[1].runs < 2)
         usleep(100);
     pool_wait(pool, &tasks[1].job, 0);
     check(tasks[1].runs == 2 && tasks[1].worker > 0, "a job is run though nobody waits for it");
+    for (i = 0; i < 100; i++) {
+        tasks[i] = (struct task){.job.run = run};
+        pool_submit(pool, &tasks[i].job, true);
+    }
+    while (tasks[0].runs == 0)
+        usleep(100);
+    check(tasks[0].worker > 0, "short jobs are begun once there are some");
+    for (i = 0; i < 100; i++)
+        pool_wait(pool, &tasks[i].job, 0);
     pool_close(pool);
     pool_close(NULL);
 }
@@ -80,12 +89,12 @@ static void test_busy(void)
 
     for (i = 0; i < busy; i++) {
         tasks[i] = (struct task){.job.run = wait_for_word};
-        pool_submit(pool, &tasks[i].job);
+        pool_submit(pool, &tasks[i].job, false);
     }
     for (i = 0; i < busy; i++)
         while (tasks[i].worker == 0)
             usleep(100);
-    pool_submit(pool, &last.job);
+    pool_submit(pool, &last.job, false);
     pool_wait(pool, &last.job, 0);
     check(last.runs == 1 && last.worker == 0, "who waits for a job that nobody began runs it");
     for (i = 0; i < busy; i++)
