@@ -422,11 +422,14 @@ bool watch_is_stale(void)
 {
     struct stat stat_buf;
 
-    /* What the library keeps of watches that are gone is only given back by closing it. */
-    if (watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT)
-        return true;
     return watch.fd < 0 || stat(watch.path, &stat_buf) < 0 || stat_buf.st_dev != watch.dev ||
            stat_buf.st_ino != watch.ino;
+}
+
+/* What the library keeps of watches that are gone is only given back by closing it. */
+bool watch_is_worn(void)
+{
+    return watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT;
 }
 
 void watch_close(void)
