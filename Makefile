@@ -4,7 +4,7 @@
 MODULES = cause buffer text log map pool digest durable \
 	number moment hint pattern problem ini field template draft config schema \
 	privilege datadir lock sandbox setup \
-	watch listing spool rows waiting tally violation known validate quick judge \
+	blind watch listing spool rows waiting tally violation known validate quick judge \
 	spill ledger_line ledger_index ledger_file ledger training merge slot disposal seen_file seen recheck drop look readers decide stats booking report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
@@ -55,7 +55,7 @@ $(BUILD)/phasesentinel: $(BUILD)/phasesentinel.o $(LIBRARY)
 
 # Debian's packages: to build, to test, to lint.
 BUILD_PACKAGES = gcc libc6-dev libcsv-dev libiniparser-dev libinotifytools0-dev nettle-dev libxxhash-dev libjansson-dev
-CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip mandoc procps util-linux
+CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip mandoc procps util-linux bindfs
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck shellcheck mandoc libclang-rt-14-dev valgrind
 
 # Root needs no sudo; a data directory that belongs to root needs --allow-root.

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blind.h"
 #include "disposal.h"
 #include "durable.h"
 #include "ledger.h"
@@ -92,7 +93,7 @@ struct view {
     struct ledger ledger;
     struct waiting waiting;
     struct quarantine_survey quarantine;
-    struct buffer trouble, holder;
+    struct buffer trouble, holder, polled;
     uint64_t ignored;
     bool daemon_up;
     bool failed;
@@ -136,11 +137,28 @@ static void found(void *context, const char *name, enum spool_kind kind,
         file->counted = true;
 }
 
+static void enter(void *context, const char *directory, int fd)
+{
+    struct view *view = context;
+    const struct config *config = &view->setup->config;
+    const char *system = blind_name(fd);
+
+    if (system != NULL && view->polled.len == 0)
+        buffer_printf(
+            &view->polled,
+            "every %u seconds: " DATADIR_DROP "/%s is on %s, of which the kernel does not "
+            "tell all that happens",
+            config->poll < config->rescan ? config->poll : config->rescan, directory, system);
+}
+
 static int look(struct view *view, struct cause *cause)
 {
     struct setup *setup = view->setup;
-    const struct spool_order order = {
-        .recursive = setup->config.recursive, .names_only = true, .found = found, .context = view};
+    const struct spool_order order = {.recursive = setup->config.recursive,
+                                      .enter = enter,
+                                      .names_only = true,
+                                      .found = found,
+                                      .context = view};
     size_t i;
 
     if (look_for_daemon(view, cause) < 0 ||
@@ -202,6 +220,11 @@ static void print_status(const struct view *view, const char *next)
         text_printable(&out, view->trouble.data, view->trouble.len);
         buffer_byte(&out, '\n');
     }
+    if (view->polled.len > 0) {
+        buffer_string(&out, "polled       ");
+        text_printable(&out, view->polled.data, view->polled.len);
+        buffer_byte(&out, '\n');
+    }
     buffer_printf(&out, "waiting      %zu\n", view->waiting.count);
     for (i = 0; i < view->waiting.count; i++) {
         const struct waiting_file *file = &view->waiting.files[i];
@@ -251,6 +274,7 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
         view->holder.len--;
     status.daemon = buffer_text(&view->holder);
     status.trouble = buffer_text(&view->trouble);
+    status.polled = buffer_text(&view->polled);
     result = report_status_json(&status, &out, cause);
     if (result == 0)
         fwrite(out.data, 1, out.len, stdout);
@@ -279,6 +303,7 @@ int command_status(const struct command *command, struct setup *setup, int argc,
     ledger_close(&view.ledger);
     waiting_free(&view.waiting);
     buffer_free(&view.trouble);
+    buffer_free(&view.polled);
     buffer_free(&view.holder);
     return result;
 }

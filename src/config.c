@@ -13,6 +13,7 @@ enum {
     MERGE,
     INTERVAL,
     RESCAN,
+    POLL,
     SETTLE,
     STALE,
     RECURSIVE,
@@ -52,6 +53,7 @@ static const struct setting {
     [MERGE] = {"watch", "merge", WORDS("arrival", "timer"), .value = CONFIG_MERGE_ARRIVAL},
     [INTERVAL] = {"watch", "interval", .value = 60, .min = 1, .max = DAY, .unit = " seconds"},
     [RESCAN] = {"watch", "rescan", .value = 60, .min = 1, .max = DAY, .unit = " seconds"},
+    [POLL] = {"watch", "poll", .value = 5, .min = 1, .max = DAY, .unit = " seconds"},
     [SETTLE] = {"watch", "settle", .value = 5, .max = DAY, .unit = " seconds"},
     [STALE] = {"watch", "stale", .value = 600, .max = YEAR, .unit = " seconds"},
     [RECURSIVE] = {"watch", "recursive", WORDS("no", "yes")},
@@ -220,6 +222,7 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->merge = (enum config_merge)values[MERGE];
     config->interval = (unsigned)values[INTERVAL];
     config->rescan = (unsigned)values[RESCAN];
+    config->poll = (unsigned)values[POLL];
     config->settle = (unsigned)values[SETTLE];
     config->stale = (unsigned)values[STALE];
     config->recursive = values[RECURSIVE] == 1;

@@ -24,8 +24,9 @@ struct config {
     char *data_dir; /* owned, absolute */
     char *schema;   /* owned, absolute */
     enum config_merge merge;
-    unsigned interval; /* seconds, as the next three */
+    unsigned interval; /* seconds, as the next four */
     unsigned rescan;
+    unsigned poll;
     unsigned settle;
     unsigned stale;
     bool recursive;

@@ -22,7 +22,7 @@
 typedef void drop_tell(void *context, const char *what, const char *name, uint64_t rows,
                        const char *detail);
 
-/* A directory below is open and will be looked into next. */
+/* A directory is open and will be looked into next; "" is the drop directory itself. */
 typedef void drop_enter(void *context, const char *directory, int fd);
 
 struct drop {

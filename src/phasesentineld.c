@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "blind.h"
 #include "intake.h"
 #include "lock.h"
 #include "log.h"
@@ -38,7 +39,8 @@ struct daemon {
     struct lock lock;
     int epoll, signals, timer;
     bool watching;
-    bool unwatched; /* a directory below could not be watched: said once */
+    bool polls; /* there is a directory of which the kernel does not tell all */
+    bool said_blind, said_unwatched; /* why, each once */
     bool stop, reload;
     bool confined; /* by the kernel, to the directories of the start */
     int64_t next_scan, next_tick, next_report, next_retry, next_watch;
@@ -133,33 +135,61 @@ static int tolerate(struct daemon *daemon, struct cause *cause)
     }
 }
 
-/* The watch on a directory, before it is listed: whatever arrives in between is seen by one of
- * them.
- */
+/* A scan must not take more than a tenth of the time. */
+static int64_t scan_interval(const struct daemon *daemon)
+{
+    int64_t rescan = daemon->setup.config.rescan * SECOND;
+    int64_t poll = daemon->setup.config.poll * SECOND;
+
+    if (poll < 10 * daemon->scan_time)
+        poll = 10 * daemon->scan_time;
+    return daemon->polls && poll < rescan ? poll : rescan;
+}
+
+/* A directory is looked into: watched before it is listed, so that whatever arrives in between is
+ * seen by one of them; and looked at often where the watch does not tell all. */
 static void enter(void *context, const char *directory, int fd)
 {
     struct daemon *daemon = context;
+    const struct config *config = &daemon->setup.config;
+    const char *system = blind_name(fd);
+    const unsigned seconds = config->poll < config->rescan ? config->poll : config->rescan;
     struct cause cause;
+    int64_t soon;
 
-    (void)fd;
-    if (!daemon->watching || watch_enter(directory, &cause) == 0 || cause.errnum == ENOENT)
+    if (!daemon->watching)
         return;
-    if (!daemon->unwatched)
-        log_warning("%s: what arrives there is found every %u seconds only, and so in others",
-                    cause.text, daemon->setup.config.rescan);
-    daemon->unwatched = true;
+    if (system != NULL && !daemon->said_blind) {
+        log_notice(DATADIR_DROP "/%s is on %s, of which the kernel does not tell all that happens: "
+                                "looked at every %u seconds",
+                   directory, system, seconds);
+        daemon->said_blind = true;
+    }
+    if (*directory != '\0' && watch_enter(directory, &cause) < 0 && cause.errnum != ENOENT) {
+        if (!daemon->said_unwatched)
+            log_warning("%s: it is looked at every %u seconds, and so are others", cause.text,
+                        seconds);
+        daemon->said_unwatched = true;
+    } else if (system == NULL) {
+        return;
+    }
+    daemon->polls = true;
+    soon = waiting_now() + scan_interval(daemon);
+    if (daemon->next_scan > soon)
+        daemon->next_scan = soon;
 }
 
 static int scan(struct daemon *daemon, struct cause *cause)
 {
     int64_t now = waiting_now();
 
-    daemon->next_scan = now + (int64_t)daemon->setup.config.rescan * SECOND;
+    daemon->polls = false;
     if (intake_scan(&daemon->intake, arrival_due(daemon, now), 0, cause) < 0) {
         daemon->next_scan = now + (cause->kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
         return tolerate(daemon, cause);
     }
     daemon->scan_time = waiting_now() - now;
+    daemon->next_scan = now + scan_interval(daemon);
     daemon->next_report = now + REPORT_DELAY;
     return 0;
 }
@@ -185,7 +215,7 @@ static int start_watching(struct daemon *daemon, struct cause *cause)
     log_info("watching %s/: drop CSV files there (scp, rsync, sftp, cp or mv)", path);
     free(path);
     daemon->watching = true;
-    daemon->unwatched = false;
+    daemon->said_blind = daemon->said_unwatched = false;
     return scan(daemon, cause);
 }
 
@@ -204,6 +234,11 @@ static void keep_watching(struct daemon *daemon, int64_t now)
 {
     struct cause cause;
 
+    if (daemon->watching && watch_is_worn()) {
+        watch_close();
+        daemon->watching = false;
+        daemon->next_watch = now;
+    }
     if (daemon->watching || now < daemon->next_watch)
         return;
     if (start_watching(daemon, &cause) == 0) {
@@ -214,19 +249,23 @@ static void keep_watching(struct daemon *daemon, int64_t now)
     set_trouble(daemon, cause.text);
 }
 
-/* A directory that is gone has taken its files with it, of which nothing tells: they are counted
- * out soon, once for many directories. */
-static int look_into(struct daemon *daemon, const char *directory, bool gone, int64_t due,
-                     struct cause *cause)
+static void scan_soon(struct daemon *daemon)
 {
     int64_t soon = waiting_now() + RECOUNT_DELAY + 10 * daemon->scan_time;
+
+    if (daemon->next_scan > soon)
+        daemon->next_scan = soon;
+}
+
+static int look_into(struct daemon *daemon, const char *directory, int64_t due, struct cause *cause)
+{
     int result;
 
     if (!daemon->setup.config.recursive || !spool_directory_counts(directory))
         return 0;
     result = intake_look_into(&daemon->intake, directory, due, cause);
-    if ((gone || result < 0) && daemon->next_scan > soon)
-        daemon->next_scan = soon;
+    if (result < 0)
+        scan_soon(daemon);
     return result;
 }
 
@@ -248,9 +287,14 @@ static int take_events(struct daemon *daemon, struct cause *cause)
             drop_gone(&daemon->intake.drop, name);
             break;
         case WATCH_DIRECTORY:
-        case WATCH_DIRECTORY_GONE:
-            if (look_into(daemon, name, kind == WATCH_DIRECTORY_GONE, due, cause) < 0)
+            if (look_into(daemon, name, due, cause) < 0)
                 return tolerate(daemon, cause);
+            break;
+        case WATCH_DIRECTORY_GONE:
+            /* It has taken its files with it, of which nothing tells: they are counted out.
+             * Where we poll that comes by itself. */
+            if (daemon->setup.config.recursive && spool_directory_counts(name) && !daemon->polls)
+                scan_soon(daemon);
             break;
         case WATCH_OVERFLOW:
             log_notice(

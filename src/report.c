@@ -152,6 +152,7 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     json_object_set_new(json, "last_merge", time_string(status->last_merge));
     json_object_set_new(json, "quarantined", number(status->quarantined));
     json_object_set_new(json, "trouble", string(status->trouble, strlen(status->trouble)));
+    json_object_set_new(json, "polled", string(status->polled, strlen(status->polled)));
     json_object_set_new(json, "next", string(status->next, strlen(status->next)));
     return dump(json, out, cause);
 }

@@ -51,6 +51,7 @@ struct status {
     int64_t last_merge; /* nanoseconds since the epoch; 0: none */
     uint64_t quarantined;
     const char *trouble; /* "": none */
+    const char *polled;  /* what is looked at often, and why; "": nothing */
     const char *next;    /* the command to run next; "": none */
 };
 

@@ -353,7 +353,7 @@ static int scan_directory(struct scan *scan, int dir_fd, const char *directory)
     if (kind == SPOOL_GONE) /* even if it was listed a moment ago */
         return 0;
     if (kind == SPOOL_DIRECTORY) {
-        if (*directory != '\0' && order->enter != NULL)
+        if (order->enter != NULL)
             order->enter(order->context, directory, fd);
         result = list_directory(scan, fd, directory);
         if (result <= 0)

@@ -87,7 +87,7 @@ struct spool_order {
     bool recursive;
     bool
         names_only; /* files are not looked at where the directory tells their kind: no signature */
-    /* A directory below is open and will be listed next; NULL: nothing is done. */
+    /* A directory is open and will be listed next, "" the one itself; NULL: nothing is done. */
     void (*enter)(void *context, const char *name, int fd);
     spool_found *found;
     void *context;

@@ -171,7 +171,7 @@ fail:
 
 static uint64_t key_of(const char *name)
 {
-    return digest_check(name, strlen(name));
+    return digest_key(name, strlen(name));
 }
 
 static struct below *find_name(const char *name)
@@ -185,12 +185,20 @@ static struct below *find_name(const char *name)
     return NULL;
 }
 
+static uint64_t key_of_wd(int wd)
+{
+    return digest_key(&wd, sizeof wd);
+}
+
 static struct below *find_wd(int wd)
 {
+    struct map_slot *slot;
     size_t cursor = 0;
-    struct map_slot *slot = map_find(&watch.by_wd, (uint64_t)wd, &cursor);
 
-    return slot == NULL ? NULL : &watch.below[slot->value - 1];
+    while ((slot = map_find(&watch.by_wd, key_of_wd(wd), &cursor)) != NULL)
+        if (watch.below[slot->value - 1].wd == wd)
+            return &watch.below[slot->value - 1];
+    return NULL;
 }
 
 static struct map_slot *slot_of(const struct map *map, uint64_t key, size_t value)
@@ -211,11 +219,11 @@ static void forget(struct below *below)
 
     watch.full_until = 0;
     inotify_rm_watch(watch.fd, below->wd);
-    map_remove(&watch.by_wd, slot_of(&watch.by_wd, (uint64_t)below->wd, i + 1));
+    map_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(below->wd), i + 1));
     map_remove(&watch.by_name, slot_of(&watch.by_name, key_of(below->name), i + 1));
     free(below->name);
     if (last != below) {
-        slot_of(&watch.by_wd, (uint64_t)last->wd, watch.count)->value = (uint32_t)(i + 1);
+        slot_of(&watch.by_wd, key_of_wd(last->wd), watch.count)->value = (uint32_t)(i + 1);
         slot_of(&watch.by_name, key_of(last->name), watch.count)->value = (uint32_t)(i + 1);
         *below = *last;
     }
@@ -264,10 +272,10 @@ static int remember(const char *name, int wd, const struct stat *st, struct caus
             watch.cap = cap;
         }
     }
-    if (copy == NULL || below == NULL || map_put(&watch.by_wd, (uint64_t)wd, watch.count + 1) < 0)
+    if (copy == NULL || below == NULL || map_put(&watch.by_wd, key_of_wd(wd), watch.count + 1) < 0)
         goto fail;
     if (map_put(&watch.by_name, key_of(name), watch.count + 1) < 0) {
-        map_remove(&watch.by_wd, slot_of(&watch.by_wd, (uint64_t)wd, watch.count + 1));
+        map_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(wd), watch.count + 1));
         goto fail;
     }
     watch.below[watch.count++] = (struct below){copy, wd, st->st_dev, st->st_ino};
@@ -414,11 +422,14 @@ bool watch_is_stale(void)
 {
     struct stat stat_buf;
 
-    /* What the library keeps of watches that are gone is only given back by closing it. */
-    if (watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT)
-        return true;
     return watch.fd < 0 || stat(watch.path, &stat_buf) < 0 || stat_buf.st_dev != watch.dev ||
            stat_buf.st_ino != watch.ino;
+}
+
+/* What the library keeps of watches that are gone is only given back by closing it. */
+bool watch_is_worn(void)
+{
+    return watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT;
 }
 
 void watch_close(void)

@@ -36,7 +36,8 @@ enum watch_kind {
     WATCH_CLOSED,    /* a file: a writer closed it, or it was moved in; complete, or cut off */
     WATCH_GONE,      /* a file: removed, or moved away */
     WATCH_DIRECTORY, /* a directory came, or others may read it than before: look into it */
-    WATCH_DIRECTORY_GONE, /* a directory went, with all that was in it; perhaps there is another */
+    WATCH_DIRECTORY_GONE, /* a directory went with all that was in it, or its watch is lost: scan
+                             all of them, soon */
     WATCH_OVERFLOW,       /* events were dropped: scan the directory */
     WATCH_LOST, /* the directory was removed, renamed or unmounted, or the watch broke: open again
                  */
@@ -59,9 +60,11 @@ int watch_fd(void);
  * file. */
 enum watch_kind watch_next(const char **ret_name);
 
-/* Does the path no longer name the directory that is watched? Or is the watch to be opened again
- * because so many directories below have come and gone? */
+/* Does the path no longer name the directory that is watched? */
 bool watch_is_stale(void);
+
+/* Have so many directories below come and gone that the watch should be opened again? */
+bool watch_is_worn(void);
 
 void watch_close(void); /* takes a closed one */
 

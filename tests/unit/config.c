@@ -37,6 +37,7 @@ static const struct {
      "2: settle: '4294967301' is no whole number from 0 to 86400 seconds"},
     {"[watch]\nsettle =\n", "2: settle: '' is no whole number from 0 to 86400 seconds"},
     {"[watch]\ninterval = 0\n", "2: interval: '0' is no whole number from 1 to 86400 seconds"},
+    {"[watch]\npoll = 0\n", "2: poll: '0' is no whole number from 1 to 86400 seconds"},
     {"[watch]\nrescan = 0\n", "2: rescan: '0' is no whole number from 1 to 86400 seconds"},
     {"[watch]\nstale = 31536001\n",
      "2: stale: '31536001' is no whole number from 0 to 31536000 seconds"},
@@ -111,7 +112,8 @@ static void test_bad(void)
 static void check_defaults(const struct config *config)
 {
     check(config->merge == CONFIG_MERGE_ARRIVAL && config->interval == 60 && config->rescan == 60 &&
-              config->settle == 5 && config->stale == 600 && !config->recursive,
+              config->poll == 5 && config->settle == 5 && config->stale == 600 &&
+              !config->recursive,
           "defaults of [watch]");
     check(config->source == CONFIG_SOURCE_KEEP && config->bad_rows == CONFIG_REJECT_FILE &&
               config->max_bad_percent == 100 && !config->merge_duplicates &&
@@ -127,7 +129,7 @@ static void test_values(void)
 {
     static const char content[] =
         "[paths]\ndata_dir = /srv/data\nschema = \"my schema.ini\"\n"
-        "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\nsettle = 0\nstale = 4\n"
+        "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\npoll = 9\nsettle = 0\nstale = 4\n"
         "recursive = yes\n"
         "[merge]\nsource = delete\nbad_rows = reject-rows\nmax_bad_percent = 7\n"
         "duplicates = merge\nchanged = merge\nfinal_newline = required\n"
@@ -142,7 +144,7 @@ static void test_values(void)
     check_text(config.data_dir, "/srv/data", "data_dir");
     check(strstr(config.schema, "/etc/my schema.ini") != NULL, "schema: %s", config.schema);
     check(config.merge == CONFIG_MERGE_TIMER && config.interval == 2 && config.rescan == 3 &&
-              config.settle == 0 && config.stale == 4 && config.recursive,
+              config.poll == 9 && config.settle == 0 && config.stale == 4 && config.recursive,
           "[watch]");
     check(config.source == CONFIG_SOURCE_DELETE && config.bad_rows == CONFIG_REJECT_ROWS &&
               config.max_bad_percent == 7 && config.merge_duplicates && config.merge_changed &&

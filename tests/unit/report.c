@@ -137,6 +137,7 @@ static void test_status(void)
                             .ignored = 3,
                             .quarantined = 4,
                             .trouble = "",
+                            .polled = "every 5 seconds",
                             .next = "phasesentinel check"};
     const json_t *first;
     json_t *json;
@@ -153,6 +154,7 @@ static void test_status(void)
           "waiting files and why");
     check(json_is_true(json_object_get(json, "daemon")) && at(json, "ignored", NULL) == 3 &&
               at(json, "quarantined", NULL) == 4 &&
+              strcmp(json_string_value(json_object_get(json, "polled")), "every 5 seconds") == 0 &&
               json_is_null(json_object_get(json, "last_merge")),
           "and the rest");
     json_decref(json);

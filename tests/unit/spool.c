@@ -271,12 +271,13 @@ static void test_scan(void)
     place_put_text(dir, ".~tmp~/in.csv", "content");
     mkdirat(dir, "lost+found", 0777);
     place_put_text(dir, "directory.csv/a.csv", "content");
-    check_text(scan(NULL, false, &ignored),
-               "dangling.csv:2 fifo.csv:2 file.csv hard.csv link.csv:2 outside.csv:2 socket.csv:2",
-               "a scan finds files and what only looks like them");
+    check_text(
+        scan(NULL, false, &ignored),
+        "/ dangling.csv:2 fifo.csv:2 file.csv hard.csv link.csv:2 outside.csv:2 socket.csv:2",
+        "a scan finds files and what only looks like them");
     check(ignored == 7, "and counts the names that do not count: %d", (int)ignored);
     check_text(scan(NULL, true, &ignored),
-               "dangling.csv:2 directory.csv/ directory.csv/a.csv fifo.csv:2 file.csv hard.csv "
+               "/ dangling.csv:2 directory.csv/ directory.csv/a.csv fifo.csv:2 file.csv hard.csv "
                "link.csv:2 outside.csv:2 socket.csv:2 user/ user/deep/ user/deep/er/ "
                "user/deep/er/in.csv user/deep/link.csv:2 user/in.csv:0",
                "in directories too, but not behind links, nor in hidden ones");

@@ -241,14 +241,14 @@ static void test_many_below(void)
         wrong += !comes(WATCH_GONE, want);
     }
     check(wrong == 0, "%d of %d directories in %d rounds told wrongly", wrong, DIRS, ROUNDS);
-    check(!watch_is_stale(), "which is no matter");
-    for (i = 0; i < 20000 && !watch_is_stale(); i++)
+    check(!watch_is_worn(), "which is no matter");
+    for (i = 0; i < 20000 && !watch_is_worn(); i++)
         if (mkdir(path_in(drop, "more"), 0755) < 0 || !comes(WATCH_DIRECTORY, "more") ||
             !enters("more") || rmdir(path_in(drop, "more")) < 0 ||
             !comes(WATCH_DIRECTORY_GONE, "more"))
             break;
-    check(watch_is_stale() && i < 10000, "after %d more it is time to open it again", i);
-    check(opens(drop) && !watch_is_stale(), "and it is as new");
+    check(watch_is_worn() && i < 10000, "after %d more it is time to open it again", i);
+    check(opens(drop) && !watch_is_worn(), "and it is as new");
 }
 
 static void long_name(char name[256], size_t number)
