@@ -700,8 +700,13 @@ static int count_file(const struct surveying *of, const char *path)
     snprintf(name, sizeof name, "%s", path);
     slot_origin(name);
     known = ledger_last(of->ledger, name, of->line, of->cause);
-    if (known == 0 && slot_other_origin(name))
+    if (known == 0)
+        known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+    if (known == 0 && slot_other_origin(name)) {
         known = ledger_last(of->ledger, name, of->line, of->cause);
+        if (known == 0)
+            known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+    }
     if (known > 0 && of->line->verdict != VERDICT_QUARANTINED)
         of->survey->resolved++;
     else
