@@ -13,7 +13,7 @@
 #include "buffer.h"
 #include "digest.h"
 
-#define LEDGER_NAME_SIZE 4096
+#define LEDGER_NAME_SIZE     4096
 #define LEDGER_LINE_MAX_SIZE (3 * LEDGER_NAME_SIZE + 512)
 #define LEDGER_LINE_MIN_SIZE 128 /* no line is as short as that */
 
