@@ -5,7 +5,7 @@ MODULES = cause buffer text log map pool digest durable \
 	number moment hint pattern problem ini field template draft config schema \
 	privilege datadir lock sandbox setup \
 	blind watch listing spool rows waiting tally violation known validate quick judge \
-	spill ledger_line ledger_index ledger_file ledger training merge slot disposal seen_file seen recheck drop look readers decide stats booking report intake \
+	spill slot ledger_line ledger_index ledger_file ledger training merge take disposal seen_file seen recheck drop look readers decide stats booking report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0
@@ -71,7 +71,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units differential fuzz corpus bench lint format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential races fuzz corpus bench lint format asan valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -147,6 +147,9 @@ corpus: ## take what the fuzzers found into their corpora, as little as covers a
 		$(FUZZ)/found/$$t 2>$(FUZZ)/$$t.log || exit 1; \
 		find tests/fuzz/corpus/$$t -regextype egrep -regex '.*/[0-9a-f]{40}' -delete; \
 		cp $(FUZZ)/merged/$$t/* tests/fuzz/corpus/$$t; done
+
+races: all ## files are swapped under the collector's hands for a minute (RACES="--seconds 600")
+	@tests/races.py --build $(abspath $(BUILD)) $(RACES)
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)

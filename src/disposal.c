@@ -16,6 +16,7 @@
 #include "log.h"
 #include "rows.h"
 #include "slot.h"
+#include "take.h"
 #include "text.h"
 
 #define SEQ_NAME_SIZE 64
@@ -88,32 +89,6 @@ static bool exists(int dir_fd, const char *name)
     return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* 1: the first `limit` bytes are the same in both; 0: not; -1. */
-static int same_bytes(int left, int right, uint64_t limit, struct cause *cause)
-{
-    char *chunks = malloc(2 * CHUNK_SIZE);
-    uint64_t done = 0;
-    int result = 1;
-
-    if (chunks == NULL)
-        return cause_memory(cause);
-    while (result == 1 && done < limit) {
-        size_t want = limit - done < CHUNK_SIZE ? (size_t)(limit - done) : CHUNK_SIZE;
-        ssize_t l =
-            durable_read(left, chunks, want, done, "a copy in quarantine or archive", cause);
-        ssize_t r =
-            durable_read(right, chunks + CHUNK_SIZE, want, done, "a file on its way there", cause);
-
-        if (l < 0 || r < 0)
-            result = -1;
-        else if (l != (ssize_t)want || r != l || memcmp(chunks, chunks + CHUNK_SIZE, want) != 0)
-            result = 0;
-        done += want;
-    }
-    free(chunks);
-    return result;
-}
-
 static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
 {
     struct signature left, right;
@@ -122,7 +97,7 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
     if (spool_open(dir_fd, name, &other, &left) != SPOOL_FILE)
         return 0;
     if (spool_signature(fd, &right) == SPOOL_FILE && left.size == right.size)
-        result = same_bytes(other, fd, left.size, cause);
+        result = take_same_bytes(other, fd, left.size, cause);
     close(other);
     return result;
 }
@@ -130,153 +105,14 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
 /* ---- taking
  * -------------------------------------------------------------------------------------- */
 
-static bool is_beginning_of(const struct datadir *dir, const char *moving, const char *name)
-{
-    struct signature older, newer;
-    struct cause ignored;
-    int fd, other, same = 0;
-
-    if (spool_open(dir->moving, moving, &fd, &older) != SPOOL_FILE)
-        return false;
-    if (spool_open(dir->drop, name, &other, &newer) == SPOOL_FILE) {
-        same = older.size <= newer.size ? same_bytes(fd, other, older.size, &ignored) : 0;
-        close(other);
-    }
-    close(fd);
-    return same > 0;
-}
-
-/* Into the directory, under another name if its own is taken. */
-static int put_into(const struct datadir *dir, const char *moving, int home, const char *name,
-                    struct cause *cause)
-{
-    const char *base = spool_base(name);
-    char other[SLOT_NAME_SIZE];
-    const size_t end = strlen(base) - 4, stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
-    unsigned n;
-
-    if (durable_move(dir->moving, moving, home, base, cause) == 0)
-        return 0;
-    /* The sender has replaced it by a version that goes on from it: its rows are all there. */
-    if (cause->errnum == EEXIST && is_beginning_of(dir, moving, name))
-        return unlinkat(dir->moving, moving, 0) < 0
-                   ? cause_errno(cause, CAUSE_TROUBLE, "cannot remove state/moving/%s", moving)
-                   : 0;
-    for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
-        snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, base, n, base + end);
-        if (durable_move(dir->moving, moving, home, other, cause) == 0) {
-            log_notice("%s was replaced while it was moved: the older one is back as %s", name,
-                       other);
-            return 0;
-        }
-    }
-    return -1;
-}
-
-/* Somebody else's file came under our hands: back to the drop directory, in which its own directory
- * may be gone. */
-static int put_back(const struct datadir *dir, const char *moving, const char *name,
-                    struct cause *cause)
-{
-    int home = slot_open(dir->drop, name, true, cause), result;
-
-    if (home < 0)
-        return -1;
-    result = put_into(dir, moving, home, name, cause);
-    close(home);
-    return result;
-}
-
-/* Is the file under this name what was read, and does nobody write to it? A rename changes the
- * ctime alone. */
-static bool is_what_was_read(int dir_fd, const char *name, const struct signature *read)
-{
-    struct signature found;
-    bool same;
-    int fd;
-
-    if (spool_open(dir_fd, name, &fd, &found) != SPOOL_FILE)
-        return false;
-    same = found.device == read->device && found.inode == read->inode && found.size == read->size &&
-           found.mtime == read->mtime && spool_writer(fd) != SPOOL_WRITER;
-    close(fd);
-    return same;
-}
-
-/* What take_across has hidden, and not brought to its end. */
-static void hidden_name(char out[SEQ_NAME_SIZE], uint64_t seq)
-{
-    snprintf(out, SEQ_NAME_SIZE, ".phasesentinel.%" PRIu64 ".csv", seq);
-}
-
-/*
- * It is on a file system of its own: hidden and compared there, then copied. SEQ.hidden holds its
- * name meanwhile, so that it is found again after a crash.
- */
-static int take_across(const struct datadir *dir, int home, const char *name,
-                       const struct signature *read, uint64_t seq, struct cause *cause)
-{
-    char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE];
-    const char *base = spool_base(name);
-
-    seq_name(moving, seq, "csv");
-    seq_name(marker, seq, "hidden");
-    hidden_name(hidden, seq);
-    if (durable_replace(dir->moving, marker, name, strlen(name), true, cause) < 0)
-        return -1;
-    if (durable_move(home, base, home, hidden, cause) < 0) {
-        unlinkat(dir->moving, marker, 0);
-        return -1;
-    }
-    if (!is_what_was_read(home, hidden, read)) {
-        if (durable_move(home, hidden, home, base, cause) < 0)
-            return -1;
-        unlinkat(dir->moving, marker, 0);
-        return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
-    }
-    if (durable_move(home, hidden, dir->moving, moving, cause) < 0)
-        return -1;
-    unlinkat(dir->moving, marker, 0);
-    return 0;
-}
-
-static int take_from(const struct datadir *dir, int home, const char *name,
-                     const struct signature *read, uint64_t seq, struct cause *cause)
-{
-    struct signature now;
-    char moving[SEQ_NAME_SIZE];
-    struct stat st;
-
-    if (spool_look(home, spool_base(name), &now) != SPOOL_FILE || !signature_equal(&now, read))
-        return cause_set(cause, CAUSE_AGAIN, "%s changed before it was moved", name);
-    if (fstat(dir->moving, &st) == 0 && st.st_dev != read->device)
-        return take_across(dir, home, name, read, seq, cause);
-    seq_name(moving, seq, "csv");
-    if (durable_move(home, spool_base(name), dir->moving, moving, cause) < 0) {
-        if (cause->errnum == ENOENT)
-            cause->kind = CAUSE_AGAIN;
-        return -1;
-    }
-    if (is_what_was_read(dir->moving, moving, read))
-        return 0;
-    if (put_into(dir, moving, home, name, cause) < 0)
-        return -1;
-    return cause_set(cause, CAUSE_AGAIN, "%s changed while it was moved", name);
-}
-
 int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
                   uint64_t seq, struct cause *cause)
 {
-    int home = spool_open_parent(dir->drop, name), result;
+    char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE];
 
-    if (home < 0) /* no directory any more, or a link */
-        return cause_errno(cause,
-                           errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? CAUSE_AGAIN
-                                                                                 : CAUSE_TROUBLE,
-                           "cannot open the directory of %s", name);
-    result = take_from(dir, home, name, read, seq, cause);
-    close(home);
-    return result;
+    seq_name(moving, seq, "csv");
+    seq_name(marker, seq, "hidden");
+    return take_out(dir, name, read, moving, marker, cause);
 }
 
 /*
@@ -410,7 +246,7 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
             return -1;
         if (disposal == DISPOSAL_DELETE && unlinkat(dir->moving, file, 0) < 0)
             return cause_errno(cause, CAUSE_TROUBLE, "cannot delete %s", name);
-        if (disposal == DISPOSAL_KEEP && put_back(dir, file, name, cause) < 0)
+        if (disposal == DISPOSAL_KEEP && take_back(dir, dir->moving, file, name, cause) < 0)
             return -1;
     }
     /* An accepted file's rejected rows. */
@@ -434,7 +270,7 @@ static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct
                 return 0;
             continue;
         }
-        prefix = copy.size <= size ? same_bytes(other, fd, copy.size, cause) : 0;
+        prefix = copy.size <= size ? take_same_bytes(other, fd, copy.size, cause) : 0;
         close(other);
         if (prefix < 0)
             return -1;
@@ -512,7 +348,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
         snprintf(name, sizeof name, "recovered.%" PRIu64 ".csv", seq);
         log_notice("state/moving/%s is of no verdict in the ledger: it is dropped again as %s",
                    file, name);
-        return put_back(dir, file, name, cause);
+        return take_back(dir, dir->moving, file, name, cause);
     }
     disposal =
         line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
@@ -521,7 +357,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
         if (same < 0)
             return -1;
         if (same == 0)
-            return put_back(dir, file, line->name, cause);
+            return take_back(dir, dir->moving, file, line->name, cause);
     } else if (disposal == DISPOSAL_QUARANTINE) {
         /* Still dropped: the next look judges it once more, writes these again and takes it. Or its
          * owner has taken it away meanwhile. */
@@ -531,38 +367,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
     return disposal_finish(dir, line->name, seq, disposal, cause);
 }
 
-/* The file that SEQ.hidden speaks of comes to state/moving/, where it was on its way to. While its
- * file system is away it stays hidden. */
-static int recover_hidden(const struct datadir *dir, uint64_t seq, struct cause *cause)
-{
-    char marker[SEQ_NAME_SIZE], hidden[SEQ_NAME_SIZE], moving[SEQ_NAME_SIZE];
-    char name[LEDGER_NAME_SIZE] = "";
-    int fd, home, result = 0;
-    ssize_t len;
-
-    seq_name(marker, seq, "hidden");
-    seq_name(moving, seq, "csv");
-    hidden_name(hidden, seq);
-    fd = openat(dir->moving, marker, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    len = fd < 0 ? -1 : durable_read(fd, name, sizeof name - 1, 0, marker, cause);
-    if (fd >= 0)
-        close(fd);
-    if (len < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot read state/moving/%s", marker);
-    home = spool_open_parent(dir->drop, name);
-    if (home < 0)
-        return 0;
-    if (exists(home, hidden)) {
-        unlinkat(dir->moving, moving, 0); /* half a copy */
-        result = durable_move(home, hidden, dir->moving, moving, cause);
-    }
-    close(home);
-    if (result == 0)
-        unlinkat(dir->moving, marker, 0);
-    return result;
-}
-
-/* Goes through state/moving/: what was hidden first, since it comes there. */
+/* Goes through state/moving/: what was hidden first, since it comes back from there. */
 static int recover_all(const struct datadir *dir, const struct ledger *ledger,
                        const struct config *config, bool hidden, struct ledger_line *line,
                        struct cause *cause)
@@ -585,7 +390,7 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
         len = strcspn(name, ".");
         if (text_number(name, len, UINT64_MAX, &seq)) {
             if (hidden && strcmp(name + len, ".hidden") == 0)
-                result = recover_hidden(dir, seq, cause);
+                result = take_recover(dir, name, cause);
             else if (!hidden && strcmp(name + len, ".hidden") != 0)
                 result = recover_one(dir, ledger, config, seq, line, cause);
         } else if (len == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
@@ -700,8 +505,13 @@ static int count_file(const struct surveying *of, const char *path)
     snprintf(name, sizeof name, "%s", path);
     slot_origin(name);
     known = ledger_last(of->ledger, name, of->line, of->cause);
-    if (known == 0 && slot_other_origin(name))
+    if (known == 0)
+        known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+    if (known == 0 && slot_other_origin(name)) {
         known = ledger_last(of->ledger, name, of->line, of->cause);
+        if (known == 0)
+            known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+    }
     if (known > 0 && of->line->verdict != VERDICT_QUARANTINED)
         of->survey->resolved++;
     else

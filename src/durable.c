@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define COPY_SIZE (256 * 1024)
@@ -185,43 +186,60 @@ int durable_unnamed(int dir_fd, struct cause *cause)
                   : fd;
 }
 
-static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to,
-                        struct cause *cause)
+/* Gives `temporary` its name, which nobody may have; both in one directory. */
+static int name_new_file(int dir_fd, const char *temporary, const char *name, struct cause *cause)
 {
-    struct timespec times[2];
-    struct stat st;
-    int in, out = -1, result = -1;
+    if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EINVAL && linkat(dir_fd, temporary, dir_fd, name, 0) == 0 &&
+        unlinkat(dir_fd, temporary, 0) == 0)
+        return 0;
+    return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", name);
+}
 
-    in = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (in < 0 || fstat(in, &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", from);
-        goto done;
-    }
-    out = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0666);
-    if (out < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", to);
-        goto done;
-    }
-    if (copy_bytes(in, 0, (uint64_t)st.st_size, out, 0, to, cause) < 0)
+int durable_duplicate(int from_fd, int to_dir, const char *to, struct cause *cause)
+{
+    struct timespec times[2], now;
+    char temporary[64];
+    struct stat st;
+    int out, result = -1;
+
+    if (fstat(from_fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return cause_set(cause, CAUSE_TROUBLE, "what becomes %s is no regular file", to);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(temporary, sizeof temporary, ".%ld-%lld%09ld.tmp", (long)getpid(),
+             (long long)now.tv_sec, now.tv_nsec);
+    out = openat(to_dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0666);
+    if (out < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+    if (copy_bytes(from_fd, 0, (uint64_t)st.st_size, out, 0, to, cause) < 0)
         goto done;
     times[0] = st.st_atim;
     times[1] = st.st_mtim;
     futimens(out, times);
-    if (durable_sync(out, to, cause) < 0 || durable_sync_dir(to_dir, to, cause) < 0)
-        goto done;
-    if (unlinkat(from_dir, from, 0) < 0)
-        cause_errno(cause, CAUSE_TROUBLE, "cannot remove %s after it was copied", from);
-    else
-        result = 0;
+    if (durable_sync(out, to, cause) == 0 && name_new_file(to_dir, temporary, to, cause) == 0)
+        result = durable_sync_dir(to_dir, to, cause);
 done:
-    if (in >= 0)
-        close(in);
-    if (out >= 0) {
-        close(out);
-        if (result < 0)
-            unlinkat(to_dir, to, 0);
-    }
+    close(out);
+    if (result < 0)
+        unlinkat(to_dir, temporary, 0);
     return result;
+}
+
+static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to,
+                        struct cause *cause)
+{
+    int fd = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), result;
+
+    if (fd < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", from);
+    result = durable_duplicate(fd, to_dir, to, cause);
+    close(fd);
+    if (result < 0 || unlinkat(from_dir, from, 0) == 0)
+        return result;
+    cause_errno(cause, CAUSE_TROUBLE, "cannot remove %s after it was copied", from);
+    unlinkat(to_dir, to, 0);
+    return -1;
 }
 
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause)

@@ -61,6 +61,10 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
  */
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct cause *cause);
 
+/* A copy of an open file, complete from its first instant and synced, with its mode and times;
+ * never over another file. */
+int durable_duplicate(int from_fd, int to_dir, const char *to, struct cause *cause);
+
 /* Removes the temporary files that a crash left in a directory; nobody may be writing there. */
 void durable_sweep(int dir_fd);
 

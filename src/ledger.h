@@ -82,6 +82,9 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
                    struct cause *cause);
 int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                 struct cause *cause);
+/* As ledger_last, by the path of the name's slot, where that is not the name (slot_of_long). */
+int ledger_last_of_slot(const struct ledger *ledger, const char *path, struct ledger_line *ret_line,
+                        struct cause *cause);
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                    struct cause *cause);
 int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,

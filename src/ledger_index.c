@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "slot.h"
+
 #define LONGEST_NONE 0
 #define LONGEST_LAST 1 /* the last line is it */
 #define LONGEST_MORE 2 /* and above: a place in `longest`, plus this */
@@ -30,6 +32,7 @@ void ledger_index_free(struct ledger_index *index)
 {
     map_free(&index->by_content);
     map_free(&index->by_name);
+    map_free(&index->by_slot);
     free(index->names);
     free(index->longest);
     *index = (struct ledger_index){0};
@@ -109,6 +112,18 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
     return known != NULL;
 }
 
+bool ledger_index_slot(const struct ledger_index *index, const char *path,
+                       struct ledger_known *ret_known)
+{
+    size_t cursor = 0;
+    const struct map_slot *slot =
+        map_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
+
+    if (slot != NULL)
+        tell(index, &index->names[slot->value - 1], ret_known);
+    return slot != NULL;
+}
+
 /* The longest content is not the last line's any more: it needs a place of its own. */
 static int keep_longest(struct ledger_index *index, struct ledger_name *name)
 {
@@ -150,7 +165,9 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
     struct ledger_known known;
     uint64_t rows;
 
-    if (name == NULL)
+    if (name == NULL ||
+        (note->slot != 0 && name->last_at == 0 &&
+         map_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
         return -1;
     tell(index, name, &known);
     rows = present_rows(&known, name, note);
@@ -197,17 +214,28 @@ bool ledger_index_content(const struct ledger_index *index, const unsigned char 
     return true;
 }
 
+static uint64_t slot_hash(const char *name, size_t len)
+{
+    char path[LEDGER_NAME_SIZE];
+
+    return len > SLOT_LONGEST_NAME && slot_of_long(name, path) ? digest_check(path, strlen(path))
+                                                               : 0;
+}
+
 void ledger_index_note(const struct ledger_index *index, const struct ledger_line *line,
                        struct ledger_note *ret_note)
 {
+    const size_t len = strlen(line->name);
+
     *ret_note =
         (struct ledger_note){.at = line->at,
                              .verdict = line->verdict,
-                             .name = digest_wide_key(line->name, strlen(line->name)),
+                             .name = digest_wide_key(line->name, len),
                              .content = content_key(line->sha256, line->has_meta, line->meta),
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
-                             .duplicate = line->duplicate};
+                             .duplicate = line->duplicate,
+                             .slot = slot_hash(line->name, len)};
     map_prefetch(&index->by_name, ret_note->name.high);
     map_prefetch(&index->by_content, ret_note->content);
 }

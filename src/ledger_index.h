@@ -22,6 +22,7 @@ struct ledger_longest; /* and more of one with several lines */
 struct ledger_index {
     struct map by_content;
     struct map by_name;
+    struct map by_slot; /* of long names: digest_check of their slot's path */
     struct ledger_name *names;
     size_t count, cap;
     struct ledger_longest *longest;
@@ -42,6 +43,7 @@ struct ledger_note {
     uint64_t bytes;
     uint64_t rows;      /* good and bad */
     uint64_t duplicate; /* likewise, of content that was booked before */
+    uint64_t slot;      /* digest_check of its slot's path, where that is not the name; else 0 */
 };
 
 /* Takes a note of a verdict about a dropped file; it will be added soon. */
@@ -62,6 +64,10 @@ struct ledger_known {
 
 /* False: there is no line of this name; *ret_known is zeroed then. */
 bool ledger_index_name(const struct ledger_index *index, const char *name,
+                       struct ledger_known *ret_known);
+
+/* The same, by the path of the name's slot, where that is not the name (slot_of_long). */
+bool ledger_index_slot(const struct ledger_index *index, const char *path,
                        struct ledger_known *ret_known);
 
 /*

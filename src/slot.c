@@ -64,6 +64,19 @@ void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const cha
     snprintf(out, SLOT_NAME_SIZE, "%.*s%s%s", SLOT_LONGEST_NAME, shortened, number, suffix);
 }
 
+bool slot_of_long(const char *name, char *out)
+{
+    const char *base = spool_base(name);
+    char slot[SLOT_NAME_SIZE];
+
+    if (strlen(base) <= SLOT_LONGEST_NAME)
+        return false;
+    slot_name(slot, name, 1, "");
+    memcpy(out, name, (size_t)(base - name));
+    memcpy(out + (base - name), slot, strlen(slot) + 1);
+    return true;
+}
+
 void slot_origin(char *path)
 {
     size_t len = strlen(path), digits;

@@ -27,6 +27,10 @@ int slot_open(int root, const char *name, bool create, struct cause *cause);
 /* The nth slot of the name in there, with a companion's suffix. */
 void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const char *suffix);
 
+/* The path of the name's first slot, if that is not the name itself, which was too long; `out` has
+ * room for the name. */
+bool slot_of_long(const char *name, char *out);
+
 /* Makes the path of a slot below quarantine/ or archive/ the name that it is a slot of. */
 void slot_origin(char *path);
 

@@ -225,13 +225,30 @@ enum spool_kind spool_signature(int fd, struct signature *ret_signature)
     return kind_of(&st);
 }
 
+enum spool_writer spool_hold(int fd)
+{
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+        return SPOOL_NO_WRITER;
+    return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
+}
+
+bool spool_is_awaited(int fd)
+{
+    return fcntl(fd, F_GETLEASE) != F_RDLCK;
+}
+
+void spool_release(int fd)
+{
+    fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
 enum spool_writer spool_writer(int fd)
 {
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
-        fcntl(fd, F_SETLEASE, F_UNLCK);
-        return SPOOL_NO_WRITER;
-    }
-    return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
+    enum spool_writer writer = spool_hold(fd);
+
+    if (writer == SPOOL_NO_WRITER)
+        spool_release(fd);
+    return writer;
 }
 
 /* ---- scanning

@@ -67,6 +67,15 @@ enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
 enum spool_writer spool_writer(int fd);
 
 /*
+ * The same, but the lease is kept: until it is released or the descriptor closed, who wants to open
+ * the file for writing waits, for up to /proc/sys/fs/lease-break-time seconds. Then the file is
+ * what it was as long as nobody waits.
+ */
+enum spool_writer spool_hold(int fd);
+bool spool_is_awaited(int fd); /* by a writer */
+void spool_release(int fd);
+
+/*
  * Opens a directory below for listing, "" the one itself: SPOOL_DIRECTORY. SPOOL_OTHER: too deep,
  * or its name too long.
  */

@@ -97,9 +97,9 @@ def unescape(name):
 
 
 def files_below(top):
-    """Paths of all but directories below top, relative to it."""
-    return sorted(os.path.relpath(os.path.join(where, name), top)
-                  for where, _, names in os.walk(top) for name in names)
+    """Paths of all but directories below top, relative to it; a link to a directory is a link."""
+    return sorted(os.path.relpath(os.path.join(where, name), top) for where, dirs, names in os.walk(top)
+                  for name in names + [name for name in dirs if os.path.islink(os.path.join(where, name))])
 
 
 def is_csv_name(path):
@@ -431,13 +431,15 @@ def check_unique(training, findings):
 class Quarantine:
     """Quarantined files and their lists of violations, by path below quarantine/."""
 
-    def __init__(self, top, names, findings):
-        paths = files_below(top)
+    def __init__(self, top, lines, findings):
+        paths = {path: sha256(read(os.path.join(top, path))) for path in files_below(top)}
+        names = {slot(line.name) for line in lines}
+        booked = {(slot(line.name), line.sha256) for line in lines if line.verdict == "quarantined"}
         companions = {path for path in paths for kind in (".errors.csv", ".rejects.csv")
                       if path.endswith(kind) and (path[:-len(kind)] in paths or origin(path[:-len(kind)]) in names)
-                      and path not in names}
+                      and (origin(path), paths[path]) not in booked}
         self.top = top
-        self.files = {path: sha256(read(os.path.join(top, path))) for path in paths if path not in companions}
+        self.files = {path: digest for path, digest in paths.items() if path not in companions}
         self.violations = collections.Counter()
         self.lists = {path for path in companions if path.endswith(".errors.csv")}
         for path in sorted(self.lists):
@@ -474,14 +476,21 @@ def origin(path):
     return re.sub(r"\.~\d+~$", "", path)
 
 
+def slot(name):
+    """What a file is called in quarantine and archive: a name that leaves no room for suffixes is shortened."""
+    directory, base = os.path.split(os.fsencode(name))
+    base = base[:192] + b"~%s.csv" % xxh3(base).encode() if len(base) > 224 else base
+    return os.fsdecode(os.path.join(directory, base))
+
+
 def check_quarantine(quarantine, lines, findings):
     unresolved = collections.defaultdict(dict)
     for line in lines:
         if line.verdict == "quarantined":
-            unresolved[line.name][line.sha256] = line
+            unresolved[slot(line.name)][line.sha256] = line
         elif line.verdict in ACCEPTS:
-            unresolved.pop(line.name, None)
-            if line.rejected and line.name + ".errors.csv" not in quarantine.lists:
+            unresolved.pop(slot(line.name), None)
+            if line.rejected and slot(line.name) + ".errors.csv" not in quarantine.lists:
                 findings.append("%r: rows rejected, but no list of violations" % line.name)
     for name, digests in unresolved.items():
         for digest in digests:
@@ -491,7 +500,7 @@ def check_quarantine(quarantine, lines, findings):
             for path in kept:
                 if path + ".errors.csv" not in quarantine.lists:
                     findings.append("quarantine/%s: no list of violations" % path)
-    booked = {(line.name, line.sha256) for line in lines if line.verdict == "quarantined"}
+    booked = {(slot(line.name), line.sha256) for line in lines if line.verdict == "quarantined"}
     for path, digest in quarantine.files.items():
         if (origin(path), digest) not in booked:
             findings.append("quarantine/%s: not in the ledger" % path)
@@ -546,7 +555,7 @@ def check_archive(data_dir, lines, findings):
     there = {(origin(path), sha256(read(os.path.join(top, path)))) for path in files_below(top)}
     last = {line.name: line for line in lines if line.verdict in ACCEPTS}
     for name, line in last.items():
-        if (name, line.sha256) not in there:
+        if (slot(name), line.sha256) not in there:
             findings.append("%r: accepted, but not in the archive" % name)
 
 
@@ -560,7 +569,7 @@ def want_stats(lines, training, quarantine, drop, training_path):
         sums["forgotten"] += line.rows if line.verdict == "forgotten" else 0
         sums["rejected"] += line.rejected
         sums["duplicate"] += line.duplicate
-    last = {line.name: line.verdict for line in lines if line.verdict not in BEGINS}
+    last = {slot(line.name): line.verdict for line in lines if line.verdict not in BEGINS}
     verdicts = collections.Counter(line.verdict for line in lines)
     want = {
         "user_files": len(drop.files),
@@ -674,7 +683,7 @@ def check(data_dir, schema=None, sent_dir=None, unique=False, source=None, recur
         check_sent(training, Sent(sent_dir, lines), schema, lines, findings)
     if unique:
         check_unique(training, findings)
-    quarantine = Quarantine(place("quarantine"), {line.name for line in lines}, findings)
+    quarantine = Quarantine(place("quarantine"), lines, findings)
     check_quarantine(quarantine, lines, findings)
     drop = Drop(place("user_data"), lines, recursive)
     check_drop(drop, quarantine, data_dir, source, findings)

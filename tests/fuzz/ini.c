@@ -11,6 +11,7 @@
 #include "config.h"
 #include "judged.h"
 #include "log.h"
+#include "pattern.h"
 
 static int file = -1, csv;
 static char path[64];

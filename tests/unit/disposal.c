@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "log.h"
 #include "place.h"
@@ -321,14 +322,50 @@ static void replace_victim(void)
     renameat(dir.drop, ".new", dir.drop, victim);
 }
 
-static void rewrite_victim(void)
+static bool somebody_waits_for_a_lease(void)
+{
+    char text[65536];
+    int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "BREAKING") != NULL;
+}
+
+static pid_t writer;
+
+/* Another process writes; it has to wait while the file is held. */
+static void write_beside(void (*work)(void))
+{
+    writer = fork();
+    if (writer == 0) {
+        work();
+        _exit(0);
+    }
+    while (writer > 0 && waitpid(writer, NULL, WNOHANG) == 0 && !somebody_waits_for_a_lease())
+        usleep(1000);
+}
+
+static void rewrite(void)
 {
     place_put_text(dir.drop, victim, "other");
 }
 
-static void append_victim(void)
+static void rewrite_victim(void)
+{
+    write_beside(rewrite);
+}
+
+static void append(void)
 {
     place_append(dir.drop, victim, " and more");
+}
+
+static void append_victim(void)
+{
+    write_beside(append);
 }
 
 static void remove_victim(void)
@@ -340,7 +377,7 @@ static int held = -1;
 
 static void open_victim(void)
 {
-    held = openat(dir.drop, victim, O_WRONLY | O_CLOEXEC);
+    held = openat(dir.drop, victim, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* Its own name is taken while it is away. */
@@ -357,9 +394,14 @@ static void replace_and_drop(void)
 
 static bool take_fails(const char *name, const struct signature *read)
 {
+    int result;
+
     cause = (struct cause){0};
-    return disposal_take(&dir, name, read, 5, &cause) < 0 && cause.kind == CAUSE_AGAIN &&
-           count_in(dir.moving) == 0;
+    result = disposal_take(&dir, name, read, 5, &cause);
+    if (writer > 0)
+        waitpid(writer, NULL, 0);
+    writer = 0;
+    return result < 0 && cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0;
 }
 
 static void test_take(void)
@@ -405,7 +447,8 @@ static void test_take(void)
                   holds(dir.drop, "a.csv", "", "first"),
               "opened for writing at the last instant: put back");
     }
-    close(held);
+    if (held >= 0)
+        close(held);
     close_dir();
 }
 
@@ -533,15 +576,28 @@ static void close_across(void)
 
 static bool recovered(void);
 
-static void append_hidden(void)
+/* Others may have made something of the names that we hide files under. */
+static void test_squatters(void)
 {
-    place_append(dir.drop, victim, " and more");
+    struct signature read = drop("d.csv", "taken");
+
+    place_put_text(dir.drop, ".phasesentinel", "mine");
+    symlinkat("eva", dir.drop, ".phasesentinel.~2~");
+    mkdirat(dir.drop, ".phasesentinel.~3~", 0755);
+    place_put_text(dir.drop, ".phasesentinel.~3~/mine.csv", "mine");
+    check(disposal_take(&dir, "d.csv", &read, 5, &cause) == 0 &&
+              holds(dir.moving, "5.csv", "", "taken") && holds(dir.drop, "d.csv", "", NULL),
+          "what stands in the way of a hiding is passed by");
+    check(recovered() && holds(dir.drop, ".phasesentinel", "", "mine") &&
+              holds(dir.drop, ".phasesentinel.~3~/mine.csv", "", "mine") &&
+              faccessat(dir.drop, "mine.csv", F_OK, 0) < 0,
+          "and left alone");
 }
 
 static void test_across(void)
 {
     struct signature read;
-    char hidden[64], marker[64];
+    char name[64];
     uint64_t seq;
     int step;
 
@@ -557,7 +613,7 @@ static void test_across(void)
           "from another file system");
     victim = "eva/a.csv";
     read = drop(victim, "first");
-    before_rename = append_hidden;
+    before_rename = append_victim;
     check(take_fails(victim, &read) && holds(dir.drop, victim, "", "first and more"),
           "put back there what changed at the last instant");
     for (step = 0; step < 4; step++) {
@@ -565,27 +621,29 @@ static void test_across(void)
         seq = ledger.next_seq;
         write_reasons(seq, 7);
         book(VERDICT_QUARANTINED, "eva/c.csv", "late");
-        snprintf(marker, sizeof marker, "%" PRIu64 ".hidden", seq);
-        place_put_text(dir.moving, marker, "eva/c.csv");
-        snprintf(hidden, sizeof hidden, "eva/.phasesentinel.%" PRIu64 ".csv", seq);
+        snprintf(name, sizeof name, "%" PRIu64 ".hidden", seq);
+        place_put_text(dir.moving, name, "eva/c.csv");
+        mkdirat(dir.drop, "eva/.phasesentinel", 0700);
         if (step >= 1)
-            renameat(dir.drop, "eva/c.csv", dir.drop, hidden);
-        snprintf(marker, sizeof marker, "%" PRIu64 ".csv", seq);
+            renameat(dir.drop, "eva/c.csv", dir.drop, "eva/.phasesentinel/c.csv");
+        snprintf(name, sizeof name, "%" PRIu64 ".csv", seq);
         if (step >= 2)
-            place_put_text(dir.moving, marker, step == 2 ? "la" : "late");
+            place_put_text(dir.moving, name, "late");
         if (step == 3)
-            unlinkat(dir.drop, hidden, 0);
+            unlinkat(dir.drop, "eva/.phasesentinel/c.csv", 0);
+        place_put_text(dir.moving, ".1-2.tmp", "la");
         check(recovered(), "it stops at step %d", step);
-        if (step == 0)
-            check(holds(dir.drop, "eva/c.csv", "", "late"), "not hidden yet: still dropped");
-        else
-            check(holds(dir.quarantine, "eva/c.csv", "", "late") &&
-                      holds(dir.quarantine, "eva/c.csv", ".errors.csv", REASONS("7")) &&
-                      holds(dir.drop, "eva/c.csv", "", NULL),
-                  "hidden: it comes to its place");
+        check(faccessat(dir.drop, "eva/.phasesentinel", F_OK, 0) < 0, "nothing is hidden any more");
+        check(holds(dir.drop, "eva/c.csv", "", step < 3 ? "late" : NULL),
+              "what was not copied, or not away yet, is dropped again");
+        check(
+            holds(dir.quarantine, "eva/c.csv", "", step >= 2 ? "late" : NULL) &&
+                holds(dir.quarantine, "eva/c.csv", ".errors.csv", step >= 2 ? REASONS("7") : NULL),
+            "what was copied comes to its place");
         unlinkat(dir.quarantine, "eva/c.csv", 0);
         unlinkat(dir.quarantine, "eva/c.csv.errors.csv", 0);
     }
+    test_squatters();
     close_across();
 }
 

@@ -167,6 +167,18 @@ static void test_writer(void)
     check(spool_writer(fd) == SPOOL_WRITER, "somebody has it open, by another name");
     close(writer);
     check(spool_writer(fd) == SPOOL_NO_WRITER, "and closed it");
+    check(spool_hold(fd) == SPOOL_NO_WRITER && !spool_is_awaited(fd), "held");
+    writer = openat(dir, "file.csv", O_RDONLY | O_CLOEXEC);
+    check(writer >= 0 && !spool_is_awaited(fd), "others may read");
+    close(writer);
+    check(openat(dir, "hard.csv", O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == EAGAIN &&
+              spool_is_awaited(fd),
+          "who wants to write has to wait, and is noticed");
+    spool_release(fd);
+    writer = openat(dir, "hard.csv", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    check(writer >= 0, "and goes on when it is released");
+    check(spool_hold(fd) == SPOOL_WRITER, "what is written to cannot be held");
+    close(writer);
     close(fd);
     check(spool_writer(-1) == SPOOL_WRITER_UNKNOWN, "of nothing nothing is known");
 }
