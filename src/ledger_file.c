@@ -79,7 +79,7 @@ int ledger_file_find(int fd, uint64_t end, uint64_t from, uint64_t *ret_at, stru
 int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *ret_line,
                        struct cause *cause)
 {
-    uint64_t low = LEDGER_HEADER_SIZE, high = end, at, next;
+    uint64_t low = LEDGER_HEADER_SIZE, high = end, at = end, next = end;
 
     /* Lines are numbered in the order in which they stand. If there is one with this number, it
      * begins in [low, high): that is halved until few are left. */

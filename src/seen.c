@@ -61,11 +61,16 @@ static struct map_slot *inode_slot(const struct seen *seen, uint64_t hash)
     return NULL;
 }
 
-static struct seen_entry *find(const struct seen *seen, const char *name)
+static struct seen_entry *by_hash(const struct seen *seen, uint64_t name)
 {
-    struct map_slot *slot = name_slot(seen, hash_name(seen, name));
+    struct map_slot *slot = name_slot(seen, name);
 
     return slot == NULL ? NULL : &seen->entries[slot->value - 1];
+}
+
+static struct seen_entry *find(const struct seen *seen, const char *name)
+{
+    return by_hash(seen, hash_name(seen, name));
 }
 
 /* Where there is no memory for the list, or hardly a gain by it, everything will be saved. */
@@ -114,7 +119,8 @@ static int grow(struct seen *seen, size_t cap)
 
 static int add(struct seen *seen, const struct seen_entry *entry)
 {
-    if (seen->count == seen->cap && grow(seen, seen->cap < 64 ? 64 : seen->cap + seen->cap / 2) < 0)
+    if ((seen->entries == NULL || seen->count == seen->cap) &&
+        grow(seen, seen->cap < 64 ? 64 : seen->cap + seen->cap / 2) < 0)
         return -1;
     seen->entries[seen->count] = *entry;
     if (map_put(&seen->by_name, entry->name, seen->count + 1) < 0)
@@ -123,11 +129,11 @@ static int add(struct seen *seen, const struct seen_entry *entry)
     return index_inode(seen, seen->count - 1);
 }
 
-/* The entry of this name is this one from now on. Its former inode is known no more, unless another
+/* A known name's entry is this one from now on. Its former inode is known no more, unless another
  * entry speaks of it. */
-static int set(struct seen *seen, size_t i, const struct seen_entry *entry)
+static int set(struct seen *seen, struct seen_entry *known, const struct seen_entry *entry)
 {
-    struct seen_entry *known = &seen->entries[i];
+    const size_t i = (size_t)(known - seen->entries);
     struct map_slot *slot = inode_slot(seen, known->inode);
     uint64_t flags = known->at & (MET | UNSAVED);
 
@@ -141,12 +147,12 @@ static int set(struct seen *seen, size_t i, const struct seen_entry *entry)
 /* -1 when memory is out. */
 static int put(struct seen *seen, const struct seen_entry *entry)
 {
-    const struct map_slot *slot = name_slot(seen, entry->name);
-    size_t i = slot == NULL ? seen->count : slot->value - 1;
-    int result = slot == NULL ? add(seen, entry) : set(seen, i, entry);
+    struct seen_entry *known = by_hash(seen, entry->name);
+    int result = known == NULL ? add(seen, entry) : set(seen, known, entry);
 
-    if (i < seen->count)
-        note_change(seen, &seen->entries[i]);
+    known = by_hash(seen, entry->name);
+    if (known != NULL)
+        note_change(seen, known);
     return result;
 }
 
@@ -189,13 +195,14 @@ static void take_entry(struct seen *seen, struct seen_entry entry)
 {
     const struct map_slot *slot = inode_slot(seen, entry.inode);
     size_t owner = slot == NULL ? SIZE_MAX : slot->value - 1;
+    struct seen_entry *known;
 
     entry.at &= ~(MET | UNSAVED);
-    slot = name_slot(seen, entry.name);
-    if (slot == NULL)
+    known = by_hash(seen, entry.name);
+    if (known == NULL)
         (void)!add(seen, &entry);
-    else if ((seen->entries[slot->value - 1].at & UNSAVED) == 0)
-        (void)!set(seen, slot->value - 1, &entry);
+    else if ((known->at & UNSAVED) == 0)
+        (void)!set(seen, known, &entry);
     /* Of two names of one inode the later line speaks for it. */
     if (owner != SIZE_MAX && seen->entries[owner].inode == entry.inode &&
         (seen->entries[owner].at & ~FLAGS) > (entry.at & ~FLAGS))

@@ -134,8 +134,10 @@ static int write_blocks(struct seen_file *file, int fd, seen_file_next *next, vo
     uint64_t count, check;
     size_t size;
     bool more = true;
-    int result = block == NULL ? cause_memory(cause) : 0;
+    int result = 0;
 
+    if (block == NULL)
+        return cause_memory(cause);
     while (result == 0 && more) {
         size = sizeof count;
         for (count = 0; count < BLOCK_ENTRIES && (more = next(context, &entry)); count++) {
