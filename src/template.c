@@ -145,6 +145,10 @@ static size_t fixed_length(const struct template_part *part, const char *text, s
     struct moment moment;
     size_t literal;
 
+    /* Asked at each byte of each name: most of them are no year. */
+    if (!is_literal(part) && part->text[0] == '%' && part->text[1] == 'Y' &&
+        (len < 4 || (unsigned char)(text[0] - '0') > 9 || (unsigned char)(text[3] - '0') > 9))
+        return 0;
     if (!is_literal(part))
         return moment_parse_format(part->text, text, len, &moment);
     literal = strlen(part->text);
