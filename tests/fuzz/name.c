@@ -29,6 +29,18 @@ static void require_same(const struct buffer *got, const char *want, size_t len,
                  got->len == 0 ? "" : got->data);
 }
 
+/* U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069: what stands beside them looks like
+ * something else. */
+static bool misleads(const char *valid)
+{
+    const unsigned char *c = (const unsigned char *)valid;
+
+    if (c[0] != 0xE2)
+        return c[0] == 0xD8 && c[1] == 0x9C;
+    return (c[1] == 0x80 && (c[2] == 0x8E || c[2] == 0x8F || (c[2] >= 0xA8 && c[2] <= 0xAE))) ||
+           (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9);
+}
+
 /* No byte moves a cursor or ends a line, and all of it is UTF-8. */
 static void require_printable(const char *text, size_t len, const char *what)
 {
@@ -40,6 +52,7 @@ static void require_printable(const char *text, size_t len, const char *what)
 
         fuzz_require(c >= 0x20 && c != 0x7F, "%s has no control character", what);
         fuzz_require(c != 0xC2 || (unsigned char)text[i + 1] >= 0xA0, "%s has no C1 control", what);
+        fuzz_require(!misleads(text + i), "%s has no mark of direction", what);
     }
 }
 
@@ -208,13 +221,52 @@ static void try_log(const char *name)
 /* ---- violations --------------------------------------------------------------------------------
  */
 
+/* Neither a terminal nor a spreadsheet does anything with a cell of errors.csv. */
+static void check_shown(struct buffer *cell, const char *value, size_t len)
+{
+    struct buffer back = {0};
+    const char *text = buffer_text(cell);
+    size_t skip = cell->len > 1 && text[0] == '\'' && strchr("=@+-", text[1]) != NULL &&
+                  (len == 0 || value[0] != '\'');
+
+    require_printable(text, cell->len, "a value in errors.csv");
+    fuzz_require(cell->len == 0 || (*text != '=' && *text != '@'), "no cell is a formula");
+    if (cell->len > 0 && (*text == '+' || *text == '-'))
+        fuzz_require(strspn(buffer_text(cell), "+-0123456789.eE") == cell->len, "nor this one");
+    unescape(&back, text + skip, cell->len - skip);
+    fuzz_require(back.len == len || (back.len <= 256 && back.len > 250 && len > back.len),
+                 "a value is cut at 256 bytes");
+    require_same(&back, value, back.len, "value");
+    buffer_free(&back);
+}
+
+static void check_errors(const struct buffer *text, const char *value, size_t len)
+{
+    struct buffer cell = {0}, back = {0};
+    const char *at = text->data, *end = at + text->len;
+    bool last;
+    int i;
+
+    for (i = 0; at < end; i++) {
+        at = next_cell(at, end, &cell, &last);
+        fuzz_require(last == (i % 6 == 5), "errors.csv has six columns");
+        if (i == 6 + 4)
+            check_shown(&cell, value, len);
+        if (i != 6 + 5)
+            continue;
+        unescape(&back, cell.data, cell.len);
+        require_same(&back, value, len, "message");
+    }
+    fuzz_require(i == 18, "a line of names, one of the first and one of the others");
+    buffer_free(&cell);
+    buffer_free(&back);
+}
+
 static void try_violation(const char *value, size_t len, const char *name)
 {
     struct violations violations;
-    struct buffer out = {0}, cell = {0};
+    struct buffer out = {0};
     struct buffer *message;
-    const char *at, *end;
-    bool last;
     int i;
 
     violations_init(&violations, 1);
@@ -233,23 +285,9 @@ static void try_violation(const char *value, size_t len, const char *name)
     require_printable(out.data, out.len, "the summary");
     buffer_clear(&out);
     violations_write_csv(&violations, &out);
-    at = out.data;
-    end = out.data + out.len;
-    for (i = 0; at < end; i++) {
-        at = next_cell(at, end, &cell, &last);
-        fuzz_require(last == (i % 6 == 5), "errors.csv has six columns");
-        if (i == 6 + 5)
-            require_same(&cell, value, len, "message");
-        if (i == 6 + 4)
-            fuzz_require(cell.len <= 256 && cell.len <= len &&
-                             (cell.len == len || cell.len > 250) &&
-                             (cell.len == 0 || memcmp(cell.data, value, cell.len) == 0),
-                         "the value stands in errors.csv");
-    }
-    fuzz_require(i == 18, "a line of names, one of the first and one of the others");
+    check_errors(&out, value, len);
     violations_free(&violations);
     buffer_free(&out);
-    buffer_free(&cell);
 }
 
 /* ---- the statistics ----------------------------------------------------------------------------
@@ -266,6 +304,9 @@ static void check_json(const struct counter *counter, const struct buffer *text)
     size_t i;
 
     fuzz_require(json != NULL, "stats.json is JSON: %s", error.text);
+    for (i = 0; i < text->len; i++)
+        fuzz_require(text->data[i] == '\n' || (text->data[i] >= ' ' && text->data[i] < 0x7F),
+                     "and ASCII");
     for (i = 0; i < counter->count; i++)
         rows += (json_int_t)counter->entries[i].rows;
     for (i = 0; i < 4; i++, sum = 0) {
@@ -449,20 +490,23 @@ static bool all_digits(const char *text, size_t len)
     return i == len;
 }
 
-/* USER_SOURCE_YYYYmmdd_HHMMSS.csv, read from its end. */
+/* USER_SOURCE_YYYYmmdd_HHMMSS.csv, read from its end; else the first directory is the user. */
 static void check_shipped(const char *name, char *const values[], int user, int source, int when)
 {
     size_t len, left;
     char time[32];
 
+    fuzz_require((values[source] == NULL) == (values[when] == NULL), "all or nothing");
+    if (values[source] == NULL) {
+        len = values[user] == NULL ? 0 : strlen(values[user]);
+        fuzz_require(len == 0 || (strncmp(name, values[user], len) == 0 && name[len] == '/'),
+                     "the first directory is the user");
+        return;
+    }
+    fuzz_require(values[user] != NULL, "a name that matches tells the user");
     if (strrchr(name, '/') != NULL)
         name = strrchr(name, '/') + 1;
     len = strlen(name);
-    fuzz_require((values[user] == NULL) == (values[source] == NULL) &&
-                     (values[user] == NULL) == (values[when] == NULL),
-                 "all or nothing");
-    if (values[user] == NULL)
-        return;
     left = strlen(values[user]) + strlen(values[source]) + 2;
     fuzz_require(
         len == left + 19 && memcmp(name, values[user], strlen(values[user])) == 0 &&
