@@ -460,6 +460,7 @@ static void try_status(const char *name)
                                   .waiting = &file,
                                   .waiting_count = 1,
                                   .trouble = name,
+                                  .polled = name,
                                   .next = name};
     struct buffer text = {0}, repaired = {0}, back = {0};
     struct cause cause;
