@@ -181,7 +181,11 @@ static int finish_apart(struct intake *intake, struct cause *cause)
     }
     again = look->again;
     file = waiting_add(waiting, look->name);
-    result = file == NULL ? cause_memory(cause) : look_rejoin(look, file, cause);
+    if (file == NULL) {
+        readers_release(intake->readers, look);
+        return cause_memory(cause);
+    }
+    result = look_rejoin(look, file, cause);
     if (result < 0) {
         readers_release(intake->readers, look);
         return -1;

@@ -105,18 +105,18 @@ static void plan_columns(struct quick *quick)
 }
 
 /* Cells of neighbours in file and layout are one piece. */
-static void add_cell(struct quick *quick, size_t column, size_t *constant)
+static void add_cell(struct quick *quick, struct quick_piece *pieces, size_t column,
+                     size_t *constant)
 {
     const struct buffer *constants = &quick->constants;
-    struct quick_piece *last =
-        quick->piece_count == 0 ? NULL : &quick->pieces[quick->piece_count - 1];
+    struct quick_piece *last = quick->piece_count == 0 ? NULL : &pieces[quick->piece_count - 1];
 
     if (last != NULL && last->last + 1 == column && constants->len == *constant + 1) {
         last->last = column;
         quick->constants.len--; /* the comma between them comes with them */
         return;
     }
-    quick->pieces[quick->piece_count++] =
+    pieces[quick->piece_count++] =
         (struct quick_piece){*constant, constants->len - *constant, column, column};
     *constant = constants->len;
 }
@@ -125,17 +125,18 @@ static void plan_row(struct quick *quick)
 {
     const struct sheet *sheet = quick->sheet;
     const struct layout *layout = sheet->layout;
+    struct quick_piece *pieces = quick->pieces;
     size_t i, constant = 0;
 
     buffer_clear(&quick->constants);
     quick->piece_count = 0;
-    for (i = 0; i < layout->count; i++) {
+    for (i = 0; i < layout->count && pieces != NULL; i++) {
         int field = layout->fields[i];
 
         if (i > 0)
             buffer_byte(&quick->constants, ',');
         if (field >= 0 && sheet->column_of[field] >= 0)
-            add_cell(quick, (size_t)sheet->column_of[field], &constant);
+            add_cell(quick, pieces, (size_t)sheet->column_of[field], &constant);
         else if (field >= 0 && sheet->filled[field] != NULL)
             text_csv_cell(&quick->constants, sheet->filled[field], strlen(sheet->filled[field]));
     }
@@ -165,8 +166,8 @@ int quick_open(struct quick *quick, const struct sheet *sheet, uint64_t max_row_
         plan_columns(quick);
         return 0;
     }
-    if (quick->piece_cap < sheet->layout->count) {
-        grown = realloc(quick->pieces, sheet->layout->count * sizeof *quick->pieces);
+    if (quick->pieces == NULL || quick->piece_cap < sheet->layout->count) {
+        grown = realloc(quick->pieces, (sheet->layout->count + 1) * sizeof *quick->pieces);
         if (grown == NULL)
             return cause_memory(cause);
         quick->pieces = grown;
@@ -317,7 +318,7 @@ static int pass_value(struct quick *quick, struct quick_column *column, struct t
     }
     if (!is_plain(text, len))
         return 0;
-    if (column->field == NULL)
+    if (known == NULL) /* a column that is dropped */
         return 1;
     if (field_check(column->field, text, len, NULL) != FIELD_FITS)
         return 0;

@@ -152,7 +152,7 @@ static bool is_formula(const char *value, size_t len)
 {
     size_t i;
 
-    if (len == 0 || memchr("=@+-", value[0], 4) == NULL)
+    if (len == 0 || value[0] == '\0' || strchr("=@+-", value[0]) == NULL)
         return false;
     for (i = 1; i < len; i++)
         if (value[i] == '\0' || strchr("0123456789.eE+-", value[i]) == NULL)

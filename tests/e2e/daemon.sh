@@ -41,9 +41,11 @@ is "$(stat_of main_training_samples)" 10 "and counted"
 opens() { grep -c 'young.csv.*= [0-9]' "$1"; }
 
 # opened_again TRACE: more than once?
+# shellcheck disable=SC2317 # wait_for calls it
 opened_again() { (($(opens "$1") > 1)); }
 
 # traced: does somebody trace the daemon?
+# shellcheck disable=SC2317 # wait_for calls it
 traced() { ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$DAEMON_PID/status"; }
 
 site young rescan=3600
