@@ -51,11 +51,15 @@ traced() { ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$DAEMON_PID/status"; }
 site young rescan=3600
 start_daemon
 strace -f -e trace=openat2 -o "$SITE/daemon.trace" -p "$DAEMON_PID" 2>/dev/null &
-started+=($!)
+tracer=$!
+started+=("$tracer")
 check "the daemon is traced" wait_for traced
 sample 5 1 | put young.csv
 check "a file is merged, and read once more when it is two seconds old" \
     wait_for opened_again "$SITE/daemon.trace"
+kill "$tracer" # the leak checker of an ASan build cannot work beside it
+wait "$tracer"
+forget_pid "$tracer"
 stop_daemon
 strace -f -e trace=openat2 -o "$SITE/merge.trace" "$CLI" merge -c "$INI" "${ALLOW_ROOT[@]}" >"$SITE/out"
 is "$(opens "$SITE/merge.trace")" 0 "so that nobody has to read it again"
