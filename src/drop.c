@@ -173,7 +173,9 @@ static enum seen_state meet(struct scan *scan, const char *name, enum spool_kind
         return state;
     if (file != NULL)
         file->counted = kind == SPOOL_FILE;
-    if (kind == SPOOL_FILE) {
+    /* What nobody knows yet is counted when its event is taken, and not here as well. */
+    if (kind == SPOOL_FILE &&
+        (file != NULL || known->last_at != 0 || !scan->count_only || !drop->lingers)) {
         drop->files++;
         drop->rows += known->rows;
     }
