@@ -11,6 +11,7 @@
 struct template_part {
     char *text;   /* owned; a literal, or the format of a time; NULL: the field as it is */
     size_t field; /* SIZE_MAX: a literal */
+    size_t len;   /* of the text */
 };
 
 /* Which tails of the name fit which tails of the template, found from the right. */
@@ -46,7 +47,7 @@ static int add_part(struct template *template, const char *text, size_t len, siz
         why->failed = true;
         return -1;
     }
-    template->parts[template->count++] = (struct template_part){copy, field};
+    template->parts[template->count++] = (struct template_part){copy, field, text == NULL ? 0 : len};
     return 0;
 }
 
@@ -143,16 +144,14 @@ fail:
 static size_t fixed_length(const struct template_part *part, const char *text, size_t len)
 {
     struct moment moment;
-    size_t literal;
 
+    if (is_literal(part))
+        return part->len <= len && memcmp(part->text, text, part->len) == 0 ? part->len : 0;
     /* Asked at each byte of each name: most of them are no year. */
-    if (!is_literal(part) && part->text[0] == '%' && part->text[1] == 'Y' &&
+    if (part->text[0] == '%' && part->text[1] == 'Y' &&
         (len < 4 || (unsigned char)(text[0] - '0') > 9 || (unsigned char)(text[3] - '0') > 9))
         return 0;
-    if (!is_literal(part))
-        return moment_parse_format(part->text, text, len, &moment);
-    literal = strlen(part->text);
-    return literal <= len && memcmp(part->text, text, literal) == 0 ? literal : 0;
+    return moment_parse_format(part->text, text, len, &moment);
 }
 
 static void find_tails(const struct template *template, const char *name, size_t len,
@@ -160,18 +159,23 @@ static void find_tails(const struct template *template, const char *name, size_t
 {
     size_t i = template->count, at, taken;
 
-    for (at = 0; at <= len; at++)
-        tails->fits[i][at] = at == len;
+    memset(tails->fits[i], false, len);
+    tails->fits[i][len] = true;
     while (i-- > 0) {
+        const struct template_part *part = &template->parts[i];
+        const bool *next = tails->fits[i + 1];
+        bool *fits = tails->fits[i];
         bool later = false; /* does some tail behind this place fit what follows the part? */
 
         for (at = len + 1; at-- > 0;) {
-            if (template->parts[i].text == NULL) {
-                tails->fits[i][at] = later;
-                later |= tails->fits[i + 1][at];
+            if (part->text == NULL) {
+                fits[at] = later;
+                later |= next[at];
+            } else if (is_literal(part) && (part->len > len - at || !next[at + part->len])) {
+                fits[at] = false;
             } else {
-                taken = fixed_length(&template->parts[i], name + at, len - at);
-                tails->fits[i][at] = taken > 0 && tails->fits[i + 1][at + taken];
+                taken = fixed_length(part, name + at, len - at);
+                fits[at] = taken > 0 && next[at + taken];
             }
         }
     }
