@@ -83,7 +83,7 @@ void judgement_init(struct judgement *result, const struct config *config)
 void judgement_free(struct judgement *result)
 {
     violations_free(&result->violations);
-    tally_clear(&result->tally);
+    tally_free(&result->tally);
     buffer_free(&result->header);
 }
 
@@ -101,11 +101,12 @@ static void clear_result(struct judgement *result)
 {
     struct violations violations = result->violations;
     struct buffer header = result->header;
+    struct tally tally = result->tally;
 
-    tally_clear(&result->tally);
+    tally_clear(&tally);
     violations_clear(&violations);
     buffer_clear(&header);
-    *result = (struct judgement){.violations = violations, .header = header};
+    *result = (struct judgement){.violations = violations, .header = header, .tally = tally};
 }
 
 static void add_file_violation(struct judgement *result, enum code code, const char *text)
@@ -287,7 +288,7 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     report_blanks(reading);
     result->no_rows = false;
     result->cut_short |= row->last;
-    if (judge->sheet.field_of == NULL) {
+    if (judge->sheet.columns == 0) {
         valid = false; /* a header that is no row: cells mean nothing */
         if (row->fault != ROW_SOUND)
             validate_fault(row, &result->violations);
@@ -500,7 +501,7 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     clear_result(result);
     result->continued_line = order->prefix_bytes == 0 ? continued : 0;
     result->no_rows = true;
-    validate_free(&judge->sheet);
+    validate_reset(&judge->sheet);
     rows_reset(judge->rows);
     buffer_clear(&judge->accepted);
     judge->rejecting = false;
@@ -522,7 +523,7 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     digest_final(&reading.hashing.digest, result->sha256);
     result->has_meta = judge->sheet.has_meta;
     result->meta = judge->sheet.meta;
-    result->no_columns = judge->sheet.field_of == NULL;
+    result->no_columns = judge->sheet.columns == 0;
     if (result->prefix_found || reading.opaque)
         result->no_rows = false;
     if (buffer_failed(&result->violations.texts) || buffer_failed(&result->header))

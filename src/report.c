@@ -377,7 +377,7 @@ static void write_prometheus(const struct report *report, struct buffer *out)
         for (i = 0; i < counter.count; i++)
             metric_label(out, names[by], tally_field(by), counter.entries[i].value,
                          counter.entries[i].len, counter.entries[i].rows);
-        counter_clear(&counter);
+        counter_free(&counter);
     }
     metric(out, "last_merge_timestamp_seconds", "gauge", "When rows were last merged; 0: never.",
            (double)ledger->last_merge / 1e9);

@@ -24,10 +24,10 @@ static const char *const row_kinds[TALLY_COUNT] = {"users", "sources", "labels",
 
 static void clear(struct stats *stats)
 {
-    tally_clear(&stats->tally);
-    counter_clear(&stats->files);
-    counter_clear(&stats->rejected);
-    counter_clear(&stats->arrivals);
+    tally_free(&stats->tally);
+    counter_free(&stats->files);
+    counter_free(&stats->rejected);
+    counter_free(&stats->arrivals);
     stats->at = 0;
 }
 
@@ -236,7 +236,7 @@ int stats_catch_up(struct stats *stats, const struct ledger *ledger,
     }
     if (next == 0)
         stats->at = at;
-    tally_clear(&tally);
+    tally_free(&tally);
     free(line);
     return next;
 }

@@ -39,8 +39,10 @@ struct tally {
 /* -1 when memory is out. */
 int counter_add(struct counter *counter, const char *value, size_t len, uint64_t rows);
 uint64_t counter_get(const struct counter *counter, const char *value, size_t len);
-void counter_clear(struct counter *counter);
+void counter_clear(struct counter *counter); /* keeps its memory, if that is little */
+void counter_free(struct counter *counter);
 int tally_add(struct tally *to, const struct tally *from);
-void tally_clear(struct tally *tally); /* frees what it owns; takes zeroed ones, leaves it zeroed */
+void tally_clear(struct tally *tally); /* keeps its memory */
+void tally_free(struct tally *tally);  /* takes zeroed ones, leaves it zeroed */
 
 #endif

@@ -382,11 +382,11 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     if (hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
         return -1;
     if (training_tally(training, 0, line.length, &tally, cause) < 0) {
-        tally_clear(&tally);
+        tally_free(&tally);
         return -1;
     }
     line.rows = tally.rows;
-    tally_clear(&tally);
+    tally_free(&tally);
     if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
         book_start(training, ledger, &line, cause) < 0)
         return -1;
@@ -418,11 +418,11 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
     if (read_layout(training, cause) < 0)
         return -1;
     if (training_tally(training, 0, size, &tally, cause) < 0) {
-        tally_clear(&tally);
+        tally_free(&tally);
         return -1;
     }
     rows = tally.rows;
-    tally_clear(&tally);
+    tally_free(&tally);
     if (rows > 0) {
         if (spool_scan(training->dir->drop, &csv, &ignored, cause) < 0 ||
             spool_scan(training->dir->archive, &csv, &ignored, cause) < 0)

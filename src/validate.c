@@ -223,36 +223,35 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
                         struct violations *violations, struct cause *cause)
 {
     const struct schema *schema = sheet->schema;
-    char **derived = calloc(schema->count + 1, sizeof *derived);
     struct buffer meta = {0};
     bool failed = false;
     size_t i;
 
-    if (derived == NULL)
-        return cause_memory(cause);
-    if (schema_match_name(schema, name, derived, cause) < 0) {
-        free(derived);
+    if (schema_match_name(schema, name, sheet->filled, cause) < 0)
         return -1;
-    }
     for (i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
+        char **value = &sheet->filled[i];
 
         if (sheet->column_of[i] >= 0) {
-            free(derived[i]);
-        } else if (derived[i] != NULL) {
-            sheet->filled[i] = derived[i];
+            free(*value);
+            *value = NULL;
+        } else if (*value != NULL) {
             /* A time in the name tells no two users apart: a file sent again later is the same
              * file. */
-            if (field->type != FIELD_DATE && field->type != FIELD_DATETIME)
-                buffer_printf(&meta, "%s=%s\n", field->name, derived[i]);
+            if (field->type == FIELD_DATE || field->type == FIELD_DATETIME)
+                continue;
+            buffer_string(&meta, field->name);
+            buffer_byte(&meta, '=');
+            buffer_string(&meta, *value);
+            buffer_byte(&meta, '\n');
         } else if (field->required) {
             miss_label(sheet, header, i, violations);
         } else if (field->fallback != NULL) {
-            sheet->filled[i] = strdup(field->fallback);
-            failed |= sheet->filled[i] == NULL;
+            *value = strdup(field->fallback);
+            failed |= *value == NULL;
         }
     }
-    free(derived);
     sheet->has_meta = meta.len > 0;
     sheet->meta = sheet->has_meta ? digest_check(meta.data, meta.len) : 0;
     failed |= buffer_failed(&meta);
@@ -279,24 +278,14 @@ static void find_straight(struct sheet *sheet)
     buffer_byte(&sheet->suffix, '\n');
 }
 
-int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
-                    struct known *known, const char *name, const struct row *header,
-                    struct violations *violations, struct cause *cause)
+static int match_labels(struct sheet *sheet, const struct row *header,
+                        struct violations *violations, struct cause *cause)
 {
+    const struct schema *schema = sheet->schema;
+    const uint64_t faults = violations->total;
     struct map labels = {0};
     size_t i, first;
 
-    *sheet = (struct sheet){
-        .schema = schema, .layout = layout, .known = known, .columns = header->count};
-    if (header->fault != ROW_SOUND) {
-        validate_fault(header, violations);
-        return 0;
-    }
-    sheet->field_of = malloc((header->count + 1) * sizeof *sheet->field_of);
-    sheet->column_of = malloc((schema->count + 1) * sizeof *sheet->column_of);
-    sheet->filled = calloc(schema->count + 1, sizeof *sheet->filled);
-    if (sheet->field_of == NULL || sheet->column_of == NULL || sheet->filled == NULL)
-        return cause_memory(cause);
     for (i = 0; i < header->count; i++)
         sheet->field_of[i] = -1;
     for (i = 0; i < schema->count; i++)
@@ -314,24 +303,75 @@ int validate_header(struct sheet *sheet, const struct schema *schema, const stru
         match_label(sheet, header, i, first, violations);
     }
     map_free(&labels);
+    if (violations->total == faults)
+        buffer_append(&sheet->header, header->raw, header->raw_len);
+    return 0;
+}
+
+static int make_room(struct sheet *sheet, const struct schema *schema, size_t columns)
+{
+    int *field_of = realloc(sheet->field_of, (columns + 1) * sizeof *field_of);
+
+    if (field_of == NULL)
+        return -1;
+    sheet->field_of = field_of;
+    if (sheet->column_of == NULL)
+        sheet->column_of = malloc((schema->count + 1) * sizeof *sheet->column_of);
+    if (sheet->filled == NULL)
+        sheet->filled = calloc(schema->count + 1, sizeof *sheet->filled);
+    return sheet->column_of == NULL || sheet->filled == NULL ? -1 : 0;
+}
+
+int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
+                    struct known *known, const char *name, const struct row *header,
+                    struct violations *violations, struct cause *cause)
+{
+    struct buffer *last = &sheet->header;
+
+    sheet->schema = schema;
+    sheet->layout = layout;
+    sheet->known = known;
+    if (header->fault != ROW_SOUND) {
+        validate_fault(header, violations);
+        return 0;
+    }
+    sheet->columns = header->count;
+    /* Thousands of files have the same one. */
+    if (last->len != header->raw_len || memcmp(last->data, header->raw, last->len) != 0) {
+        buffer_clear(last);
+        if (make_room(sheet, schema, header->count) < 0)
+            return cause_memory(cause);
+        if (match_labels(sheet, header, violations, cause) < 0)
+            return -1;
+    }
     if (fill_missing(sheet, name, header, violations, cause) < 0)
         return -1;
     if (layout != NULL)
         find_straight(sheet);
-    return buffer_failed(&sheet->suffix) ? cause_memory(cause) : 0;
+    return buffer_failed(&sheet->suffix) || buffer_failed(last) ? cause_memory(cause) : 0;
+}
+
+void validate_reset(struct sheet *sheet)
+{
+    size_t i;
+
+    for (i = 0; sheet->filled != NULL && i < sheet->schema->count; i++) {
+        free(sheet->filled[i]);
+        sheet->filled[i] = NULL;
+    }
+    buffer_clear(&sheet->suffix);
+    sheet->columns = 0;
+    sheet->has_meta = sheet->straight = sheet->no_memory = false;
 }
 
 void validate_free(struct sheet *sheet)
 {
-    size_t i;
-
-    if (sheet->filled != NULL)
-        for (i = 0; i < sheet->schema->count; i++)
-            free(sheet->filled[i]);
+    validate_reset(sheet);
     free(sheet->filled);
     free(sheet->field_of);
     free(sheet->column_of);
     buffer_free(&sheet->suffix);
+    buffer_free(&sheet->header);
     *sheet = (struct sheet){0};
 }
 

@@ -35,7 +35,7 @@ struct sheet {
     const struct schema *schema; /* borrowed */
     const struct layout *layout; /* borrowed; NULL: nothing is written */
     struct known *known;         /* [schema->count]; borrowed */
-    size_t columns;              /* of the file's header */
+    size_t columns;              /* of the file's header; 0: none yet, or it is no row */
     int *field_of;               /* [columns]: the field, or -1: dropped */
     int *column_of;              /* [schema->count]: the column, or -1: missing */
     char **filled;               /* [schema->count]: what a missing column holds; NULL: nothing */
@@ -45,9 +45,11 @@ struct sheet {
     bool straight;        /* the file's columns are the layout's first ones: rows can be copied */
     struct buffer suffix; /* what follows them in each row, with its LF */
     bool no_memory;       /* validate_row had none to try a pattern: the row has no verdict */
+    struct buffer header; /* the faultless one that field_of and column_of are of; or empty */
 };
 
-/* -1 for our trouble; a bad header is violations added. Free the sheet in any case. */
+/* -1 for our trouble; a bad header is violations added. The sheet is zeroed or reset, always for the
+ * same schema; reset or free it in any case. */
 int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
                     struct known *known, const char *name, const struct row *header,
                     struct violations *violations, struct cause *cause);
@@ -60,7 +62,8 @@ void validate_write(const struct sheet *sheet, const struct row *row, struct buf
 int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally,
                    struct cause *cause);
 
-void validate_free(struct sheet *sheet); /* takes zeroed and half-built ones */
+void validate_reset(struct sheet *sheet); /* for the next file */
+void validate_free(struct sheet *sheet);  /* takes zeroed and half-built ones */
 
 /* A row's fault, of those that rows reports, as a violation. */
 void validate_fault(const struct row *row, struct violations *violations);

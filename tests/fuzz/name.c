@@ -448,8 +448,8 @@ static void try_report(char *const values[], const size_t lens[], size_t count)
     check_prometheus(&stats.tally.by[TALLY_USERS], file_named("phasesentinel.prom"));
     check_users(&stats.tally.by[TALLY_USERS], file_named("users.csv"));
     check_summary(file_named("summary.txt"));
-    tally_clear(&stats.tally);
-    counter_clear(&stats.arrivals);
+    tally_free(&stats.tally);
+    counter_free(&stats.arrivals);
 }
 
 static void try_status(const char *name)

@@ -58,10 +58,10 @@ static void fill(void)
 
 static void empty(void)
 {
-    tally_clear(&stats.tally);
-    counter_clear(&stats.files);
-    counter_clear(&stats.rejected);
-    counter_clear(&stats.arrivals);
+    tally_free(&stats.tally);
+    counter_free(&stats.files);
+    counter_free(&stats.rejected);
+    counter_free(&stats.arrivals);
     ledger = (struct ledger){0};
     quarantine = (struct quarantine_survey){0};
     report.user_files = report.total_user_samples = report.waiting = report.training_inode = 0;

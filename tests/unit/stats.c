@@ -67,7 +67,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
         abort();
     if (counted)
         stats.at = ledger.end;
-    tally_clear(&tally);
+    tally_free(&tally);
 }
 
 static void catch_up(void)

@@ -27,8 +27,22 @@ static void test_counter(void)
     check(wrong == 0 && counter.count >= distinct && counter.count <= 500, "%zu values: %zu wrong",
           counter.count, wrong);
     counter_clear(&counter);
-    counter_clear(&counter);
     check(counter.count == 0 && counter_get(&counter, "user-1", 6) == 0, "cleared it is empty");
+    /* The memory of the values is used again: for shorter ones, longer ones, and an index anew. */
+    for (k = 0, wrong = 0; k < 40; k++) {
+        snprintf(value, sizeof value, "%s-%zu", k % 2 == 0 ? "a" : "a-longer-name", k);
+        if (counter_add(&counter, value, strlen(value), k + 1) < 0)
+            abort();
+    }
+    for (k = 0; k < 40; k++) {
+        snprintf(value, sizeof value, "%s-%zu", k % 2 == 0 ? "a" : "a-longer-name", k);
+        wrong += counter_get(&counter, value, strlen(value)) != k + 1;
+    }
+    check(wrong == 0 && counter.count == 40 && counter_get(&counter, "user-1", 6) == 0,
+          "cleared it is used again");
+    counter_free(&counter);
+    counter_free(&counter);
+    check(counter.count == 0 && counter_get(&counter, "a-0", 3) == 0, "freed it is empty");
 }
 
 static void test_values(void)
@@ -48,7 +62,7 @@ static void test_values(void)
     counter_add(&counter, "max", 3, UINT64_MAX - 5);
     counter_add(&counter, "max", 3, 5);
     check(counter_get(&counter, "max", 3) == UINT64_MAX, "large counts");
-    counter_clear(&counter);
+    counter_free(&counter);
 }
 
 static void test_tally(void)
@@ -66,9 +80,10 @@ static void test_tally(void)
               counter_get(&to.by[TALLY_PHASES], "idle", 4) == 4 && from.rows == 2,
           "one is added to another");
     tally_clear(&to);
-    tally_clear(&to);
     check(to.rows == 0 && to.by[TALLY_USERS].count == 0, "cleared it is zeroed");
-    tally_clear(&from);
+    tally_free(&to);
+    tally_free(&to);
+    tally_free(&from);
     check_text(tally_field(TALLY_USERS), "user_id", "users");
     check_text(tally_field(TALLY_SOURCES), "source", "sources");
     check_text(tally_field(TALLY_LABELS), "label", "labels");

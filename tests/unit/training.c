@@ -474,13 +474,13 @@ static void test_tally(void)
               counter_get(&tally.by[TALLY_USERS], "udo", 3) == 1 &&
               counter_get(&tally.by[TALLY_USERS], "", 0) == 1,
           "the rows of ranges, by user");
-    tally_clear(&tally);
+    tally_free(&tally);
     check(training_tally(&w.training, 0, w.training.end, &tally, &cause) == 0 && tally.rows == 4,
           "the header is no row");
-    tally_clear(&tally);
+    tally_free(&tally);
     check(training_tally(&w.training, w.training.end, 0, &tally, &cause) == 0 && tally.rows == 0,
           "nothing in nothing");
-    tally_clear(&tally);
+    tally_free(&tally);
     close_world();
 }
 

@@ -34,6 +34,8 @@ static void load_schema(const char *extra_fields)
              extra_fields);
     place_put_text(dir, "schema.ini", text);
     snprintf(path, sizeof path, "%s/schema.ini", place);
+    if (schema.fields != NULL)
+        validate_free(&sheet);
     schema_free(&schema);
     layout_free(&own);
     if (schema_load(&schema, path, &cause) < 0 || layout_of_schema(&own, &schema, &cause) < 0) {
@@ -55,14 +57,14 @@ static void run(const char *name, const char *text, const struct layout *layout)
     rows_finish(rows);
     violations_clear(&violations);
     tally_clear(&tally);
-    validate_free(&sheet);
+    validate_reset(&sheet);
     memset(known, 0, sizeof known);
     buffer_clear(&out);
     buffer_clear(&said);
     if (rows_next(rows, &row, &cause) != ROWS_ROW ||
         validate_header(&sheet, &schema, layout, known, name, &row, &violations, &cause) < 0)
         abort();
-    while (violations.total == 0 || sheet.field_of != NULL) {
+    while (violations.total == 0 || sheet.columns > 0) {
         if (rows_next(rows, &row, &cause) != ROWS_ROW)
             break;
         if (!validate_row(&sheet, &row, &violations))
@@ -247,7 +249,7 @@ static void test_header(void)
     check(strstr(buffer_text(&said), "separated by tabs") != NULL, "tabs: %s", buffer_text(&said));
     run("x.csv", "t,\"v\n", &own);
     check(violations.counts[CODE_UNTERMINATED_QUOTE] == 1 && violations.total == 1 &&
-              sheet.field_of == NULL,
+              sheet.columns == 0,
           "a header that is no row: %s", buffer_text(&said));
     load_schema("drop");
     check_run("x.csv", "a,t,b,v,a2\nx,1,\"y,\n\",2,\n", "1,2,,anonymous,external,\n", "",
@@ -353,7 +355,7 @@ int main(void)
     layout_free(&own);
     schema_free(&schema);
     violations_free(&violations);
-    tally_clear(&tally);
+    tally_free(&tally);
     buffer_free(&out);
     buffer_free(&said);
     close(dir);
