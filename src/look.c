@@ -263,12 +263,15 @@ void look_put_off(struct look *look, const struct cause *cause)
                   now + SOON + 4 * spent);
 }
 
-/* A grown file whose last row is incomplete: its complete rows alone. */
+/*
+ * A grown file whose last row is incomplete: its complete rows alone. Of which nothing is booked
+ * yet, too, if it was seen to grow: whose buffer ends in the middle of a row may do so for ever.
+ */
 static bool wants_complete_rows(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
 
-    return result->prefix_found && !look->complete_only &&
+    return (result->prefix_found || (look->growing && result->rows > 0)) && !look->complete_only &&
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
@@ -303,7 +306,11 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->base = NULL;
     if (!claim(look))
         return 0;
-    return recall(look, cause) < 0 ? -1 : 1;
+    look->growing = file->cut > 0 && look->signature.size > file->cut;
+    if (recall(look, cause) < 0)
+        return -1;
+    look->growing &= look->base_count == 0;
+    return 1;
 }
 
 int look_part(struct look *look, struct cause *cause)
