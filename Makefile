@@ -71,7 +71,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units differential races fuzz corpus bench lint format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential growing races fuzz corpus bench lint format asan valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -154,6 +154,9 @@ corpus: ## take what the fuzzers found into their corpora, as little as covers a
 
 races: all ## files are swapped under the collector's hands for a minute (RACES="--seconds 600")
 	@tests/races.py --build $(abspath $(BUILD)) $(RACES)
+
+growing: all ## 1,000 files grow for 100 rounds, while the daemon is killed (GROWING="--files 100 --rounds 20")
+	@BUILD=$(abspath $(BUILD)) tests/e2e/growing.sh --files 1000 --rounds 100 --kills 100 $(GROWING)
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)
