@@ -101,6 +101,7 @@ judged_late()
         printf 'bad\n%s\n' "$piece" >>"$DROP/again.csv"
         wait_for passed 300 "$since"
     done
+    wait_for test ! -e "$DROP/again.csv" # it was quiet in between, where this machine is slow
     quarantined again.csv missing-label "$state: bad, and opened again and again: in quarantine"
     judged=$(ledger | awk -F, '$5 == "again.csv" { print $3; exit }')
     written=$(date -r "$DATA/quarantine/again.csv" +%s%3N)
