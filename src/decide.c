@@ -146,6 +146,15 @@ static void wait_for_rows(struct look *look)
     buffer_free(&detail);
 }
 
+/* Is it what its sender's checksum is of? Not to be said where not all of it was read. */
+static bool agrees_with_checksum(struct look *look)
+{
+    struct judgement *result = &look->judgement;
+
+    return result->cut_short ||
+           sidecar_agrees(&look->sidecars, look->file->name, result->sha256, &result->violations);
+}
+
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
 {
     const struct judgement *result = &look->judgement;
@@ -155,6 +164,10 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
     *ret_decision = DECIDE_WAIT;
     if (result->no_rows) {
         wait_for_rows(look);
+        return 0;
+    }
+    if (!agrees_with_checksum(look)) {
+        *ret_decision = decide_failing(look);
         return 0;
     }
     known = malloc(sizeof *known);
@@ -179,7 +192,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
     } else if (result->violations.total > 0 &&
                (!look->patient || judgement_rejects(&look->judgement, look->desk->config))) {
         *ret_decision = decide_failing(look);
-    } else if (result->no_newline && !look->patient) {
+    } else if (result->no_newline && !look->patient && !look->sidecars.each[SPOOL_SHA256].there) {
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
                   "its last row has no newline: it counts once the file is quiet",
                   look->file->since + seconds(look->desk->config->settle));

@@ -572,5 +572,6 @@ bool judgement_only_truncated(const struct judgement *result)
 {
     const struct violations *violations = &result->violations;
 
-    return violations->total == 1 && violations->counts[CODE_TRUNCATED_FILE] == 1;
+    return violations->counts[CODE_TRUNCATED_FILE] == 1 &&
+           violations->total == 1 + violations->counts[CODE_CHECKSUM_MISMATCH];
 }

@@ -80,7 +80,8 @@ void judgement_free(struct judgement *result);
  * all. */
 bool judgement_rejects(const struct judgement *result, const struct config *config);
 
-/* An incomplete last row is all that is wrong. */
+/* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
+ */
 bool judgement_only_truncated(const struct judgement *result);
 
 /* What it takes to read; reusable from file to file. One thread uses it at a time. */

@@ -43,7 +43,8 @@ static void note_writer(struct look *look)
     look->writer =
         writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !look->file->closed && !quiet);
     look->patient = quiet && !look->writer;
-    look->complete_only = look->writer;
+    /* A checksum is that of all of it. */
+    look->complete_only = look->writer && !look->sidecars.each[SPOOL_SHA256].there;
 }
 
 /* Where it cannot be looked into, what lies in it may never be found. */
@@ -69,11 +70,46 @@ static bool directory_waits(struct look *look)
     return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
 }
 
+/* Has its sender put beside it what it takes to judge it? Else it waits. */
+static bool is_confirmed(struct look *look, enum spool_kind kind)
+{
+    static const enum spool_sidecar wanted[] = {
+        [CONFIG_CONFIRM_CHECKSUM] = SPOOL_SHA256, [CONFIG_CONFIRM_DONE] = SPOOL_DONE};
+    const enum config_confirm confirm = look->desk->config->confirm;
+    enum spool_sidecar last = look->sidecars.each[SPOOL_DONE].there ? SPOOL_DONE : SPOOL_SHA256;
+    const char *base = spool_base(look->file->name), *why = NULL;
+    struct buffer detail = {0};
+    enum reason reason = WAIT_FILE_TYPE;
+
+    if (kind == SPOOL_UNREADABLE) {
+        reason = WAIT_UNREADABLE;
+        why = "may not be read: chmod a+r";
+    } else if (kind == SPOOL_TROUBLE) {
+        reason = WAIT_TROUBLE;
+        why = strerror(errno);
+    } else if (kind != SPOOL_FILE) {
+        why = "is no regular file";
+    } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
+        last = wanted[confirm];
+        reason = WAIT_UNCONFIRMED;
+        why = confirm == CONFIG_CONFIRM_DONE
+                  ? "has not come: the file is judged once its sender says so"
+                  : "has not come: the file is judged once its checksum is there";
+    }
+    if (why == NULL)
+        return true;
+    buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
+    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail), WAITING_NEVER);
+    buffer_free(&detail);
+    return false;
+}
+
 /* Opens the file if it may be judged now; else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
     enum spool_kind kind =
         spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
+    enum spool_kind beside = SPOOL_FILE;
     int64_t quiet_at, latest;
 
     switch (kind) {
@@ -104,7 +140,10 @@ static bool claim(struct look *look)
         break;
     }
     drop_count_in(look->desk->drop, look->file);
-    waiting_look(look->file, &look->signature, look->now);
+    look->sidecars = (struct sidecars){0};
+    if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
+        beside = sidecar_look(look->desk->dir->drop, look->file->name, &look->sidecars);
+    waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
     note_writer(look);
     look->known = is_known(look);
     quiet_at = look->file->since + seconds(look->desk->config->settle);
@@ -119,7 +158,7 @@ static bool claim(struct look *look)
                   "an interrupted rsync --partial left it (modification time 0): run rsync again",
                   WAITING_NEVER);
     else
-        return true;
+        return is_confirmed(look, beside);
     return false;
 }
 
@@ -244,6 +283,8 @@ static int read_steadily(struct look *look, struct judge *judge, struct cause *c
             return 1;
         if (after.size <= look->signature.size)
             return 0;
+        if (look->sidecars.each[SPOOL_SHA256].there)
+            return 0;
         /* It only grew: somebody appends. */
         look->complete_only = true;
         look->patient = false;
@@ -269,6 +310,7 @@ static bool wants_complete_rows(const struct look *look)
     const struct judgement *result = &look->judgement;
 
     return result->prefix_found && !look->complete_only &&
+           !look->sidecars.each[SPOOL_SHA256].there &&
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
@@ -303,7 +345,14 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->base = NULL;
     if (!claim(look))
         return 0;
-    return recall(look, cause) < 0 ? -1 : 1;
+    if (recall(look, cause) < 0)
+        return -1;
+    /* A checksum that came after its file was merged may contradict it. */
+    if (look->sidecars.each[SPOOL_SHA256].there &&
+        !(look->has_last && look->sidecars.has_sum &&
+          memcmp(look->sidecars.sha256, look->last.sha256, DIGEST_SIZE) == 0))
+        look->known = false;
+    return 1;
 }
 
 int look_part(struct look *look, struct cause *cause)

@@ -79,6 +79,31 @@ bool spool_name_counts(const char *name)
     return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
 }
 
+static const char *const sidecar_suffixes[SPOOL_SIDECARS] = {".sha256", ".done"};
+
+const char *spool_sidecar_suffix(enum spool_sidecar sidecar)
+{
+    return sidecar_suffixes[sidecar];
+}
+
+size_t spool_sidecar_of(const char *name)
+{
+    const size_t len = strlen(name);
+    char of[PATH_MAX];
+    size_t i, suffix;
+
+    for (i = 0; i < SPOOL_SIDECARS; i++) {
+        suffix = strlen(sidecar_suffixes[i]);
+        if (len <= suffix || len >= sizeof of ||
+            strcmp(name + len - suffix, sidecar_suffixes[i]) != 0)
+            continue;
+        memcpy(of, name, len - suffix);
+        of[len - suffix] = '\0';
+        return spool_name_counts(of) ? len - suffix : 0;
+    }
+    return 0;
+}
+
 bool spool_directory_counts(const char *name)
 {
     return !is_hidden(name) && strcmp(spool_base(name), "lost+found") != 0;
@@ -206,7 +231,8 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    /* Each file is read once: to write down when would cost more than the reading of a small one. */
+    /* Each file is read once: to write down when would cost more than the reading of a small one.
+     */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
@@ -318,6 +344,11 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
 
     if (kind == SPOOL_DIRECTORY)
         counts = order->recursive && spool_directory_counts(entry->name);
+    if (!counts && spool_sidecar_of(entry->name) > 0) {
+        if (order->sidecar != NULL)
+            order->sidecar(order->context);
+        return 0;
+    }
     if (!counts) {
         scan->ignored++;
         return 0;
