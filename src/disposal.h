@@ -72,14 +72,4 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
                      const struct config *config, struct cause *cause);
 
-/* What stands in quarantine/ now. */
-struct quarantine_survey {
-    uint64_t files;                  /* data files whose name's last verdict is quarantined */
-    uint64_t resolved;               /* the others: a later file of that name was accepted */
-    uint64_t violations[CODE_COUNT]; /* in all NAME.errors.csv */
-};
-
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_survey *survey, struct cause *cause);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "place.h"
+#include "survey.h"
 #include "unit.h"
 
 #define REASONS(line)                                                                              \
@@ -953,7 +954,8 @@ static void test_survey(void)
     size_t i;
 
     open_dir();
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0, "nothing yet");
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+          "nothing yet");
     quarantine("a.csv", "1", 1);
     quarantine("a.csv", "2", 2);
     quarantine("b.csv", "3", 3);
@@ -971,7 +973,7 @@ static void test_survey(void)
     place_put_text(dir.quarantine, "notes.txt", "mine");
     place_put_text(dir.quarantine, "stranger.csv", "mine");
     mkdirat(dir.quarantine, "x.errors.csv", 0777);
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
           "%" PRIu64 " files to look at", survey.files);
     check(survey.resolved == 1, "%" PRIu64 " resolved", survey.resolved);
     for (i = 0; i < CODE_COUNT; i++)
@@ -980,31 +982,31 @@ static void test_survey(void)
               survey.violations[CODE_FILE_TOO_LARGE] == 1 && total == 48,
           "%" PRIu64 " violations, those that are not listed too", total);
     book(VERDICT_MERGED, "a.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 3, "a later file resolves all of its name");
     memset(longest, 'x', 255);
     memcpy(longest + 251, ".csv", 5);
     quarantine(longest, "5", 5);
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 2, "a name of 255 bytes");
     mkdirat(dir.drop, "eva", 0777);
     mkdirat(dir.drop, "b.csv", 0777);
     quarantine("eva/b.csv", "6", 6);
     quarantine("eva/b.csv", "7", 7);
     quarantine("b.csv/c.csv", "8", 8);
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 5 && survey.resolved == 3 && survey.violations[CODE_BLANK_ROW] == 8,
           "and in directories: %" PRIu64, survey.files);
     book(VERDICT_MERGED, "b.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 4 && survey.resolved == 4, "b.csv is not eva/b.csv");
     book(VERDICT_MERGED, "eva/b.csv", "good");
     book(VERDICT_MERGED, "b.csv/c.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 7, "their own later files resolve them");
     datadir_close(&dir);
     dir.quarantine = -1;
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
           "where there is no quarantine there is nothing in it");
     ledger_close(&ledger);
 }
