@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "judge.h"
+#include "slot.h"
 #include "spool.h"
 #include "text.h"
 
@@ -89,6 +90,8 @@ static int judge_path(struct checking *checking, const char *path, int fd,
 
     dropped_name(&checking->judge, path, &name);
     order.name = buffer_text(&name);
+    if (!buffer_failed(&name))
+        slot_origin(name.data); /* NAME.~2~ in quarantine/ and archive/ */
     judged = buffer_failed(&name) ? cause_memory(cause)
                                   : judge_run(&checking->judge, &order, &checking->result, cause);
     buffer_free(&name);

@@ -71,12 +71,28 @@ static bool is_hidden(const char *name)
     return name[0] == '.' || strstr(name, "/.") != NULL;
 }
 
+const char *spool_suffix(const char *name)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst"};
+    size_t len = strlen(name), i;
+
+    for (i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (len > strlen(suffixes[i]) &&
+            strcasecmp(name + len - strlen(suffixes[i]), suffixes[i]) == 0)
+            return name + len - strlen(suffixes[i]);
+    return name + len;
+}
+
+size_t spool_csv_length(const char *name)
+{
+    const char *suffix = spool_suffix(name);
+
+    return (size_t)(suffix - name) + (*suffix == '\0' ? 0 : strlen(".csv"));
+}
+
 bool spool_name_counts(const char *name)
 {
-    const char *base = spool_base(name);
-    size_t len = strlen(base);
-
-    return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
+    return !is_hidden(name) && *spool_suffix(spool_base(name)) != '\0';
 }
 
 bool spool_directory_counts(const char *name)
@@ -206,7 +222,8 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    /* Each file is read once: to write down when would cost more than the reading of a small one. */
+    /* Each file is read once: to write down when would cost more than the reading of a small one.
+     */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
