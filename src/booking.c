@@ -171,15 +171,6 @@ static int settle(struct booking *booking, const struct look *look, const struct
     return 0;
 }
 
-/* The rows of the booked content that the file begins with. */
-static uint64_t base_rows(const struct look *look)
-{
-    const struct ledger *ledger = &look->desk->merge->ledger;
-
-    return look->base == &look->own ? ledger_rows_of_longest(ledger, look->own.name)
-                                    : ledger_rows_of(ledger, look->base->name);
-}
-
 static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
                        struct cause *cause)
 {
@@ -194,8 +185,8 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     booking_fill_line(look->file->name, result, verdict, line);
     line->rows = result->rows;
     line->rejected = result->bad_rows;
-    if (result->prefix_found && look->base == &look->inode)
-        line->duplicate = base_rows(look);
+    if (result->prefix_found && look_base_is_foreign(look))
+        line->duplicate = look_base_rows(look);
     line->length = look->accepted.length;
     line->range_hash = spill_hash(&look->accepted);
     /* The reasons of rejected rows go before the line that books them. */
@@ -236,7 +227,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     booking_fill_line(look->file->name, result, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += base_rows(look);
+        line->duplicate += look_base_rows(look);
     if (book(booking, look, line, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;

@@ -13,6 +13,7 @@
 
 #include "judge.h"
 #include "sidecar.h"
+#include "slot.h"
 #include "spool.h"
 #include "text.h"
 
@@ -94,13 +95,15 @@ static int judge_path(struct checking *checking, const char *path, int fd,
 
     dropped_name(&checking->judge, path, &name);
     order.name = buffer_text(&name);
+    if (!buffer_failed(&name))
+        slot_origin(name.data); /* NAME.~2~ in quarantine/ and archive/ */
     judged = buffer_failed(&name) ? cause_memory(cause)
                                   : judge_run(&checking->judge, &order, &checking->result, cause);
     buffer_free(&name);
     if (judged < 0)
         return -1;
     if (!result->no_rows && !result->cut_short)
-        sidecar_agrees(sidecars, path, result->sha256, &result->violations);
+        sidecar_agrees(sidecars, path, result->raw_sha256, &result->violations);
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count) {
         text_printable(&out, path, strlen(path));

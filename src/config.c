@@ -25,6 +25,7 @@ enum {
     CHANGED,
     FINAL_NEWLINE,
     MAX_FILE_MIB,
+    MAX_EXPAND_RATIO,
     MAX_ROW_KIB,
     MAX_COLUMNS,
     MAX_REPORTED_ERRORS,
@@ -68,6 +69,8 @@ static const struct setting {
     [FINAL_NEWLINE] = {"merge", "final_newline", WORDS("optional", "required")},
     [MAX_FILE_MIB] = {"limits", "max_file_mib", .value = 0, .max = 1048576,
                       .unit = " MiB (0: no limit)"},
+    [MAX_EXPAND_RATIO] = {"limits", "max_expand_ratio", .value = 200, .min = 1, .max = 100000,
+                          .unit = ""},
     [MAX_ROW_KIB] = {"limits", "max_row_kib", .value = 1024, .min = 1, .max = 1048576,
                      .unit = " KiB"},
     [MAX_COLUMNS] = {"limits", "max_columns", .value = 1024, .min = 1, .max = 1048576, .unit = ""},
@@ -236,6 +239,7 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->merge_changed = values[CHANGED] == 1;
     config->newline_required = values[FINAL_NEWLINE] == 1;
     config->max_file_bytes = values[MAX_FILE_MIB] << 20;
+    config->max_expand_ratio = (unsigned)values[MAX_EXPAND_RATIO];
     config->max_row_bytes = values[MAX_ROW_KIB] << 10;
     config->max_columns = (unsigned)values[MAX_COLUMNS];
     config->max_reported_errors = (unsigned)values[MAX_REPORTED_ERRORS];

@@ -40,6 +40,7 @@ struct config {
     bool merge_changed;      /* changed = merge */
     bool newline_required;   /* final_newline = required */
     uint64_t max_file_bytes; /* 0: none */
+    unsigned max_expand_ratio;
     uint64_t max_row_bytes;
     unsigned max_columns;
     unsigned max_reported_errors;

@@ -47,7 +47,12 @@ static void add_changed(struct look *look)
 
     if (message == NULL)
         return;
-    if (look->judgement.continued_line > 0) {
+    if (look->judgement.continued_line > 0 && unpack_format_of(look->name) != UNPACK_PLAIN) {
+        buffer_string(message,
+                      "its last row was merged without a line end, and now goes on: check that row "
+                      "in the training file; to take the new content under another name, rename "
+                      "the file");
+    } else if (look->judgement.continued_line > 0) {
         /* Both readings of the row: as it was merged, and as it goes on. */
         n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
         was[n > 0 ? n : 0] = '\0';
@@ -151,8 +156,8 @@ static bool agrees_with_checksum(struct look *look)
 {
     struct judgement *result = &look->judgement;
 
-    return result->cut_short ||
-           sidecar_agrees(&look->sidecars, look->file->name, result->sha256, &result->violations);
+    return result->cut_short || sidecar_agrees(&look->sidecars, look->file->name,
+                                               result->raw_sha256, &result->violations);
 }
 
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
@@ -184,7 +189,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         return found;
     if (result->prefix_found) {
         *ret_decision = decide_grown(look);
-    } else if ((look->has_own || result->continued_line > 0) &&
+    } else if (!result->broken && (look->has_own || result->continued_line > 0) &&
                !(look->desk->config->merge_changed && look->patient &&
                  result->continued_line == 0)) {
         add_changed(look);

@@ -16,6 +16,7 @@
 #include "slot.h"
 #include "take.h"
 #include "text.h"
+#include "unpack.h"
 
 #define SEQ_NAME_SIZE 64
 #define CHUNK_SIZE    (256 * 1024)
@@ -426,34 +427,70 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 /* ---- recovering
  * ---------------------------------------------------------------------------------- */
 
-static int hash_matches(int dir_fd, const char *name, const struct ledger_line *line,
+/* Is it the file of which the line speaks? A packed file is known by what is inside, or by its own
+ * bytes where it could not be unpacked. */
+static int hash_matches(int dir_fd, const char *file, const struct ledger_line *line,
                         struct cause *cause)
 {
+    struct unpack_order order = {
+        .name = file, .format = unpack_format_of(line->name), .max_bytes = line->bytes};
+    struct unpack unpack = {0};
     unsigned char sha256[DIGEST_SIZE];
     struct signature signature;
     struct digest digest;
-    uint64_t done = 0;
     char *chunk;
     ssize_t n = -1;
-    int fd, result = -1;
+    int result = -1, more;
 
-    if (spool_open(dir_fd, name, &fd, &signature) != SPOOL_FILE)
+    if (spool_open(dir_fd, file, &order.fd, &signature) != SPOOL_FILE)
         return 0;
+    order.size = signature.size;
     chunk = malloc(CHUNK_SIZE);
-    digest_init(&digest);
-    if (chunk == NULL)
+    if (chunk == NULL) {
         cause_memory(cause);
-    while (chunk != NULL && (n = durable_read(fd, chunk, CHUNK_SIZE, done, name, cause)) > 0) {
+        goto out;
+    }
+    digest_init(&digest);
+    unpack_begin(&unpack, &order);
+    while (!unpack.ended && (n = unpack_read(&unpack, chunk, CHUNK_SIZE, cause)) >= 0)
         digest_update(&digest, chunk, (size_t)n);
-        done += (uint64_t)n;
-    }
-    if (n == 0) {
-        digest_final(&digest, sha256);
-        result = done == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
-    }
+    if (n < 0)
+        goto out;
+    digest_final(&digest, sha256);
+    result = unpack.fault == UNPACK_SOUND && unpack.given == line->bytes &&
+             memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
+    if (result == 1 || order.format == UNPACK_PLAIN)
+        goto out;
+    while ((more = unpack_rest(&unpack, cause)) > 0)
+        ;
+    unpack_own(&unpack, sha256);
+    result = more < 0
+                 ? -1
+                 : signature.size == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
+out:
+    unpack_free(&unpack);
     free(chunk);
-    close(fd);
+    close(order.fd);
     return result;
+}
+
+/* What a file that the ledger does not know is called when it comes back. */
+static void recovered_name(char *out, size_t size, int dir_fd, const char *file, uint64_t seq)
+{
+    static const char *const packings[] = {"", ".gz", ".zst"};
+    enum unpack_format format = UNPACK_PLAIN;
+    struct signature ignored;
+    struct cause cause;
+    char first[8];
+    ssize_t n;
+    int fd;
+
+    if (spool_open(dir_fd, file, &fd, &ignored) == SPOOL_FILE) {
+        n = durable_read(fd, first, sizeof first, 0, file, &cause);
+        format = n > 0 ? unpack_format_seen(first, (size_t)n) : UNPACK_PLAIN;
+        close(fd);
+    }
+    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, packings[format]);
 }
 
 static int recover_one(const struct datadir *dir, const struct ledger *ledger,
@@ -469,7 +506,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
     seq_name(file, seq, "csv");
     if (booked == 0) {
         disposal_drop_reasons(dir, seq);
-        snprintf(name, sizeof name, "recovered.%" PRIu64 ".csv", seq);
+        recovered_name(name, sizeof name, dir->moving, file, seq);
         if (!exists(dir->moving, file))
             return disposal_return_sidecars(dir, name, seq, cause);
         /* Of another ledger than this one: a new arrival, whatever its name was. */

@@ -12,6 +12,8 @@
 #define SECOND INT64_C(1000000000)
 #define SOON   (SECOND / 20)
 
+#define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
+
 static int64_t seconds(unsigned count)
 {
     return (int64_t)count * SECOND;
@@ -164,15 +166,82 @@ static bool claim(struct look *look)
 
 static void add_base(struct look *look, const struct ledger_line *line)
 {
-    size_t i = look->base_count++;
+    size_t i;
+
+    for (i = 0; i < look->base_count; i++)
+        if (look->bases[i]->bytes == line->bytes &&
+            memcmp(look->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
+            return;
+    i = look->base_count++;
 
     for (; i > 0 && look->bases[i - 1]->bytes < line->bytes; i--)
         look->bases[i] = look->bases[i - 1];
     look->bases[i] = line;
 }
 
-/* What the ledger knows of this name, and of this inode under another one. */
-static int recall(struct look *look, struct cause *cause)
+/* The other names that the same CSV has packed, or not packed. */
+static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_SIZE])
+{
+    static const char *const packings[] = {"", ".gz", ".zst"};
+    const enum unpack_format format = unpack_format_of(name);
+    const int len = (int)spool_csv_length(name);
+    size_t i, count = 0;
+
+    for (i = 0; i < sizeof packings / sizeof *packings; i++)
+        if (i != format)
+            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
+}
+
+static int recall_siblings(struct look *look, struct cause *cause)
+{
+    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
+    size_t i;
+
+    sibling_names(look->name, names);
+    for (i = 0; i < LOOK_SIBLINGS; i++) {
+        int found = ledger_longest(&look->desk->merge->ledger, names[i], &look->siblings[i], cause);
+
+        if (found < 0)
+            return -1;
+        if (found == 0)
+            look->siblings[i].at = 0;
+        else
+            add_base(look, &look->siblings[i]);
+    }
+    return 0;
+}
+
+bool look_is_overtaken(const struct look *look)
+{
+    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
+    struct ledger_known known;
+    size_t i;
+
+    sibling_names(look->name, names);
+    for (i = 0; i < LOOK_SIBLINGS; i++) {
+        ledger_name(&look->desk->merge->ledger, names[i], &known);
+        if (known.longest_at != look->siblings[i].at)
+            return true;
+    }
+    return false;
+}
+
+bool look_base_is_foreign(const struct look *look)
+{
+    return look->base != &look->own && look->base != &look->last;
+}
+
+uint64_t look_base_rows(const struct look *look)
+{
+    const struct ledger *ledger = &look->desk->merge->ledger;
+
+    return look->base == &look->inode || look->base == &look->last
+               ? ledger_rows_of(ledger, look->base->name)
+               : ledger_rows_of_longest(ledger, look->base->name);
+}
+
+/* What the ledger knows of this name, of its siblings, and of this inode under another one. */
+int look_recall(struct look *look, struct cause *cause)
 {
     const struct ledger *ledger = &look->desk->merge->ledger;
     const char *name = look->file->name;
@@ -181,6 +250,7 @@ static int recall(struct look *look, struct cause *cause)
     int own = ledger_longest(ledger, name, &look->own, cause);
     uint64_t at = seen_inode(&look->desk->drop->seen, &look->signature);
 
+    look->base_count = 0;
     if (last < 0 || own < 0)
         return -1;
     look->has_last = last > 0;
@@ -192,6 +262,8 @@ static int recall(struct look *look, struct cause *cause)
         look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
     if (look->has_own)
         add_base(look, &look->own);
+    if (recall_siblings(look, cause) < 0)
+        return -1;
     if (look->has_inode)
         add_base(look, &look->inode);
     if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
@@ -314,6 +386,12 @@ static bool wants_complete_rows(const struct look *look)
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
+uint64_t look_weight(const struct look *look)
+{
+    return unpack_format_of(look->name) == UNPACK_PLAIN ? look->signature.size
+                                                        : look->signature.size * PACKED_WEIGHT;
+}
+
 void look_init(struct look *look, struct desk *desk)
 {
     look->desk = desk;
@@ -341,11 +419,10 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->now = waiting_now();
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
-    look->base_count = 0;
     look->base = NULL;
     if (!claim(look))
         return 0;
-    if (recall(look, cause) < 0)
+    if (look_recall(look, cause) < 0)
         return -1;
     /* A checksum that came after its file was merged may contradict it. */
     if (look->sidecars.each[SPOOL_SHA256].there &&
@@ -372,17 +449,17 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
     const struct layout *layout = &look->desk->merge->training.layout;
     uint64_t last = look->has_last ? look->last.at : 0, own = look->has_own ? look->own.at : 0;
     uint64_t base = look->base == NULL ? 0 : look->base->at;
+    bool overtaken = look_is_overtaken(look);
     struct signature now;
     size_t i;
 
     look->file = file;
-    look->base_count = 0;
-    if (recall(look, cause) < 0)
+    if (look_recall(look, cause) < 0)
         return -1;
     for (i = 0; i < look->base_count && look->bases[i]->at != base;)
         i++;
-    if ((base != 0 && i == look->base_count) || last != (look->has_last ? look->last.at : 0) ||
-        own != (look->has_own ? look->own.at : 0))
+    if (overtaken || (base != 0 && i == look->base_count) ||
+        last != (look->has_last ? look->last.at : 0) || own != (look->has_own ? look->own.at : 0))
         return 0;
     look->base = base == 0 ? NULL : look->bases[i];
     return is_in_place(look, &now) && layout->count == look->layout.count &&
@@ -398,8 +475,8 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
     *cause = (struct cause){.kind = CAUSE_AGAIN};
     steady = read_steadily(look, judge, cause);
     /* It does not begin with the longest content; with another? */
-    for (i = 1;
-         steady > 0 && i < look->base_count && !result->prefix_found && result->continued_line == 0;
+    for (i = 1; steady > 0 && i < look->base_count && !result->prefix_found && !result->broken &&
+                result->continued_line == 0;
          i++) {
         look->base = look->bases[i];
         steady = read_steadily(look, judge, cause);

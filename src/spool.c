@@ -71,12 +71,28 @@ static bool is_hidden(const char *name)
     return name[0] == '.' || strstr(name, "/.") != NULL;
 }
 
+const char *spool_suffix(const char *name)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst"};
+    size_t len = strlen(name), i;
+
+    for (i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (len > strlen(suffixes[i]) &&
+            strcasecmp(name + len - strlen(suffixes[i]), suffixes[i]) == 0)
+            return name + len - strlen(suffixes[i]);
+    return name + len;
+}
+
+size_t spool_csv_length(const char *name)
+{
+    const char *suffix = spool_suffix(name);
+
+    return (size_t)(suffix - name) + (*suffix == '\0' ? 0 : strlen(".csv"));
+}
+
 bool spool_name_counts(const char *name)
 {
-    const char *base = spool_base(name);
-    size_t len = strlen(base);
-
-    return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
+    return !is_hidden(name) && *spool_suffix(spool_base(name)) != '\0';
 }
 
 static const char *const sidecar_suffixes[SPOOL_SIDECARS] = {".sha256", ".done"};

@@ -31,9 +31,15 @@ bool signature_equal(const struct signature *left, const struct signature *right
 #define SPOOL_DEPTH           16
 #define SPOOL_DIRECTORY_BYTES 700
 
-/* Does the name ask to be looked at: no dot in front, nor of a directory; .csv behind in any case?
- */
+/* Does the name ask to be looked at: no dot in front, nor of a directory; .csv, .csv.gz or .csv.zst
+ * behind in any case? */
 bool spool_name_counts(const char *name);
+
+/* That end of the name; of another name the empty one behind it. */
+const char *spool_suffix(const char *name);
+
+/* The length of the name without .gz or .zst behind .csv: the name of the CSV inside. */
+size_t spool_csv_length(const char *name);
 
 /* Is a directory of this name looked into: no dot in front of it, nor of one above; not the
  * lost+found of a file system? */

@@ -111,7 +111,8 @@ static int count_file(const struct surveying *of, const char *path)
     return known < 0 ? -1 : 0;
 }
 
-/* Each name that ends in .csv. A data file NAME.~2~ does not, but its reasons do. */
+/* Each name that ends as those of dropped files do. A data file NAME.~2~ does not, but its reasons
+ * do. */
 static void survey_found(void *context, const char *path, enum spool_kind kind,
                          const struct signature *signature)
 {

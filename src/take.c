@@ -67,8 +67,8 @@ static int put_into(int from_dir, const char *from, int home, const char *name, 
 {
     const char *base = spool_base(name);
     char other[SLOT_NAME_SIZE];
-    const size_t end = strlen(base) - (spool_name_counts(base) ? 4 : 0),
-                 stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
+    const size_t end = (size_t)(spool_suffix(base) - base);
+    const size_t stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
     unsigned n;
 
     if (durable_move(from_dir, from, home, base, cause) == 0)

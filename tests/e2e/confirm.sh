@@ -104,6 +104,18 @@ for lines in 6 11 21; do
 done
 is "$(verdicts l.csv)" 'merged grown grown' "its new rows each time"
 
+# Of a packed file it is the checksum of the file as it was sent.
+sample 20 36 >"$SITE/p"
+gzip -c "$SITE/p" >"$SITE/p.gz"
+sum_of "$SITE/p.gz" p.csv.gz >"$DROP/p.csv.gz.sha256"
+cp "$SITE/p.gz" "$DROP/p.csv.gz"
+check "a packed file is merged with its checksum" wait_for booked p.csv.gz merged
+is "$(rows_of p.csv.gz | wc -l)" 20 "with all its rows"
+sample 20 37 | gzip -c >"$SITE/q.gz"
+gunzip -c "$SITE/q.gz" | sha256sum >"$DROP/q.csv.gz.sha256"
+cp "$SITE/q.gz" "$DROP/q.csv.gz"
+quarantined q.csv.gz checksum-mismatch "the checksum of what is in it is another one" "$SITE/q.gz"
+
 # Things that are no files.
 for thing in link fifo directory; do
     case $thing in
