@@ -108,7 +108,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 
 FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests/unit $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
 
-$(BUILD)/corpus/csv $(BUILD)/fuzzer/csv: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
+$(BUILD)/corpus/csv $(BUILD)/fuzzer/csv $(BUILD)/corpus/unpack $(BUILD)/fuzzer/unpack: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
 $(BUILD)/corpus/ledger $(BUILD)/fuzzer/ledger: FUZZ_LDFLAGS = -Wl,--wrap=fsync,--wrap=fdatasync
 $(BUILD)/corpus/ini $(BUILD)/fuzzer/ini: FUZZ_LDFLAGS = -Wl,--wrap=log_line
 $(BUILD)/corpus/name $(BUILD)/fuzzer/name: FUZZ_LDFLAGS = -Wl,--wrap=write,--wrap=durable_replace

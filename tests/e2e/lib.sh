@@ -346,10 +346,12 @@ rows_of()
 # meta_of NAME: the metadata cells that a file with the required columns alone takes from its name.
 meta_of()
 {
-    local template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
-    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    local name=${1%.gz} template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
 
-    if [[ ${1##*/} =~ $template ]]; then
+    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    name=${name%.zst}
+
+    if [[ ${name##*/} =~ $template ]]; then
         printf ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
     elif [[ $1 == */* ]]; then
         printf ',%s,external,normal,' "${1%%/*}"
