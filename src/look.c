@@ -192,20 +192,28 @@ static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_
             snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
 }
 
+/* Where nothing packed was ever booked, a plain file has none. */
+static bool may_have_siblings(const struct look *look)
+{
+    return look->desk->merge->ledger.index.packed || unpack_format_of(look->name) != UNPACK_PLAIN;
+}
+
 static int recall_siblings(struct look *look, struct cause *cause)
 {
     char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
     size_t i;
 
+    for (i = 0; i < LOOK_SIBLINGS; i++)
+        look->siblings[i].at = 0;
+    if (!may_have_siblings(look))
+        return 0;
     sibling_names(look->name, names);
     for (i = 0; i < LOOK_SIBLINGS; i++) {
         int found = ledger_longest(&look->desk->merge->ledger, names[i], &look->siblings[i], cause);
 
         if (found < 0)
             return -1;
-        if (found == 0)
-            look->siblings[i].at = 0;
-        else
+        if (found > 0)
             add_base(look, &look->siblings[i]);
     }
     return 0;
@@ -217,6 +225,8 @@ bool look_is_overtaken(const struct look *look)
     struct ledger_known known;
     size_t i;
 
+    if (!may_have_siblings(look))
+        return false;
     sibling_names(look->name, names);
     for (i = 0; i < LOOK_SIBLINGS; i++) {
         ledger_name(&look->desk->merge->ledger, names[i], &known);
