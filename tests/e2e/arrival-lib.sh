@@ -41,10 +41,11 @@ all_arrived()
     is "$(training_rows)" $((want + 1)) "$state: the training file has these rows and no other"
 }
 
-# in_each_state WAY…: with the daemon up, down, standing still, and with its queue of events overflowed.
+# in_each_state WAY…: with the daemon up, down, standing still, and with its queue of events overflowed; or in those
+# states alone that ARRIVAL_STATES names.
 in_each_state()
 {
-    for state in up down stopped overflowed; do
+    for state in ${ARRIVAL_STATES:-up down stopped overflowed}; do
         site "$state"
         SRC=$SITE/src
         mkdir "$SRC"

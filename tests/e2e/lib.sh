@@ -25,6 +25,7 @@ COLUMNS_REQUIRED+=,network_sent_mb,network_recv_mb,phase
 COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 
 as_root() { ((EUID == 0)); }
+DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
 ALLOW_ROOT=()
 as_root && ALLOW_ROOT=(--allow-root)
 
@@ -148,6 +149,7 @@ site()
     cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
     config "${@:2}"
     : >"$LOG"
+    [[ -z $DATA_OWNER ]] || chown -R "$DATA_OWNER" "$SITE"
 }
 
 # config [KEY=VALUE…]: writes the site's configuration. The tests' own defaults: settle 1.
