@@ -56,7 +56,7 @@ $(BUILD)/phasesentinel: $(BUILD)/phasesentinel.o $(LIBRARY)
 # Debian's packages: to build, to test, to lint.
 BUILD_PACKAGES = gcc libc6-dev libcsv-dev libiniparser-dev libinotifytools0-dev nettle-dev libxxhash-dev libjansson-dev \
 	zlib1g-dev libzstd-dev
-CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip zstd mandoc procps util-linux bindfs
+CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip zstd mandoc procps util-linux bindfs vim-tiny nano
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck shellcheck mandoc libclang-rt-14-dev valgrind
 
 # Root needs no sudo; a data directory that belongs to root needs --allow-root.

@@ -22,6 +22,7 @@ static enum decision decide_failing(struct look *look)
     int64_t due = look->file->since + seconds(config->settle);
     bool truncated = judgement_only_truncated(&look->judgement);
 
+    look->file->cut = truncated ? look->signature.size : 0;
     if (truncated && config->stale > config->settle)
         due = look->file->since + seconds(config->stale);
     if (look->patient && look->now >= due)

@@ -386,12 +386,15 @@ void look_put_off(struct look *look, const struct cause *cause)
                   now + SOON + 4 * spent);
 }
 
-/* A grown file whose last row is incomplete: its complete rows alone. */
+/*
+ * A grown file whose last row is incomplete: its complete rows alone. Of which nothing is booked
+ * yet, too, if it was seen to grow: whose buffer ends in the middle of a row may do so for ever.
+ */
 static bool wants_complete_rows(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
 
-    return result->prefix_found && !look->complete_only &&
+    return (result->prefix_found || (look->growing && result->rows > 0)) && !look->complete_only &&
            !look->sidecars.each[SPOOL_SHA256].there &&
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
@@ -432,8 +435,10 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->base = NULL;
     if (!claim(look))
         return 0;
+    look->growing = file->cut > 0 && look->signature.size > file->cut;
     if (look_recall(look, cause) < 0)
         return -1;
+    look->growing &= look->base_count == 0;
     /* A checksum that came after its file was merged may contradict it. */
     if (look->sidecars.each[SPOOL_SHA256].there &&
         !(look->has_last && look->sidecars.has_sum &&

@@ -59,6 +59,7 @@ struct look {
     bool writer;             /* somebody has it open for writing, or may have */
     bool patient;            /* quiet, and nobody writes: a bad verdict may be carried out */
     bool complete_only;      /* its complete rows are judged, the rest may still come */
+    bool growing;            /* it was cut in a row, and is longer now */
     bool known;              /* as it was when it was booked: not to be read again */
     struct ledger_line last; /* the last line of this name */
     bool has_last;

@@ -50,6 +50,7 @@ struct waiting_file {
     int64_t judged;    /* when it was last judged, or first seen */
     int64_t due;       /* when to look again */
     int64_t noticed;   /* real time: when the file came to our notice */
+    uint64_t cut;      /* its size when an incomplete last row was its only fault; 0: it was not */
     uint64_t order;    /* files are taken in the order in which they came */
     bool closed;       /* an event said that a writer closed it, or moved it here */
     bool counted;      /* among the files in the drop directory */

@@ -479,7 +479,8 @@ put()
 # accepts PORT: does somebody listen there?
 accepts() { (: >"/dev/tcp/127.0.0.1/$1"); }
 
-# start_sshd: one of our own, with keys of our own; sets SCP, SFTP, RSYNC_RSH and HOST.
+# start_sshd: one of our own, with keys of our own, and a connection to it that all sessions share; sets SCP, SFTP,
+# RSYNC_RSH and HOST. The home directory is an empty one: what a user's .bashrc does would be done for each session.
 start_sshd()
 {
     local dir=$TMP/ssh sshd port sftp_server=internal-sftp pid try options
@@ -494,7 +495,7 @@ start_sshd()
         port=$((20000 + (RANDOM << 2 | try) % 40000))
         printf '%s\n' "Port $port" 'ListenAddress 127.0.0.1' "HostKey $dir/host_key" 'PidFile none' \
             "AuthorizedKeysFile $dir/authorized_keys" 'StrictModes no' 'PasswordAuthentication no' \
-            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" >"$dir/sshd_config"
+            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" "SetEnv HOME=$dir" >"$dir/sshd_config"
         "$sshd" -D -e -f "$dir/sshd_config" >"$dir/log" 2>&1 &
         pid=$!
         started+=("$pid")
@@ -507,8 +508,12 @@ start_sshd()
         return 1
     fi
     options="-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none"
+    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none -o ControlPath=$dir/shared"
     HOST=$(id -un)@127.0.0.1
+    # shellcheck disable=SC2086 # words
+    ssh $options -M -N -p "$port" "$HOST" >>"$dir/log" 2>&1 </dev/null &
+    started+=("$!")
+    wait_for test -S "$dir/shared"
     SCP="scp $options -P $port"
     SFTP="sftp $options -P $port -b -"
     export RSYNC_RSH="ssh $options -p $port"
