@@ -269,6 +269,7 @@ static int run_files(struct intake *intake, struct cause *cause)
         if (waiting->files[i].due <= start)
             due[count++] = &waiting->files[i];
     qsort(due, count, sizeof(struct waiting_file *), compare_order);
+    readers_begin(intake->readers, due, count < BATCH_FILES ? count : BATCH_FILES);
     for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
         struct look *look;
 

@@ -30,7 +30,7 @@ static bool is_known(const struct look *look)
 
 static void note_writer(struct look *look)
 {
-    enum spool_writer writer = spool_writer(look->fd);
+    enum spool_writer writer = look->taken.writer;
     bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
 
     if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
@@ -69,14 +69,12 @@ static bool directory_waits(struct look *look)
     return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
 }
 
-/* Opens the file if it may be judged now; else it waits, is done, or is gone. */
+/* May the file be judged now? Else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
-    enum spool_kind kind =
-        spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
     int64_t quiet_at, latest;
 
-    switch (kind) {
+    switch (look->taken.kind) {
     case SPOOL_DIRECTORY:
         if (directory_waits(look))
             return false;
@@ -98,11 +96,13 @@ static bool claim(struct look *look)
                   WAITING_NEVER);
         return false;
     case SPOOL_TROUBLE:
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(look->taken.errnum),
+                  WAITING_NEVER);
         return false;
     case SPOOL_FILE:
         break;
     }
+    look->signature = look->taken.signature;
     drop_count_in(look->desk->drop, look->file);
     waiting_look(look->file, &look->signature, look->now);
     note_writer(look);
@@ -272,6 +272,13 @@ static bool wants_complete_rows(const struct look *look)
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
+static void close_file(struct look *look)
+{
+    if (look->fd >= 0)
+        close(look->fd);
+    look->fd = -1;
+}
+
 void look_init(struct look *look, struct desk *desk)
 {
     look->desk = desk;
@@ -295,7 +302,7 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
 {
     look->file = file;
     snprintf(look->name, sizeof look->name, "%s", file->name);
-    look->fd = -1;
+    look->fd = look->taken.fd;
     look->now = waiting_now();
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
@@ -359,6 +366,9 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
         look->complete_only = true;
         steady = read_steadily(look, judge, cause);
     }
+    /* Nothing is decided of a new file that takes another look at its bytes. */
+    if (look->base_count == 0)
+        close_file(look);
     if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
         return 0;
     return steady;
@@ -366,9 +376,7 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
 
 void look_close(struct look *look)
 {
-    if (look->fd >= 0)
-        close(look->fd);
-    look->fd = -1;
+    close_file(look);
     if (look->parted)
         free(look->layout.fields);
     look->parted = false;

@@ -206,7 +206,8 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    /* Each file is read once: to write down when would cost more than the reading of a small one. */
+    /* Each file is read once: to write down when would cost more than the reading of a small one.
+     */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
@@ -252,6 +253,16 @@ enum spool_writer spool_writer(int fd)
     if (writer == SPOOL_NO_WRITER)
         spool_release(fd);
     return writer;
+}
+
+void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
+{
+    *ret_taken = (struct spool_taken){.fd = -1};
+    ret_taken->kind = spool_open(dir_fd, name, &ret_taken->fd, &ret_taken->signature);
+    if (ret_taken->kind == SPOOL_FILE)
+        ret_taken->writer = spool_writer(ret_taken->fd);
+    else if (ret_taken->kind == SPOOL_TROUBLE)
+        ret_taken->errnum = errno;
 }
 
 /* ---- scanning
