@@ -321,6 +321,8 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
     if (result == 0)
         result = run_files(intake, cause);
     if (result >= 0)
+        result = booking_sync(&intake->booking, cause);
+    if (result >= 0)
         result = merge_commit(&intake->merge, cause);
     if (result < 0) {
         if (cause->kind != CAUSE_STOP)
