@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "disposal.h"
-#include "durable.h"
 
 #define SECOND    INT64_C(1000000000)
 #define YOUNG_AGE (2 * SECOND) /* seen.h */
@@ -57,6 +56,7 @@ static void clear(struct booking *booking)
 void booking_close(struct booking *booking)
 {
     stats_close(&booking->stats);
+    durable_group_forget(&booking->reasons);
     clear(booking);
     free(booking->list);
     booking->list = NULL;
@@ -67,6 +67,7 @@ int booking_forget(struct booking *booking, struct cause *cause)
 {
     const struct schema *schema = booking->stats.schema;
 
+    durable_group_forget(&booking->reasons);
     clear(booking);
     stats_close(&booking->stats);
     return stats_open(&booking->stats, booking->desk->dir, schema, cause);
@@ -192,7 +193,7 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
         disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
-                               &look->rejected, cause) < 0)
+                               &look->rejected, &booking->reasons, cause) < 0)
         goto out;
     if (training_append(&desk->merge->training, &look->accepted, cause) < 0)
         goto out;
@@ -263,7 +264,9 @@ static int quarantine_file(struct booking *booking, struct look *look, struct ca
     booking_fill_line(look->file->name, result, VERDICT_QUARANTINED, line);
     line->rejected = result->rows + result->bad_rows;
     line->seq = again ? look->last.seq : desk->merge->ledger.next_seq;
-    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL, cause) < 0 ||
+    /* Where the line stands already nothing will wait for them. */
+    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL,
+                               again ? NULL : &booking->reasons, cause) < 0 ||
         (!again && book(booking, look, line, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
@@ -299,6 +302,11 @@ int booking_carry_out(struct booking *booking, struct look *look, enum decision 
         return quarantine_file(booking, look, cause);
     }
     return 0;
+}
+
+int booking_sync(struct booking *booking, struct cause *cause)
+{
+    return durable_group_sync(&booking->reasons, "state/moving/ (reasons)", cause);
 }
 
 /* ---- once it is durable -------------------------------------------------------------------------

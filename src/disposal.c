@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "digest.h"
-#include "durable.h"
 #include "log.h"
 #include "slot.h"
 #include "take.h"
@@ -48,9 +47,17 @@ static void seq_sidecar(char out[SEQ_NAME_SIZE], uint64_t seq, int sidecar)
 /* ---- reasons
  * ------------------------------------------------------------------------------------- */
 
+static int write_reason(const struct datadir *dir, const char *name, const struct buffer *bytes,
+                        struct durable_group *group, struct cause *cause)
+{
+    if (group != NULL)
+        return durable_group_write(group, dir->moving, name, bytes->data, bytes->len, cause);
+    return durable_replace(dir->moving, name, bytes->data, bytes->len, true, cause);
+}
+
 int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
                            const struct violations *violations, const struct spill *rejected,
-                           struct cause *cause)
+                           struct durable_group *group, struct cause *cause)
 {
     struct buffer out = {0};
     char name[SEQ_NAME_SIZE];
@@ -60,16 +67,14 @@ int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
         seq_name(name, seq, "rejects.csv");
         result = rejected->fd >= 0
                      ? durable_copy(rejected->fd, 0, rejected->length, dir->moving, name, cause)
-                     : durable_replace(dir->moving, name, rejected->memory.data,
-                                       rejected->memory.len, true, cause);
+                     : write_reason(dir, name, &rejected->memory, group, cause);
         if (result < 0)
             return -1;
     }
     seq_name(name, seq, "errors.csv");
     violations_write_csv(violations, &out);
-    result = buffer_failed(&out)
-                 ? cause_memory(cause)
-                 : durable_replace(dir->moving, name, out.data, out.len, true, cause);
+    result =
+        buffer_failed(&out) ? cause_memory(cause) : write_reason(dir, name, &out, group, cause);
     buffer_free(&out);
     return result;
 }

@@ -1,11 +1,12 @@
 /*
  * disposal: what becomes of a judged file. Archived, deleted, or in quarantine with its reasons.
  *
- * Before the verdict is booked its reasons are written and synced under the number that its ledger
- * line will have, in state/moving/: SEQ.errors.csv and SEQ.rejects.csv. After it the file itself is
- * taken from the drop directory to state/moving/SEQ.csv, where nobody else reaches it, compared
- * with what was read, and only then given its place, reasons first. What a crash leaves in
- * state/moving/ is completed by disposal_recover, or undone where no line was booked.
+ * Before the verdict is booked its reasons are written under the number that its ledger line will
+ * have, and synced with those of the batch, in state/moving/: SEQ.errors.csv and SEQ.rejects.csv.
+ * After it the file itself is taken from the drop directory to state/moving/SEQ.csv, where nobody
+ * else reaches it, compared with what was read, and only then given its place, reasons first. What
+ * a crash leaves in state/moving/ is completed by disposal_recover, or undone where no line was
+ * booked.
  *
  * Names in quarantine/ and archive/ are never overwritten: a second NAME becomes NAME.~2~, its
  * companions likewise; but a copy equal byte for byte is dropped.
@@ -19,6 +20,7 @@
 #include "cause.h"
 #include "config.h"
 #include "datadir.h"
+#include "durable.h"
 #include "ledger.h"
 #include "sidecar.h"
 #include "spill.h"
@@ -30,11 +32,11 @@ enum disposal { DISPOSAL_KEEP, DISPOSAL_ARCHIVE, DISPOSAL_DELETE, DISPOSAL_QUARA
 /* What the configuration wants done with an accepted file. */
 enum disposal disposal_of_accepted(const struct config *config);
 
-/* Writes SEQ.errors.csv and, unless there are no rejected rows (NULL or empty), SEQ.rejects.csv;
- * durably. */
+/* Writes SEQ.errors.csv and, unless there are no rejected rows (NULL or empty), SEQ.rejects.csv:
+ * durable once the group is, or at once (NULL). */
 int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
                            const struct violations *violations, const struct spill *rejected,
-                           struct cause *cause);
+                           struct durable_group *group, struct cause *cause);
 
 /* SEQ.errors.csv and SEQ.rejects.csv go away again: nothing was booked. */
 void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);

@@ -134,21 +134,18 @@ int intake_look_into(struct intake *intake, const char *directory, int64_t due, 
  * -------------------------------------------------------------------------------------
  */
 
-/* Another file of the same batch has been booked, that this one may go on from: once more. */
-static int read_again(struct intake *intake, struct look *look, struct cause *cause)
-{
-    return look_recall(look, cause) < 0 ? -1
-                                        : look_read(look, readers_judge(intake->readers), cause);
-}
-
 /* ... check, merge or reject. */
 static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
 {
     enum decision decision;
     int result;
 
-    if (read > 0 && look_is_overtaken(look))
-        read = read_again(intake, look, cause);
+    /* Another file has been booked meanwhile that this one may go on from: once more. */
+    if (read > 0 && look_is_overtaken(look)) {
+        cause_set(cause, CAUSE_AGAIN, "%s may go on from another file", look->name);
+        look->now = waiting_now();
+        read = 0;
+    }
     result = read;
     if (read == 0)
         look_put_off(look, cause);
@@ -279,6 +276,7 @@ static int run_files(struct intake *intake, struct cause *cause)
         if (waiting->files[i].due <= start)
             due[count++] = &waiting->files[i];
     qsort(due, count, sizeof(struct waiting_file *), compare_order);
+    readers_begin(intake->readers, due, count < BATCH_FILES ? count : BATCH_FILES);
     for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
         struct look *look;
 
@@ -329,6 +327,8 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
         result = finish_apart(intake, cause);
     if (result == 0)
         result = run_files(intake, cause);
+    if (result >= 0)
+        result = booking_sync(&intake->booking, cause);
     if (result >= 0)
         result = merge_commit(&intake->merge, cause);
     if (result < 0) {

@@ -32,7 +32,7 @@ static bool is_known(const struct look *look)
 
 static void note_writer(struct look *look)
 {
-    enum spool_writer writer = spool_writer(look->fd);
+    enum spool_writer writer = look->taken.writer;
     bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
 
     if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
@@ -106,15 +106,13 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
     return false;
 }
 
-/* Opens the file if it may be judged now; else it waits, is done, or is gone. */
+/* May the file be judged now? Else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
-    enum spool_kind kind =
-        spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
     enum spool_kind beside = SPOOL_FILE;
     int64_t quiet_at, latest;
 
-    switch (kind) {
+    switch (look->taken.kind) {
     case SPOOL_DIRECTORY:
         if (directory_waits(look))
             return false;
@@ -136,11 +134,13 @@ static bool claim(struct look *look)
                   WAITING_NEVER);
         return false;
     case SPOOL_TROUBLE:
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(look->taken.errnum),
+                  WAITING_NEVER);
         return false;
     case SPOOL_FILE:
         break;
     }
+    look->signature = look->taken.signature;
     drop_count_in(look->desk->drop, look->file);
     look->sidecars = (struct sidecars){0};
     if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
@@ -251,7 +251,7 @@ uint64_t look_base_rows(const struct look *look)
 }
 
 /* What the ledger knows of this name, of its siblings, and of this inode under another one. */
-int look_recall(struct look *look, struct cause *cause)
+static int recall(struct look *look, struct cause *cause)
 {
     const struct ledger *ledger = &look->desk->merge->ledger;
     const char *name = look->file->name;
@@ -405,6 +405,13 @@ uint64_t look_weight(const struct look *look)
                                                         : look->signature.size * PACKED_WEIGHT;
 }
 
+static void close_file(struct look *look)
+{
+    if (look->fd >= 0)
+        close(look->fd);
+    look->fd = -1;
+}
+
 void look_init(struct look *look, struct desk *desk)
 {
     look->desk = desk;
@@ -428,7 +435,7 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
 {
     look->file = file;
     snprintf(look->name, sizeof look->name, "%s", file->name);
-    look->fd = -1;
+    look->fd = look->taken.fd;
     look->now = waiting_now();
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
@@ -436,7 +443,7 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     if (!claim(look))
         return 0;
     look->growing = file->cut > 0 && look->signature.size > file->cut;
-    if (look_recall(look, cause) < 0)
+    if (recall(look, cause) < 0)
         return -1;
     look->growing &= look->base_count == 0;
     /* A checksum that came after its file was merged may contradict it. */
@@ -469,7 +476,7 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
     size_t i;
 
     look->file = file;
-    if (look_recall(look, cause) < 0)
+    if (recall(look, cause) < 0)
         return -1;
     for (i = 0; i < look->base_count && look->bases[i]->at != base;)
         i++;
@@ -500,6 +507,9 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
         look->complete_only = true;
         steady = read_steadily(look, judge, cause);
     }
+    /* Nothing is decided of a new file that takes another look at its bytes. */
+    if (look->base_count == 0)
+        close_file(look);
     if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
         return 0;
     return steady;
@@ -507,9 +517,7 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
 
 void look_close(struct look *look)
 {
-    if (look->fd >= 0)
-        close(look->fd);
-    look->fd = -1;
+    close_file(look);
     if (look->parted)
         free(look->layout.fields);
     look->parted = false;

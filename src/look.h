@@ -2,7 +2,7 @@
  * look: one look at one dropped file. Opened if it may be judged now, read, and let go.
  *
  *     look_init, once; then for each file
- *     look_claim      opens it, or says why it has to wait
+ *     look_claim      takes it, opened, or says why it has to wait
  *     look_part       the reading of a large file may outlast the batch, and the lock ...
  *     look_rejoin     ... and what was read counts if nothing else happened to it meanwhile
  *     look_read       reads and judges it; its rows are in look->accepted
@@ -49,10 +49,11 @@ struct look {
     struct desk *desk;
     struct waiting_file *file; /* borrowed until others arrive */
     char name[LEDGER_NAME_SIZE];
-    int fd;
-    struct layout layout; /* of the training file, when it was claimed; borrowed ... */
-    bool parted;          /* ... or its own */
-    bool again;           /* something happened to it while it was read */
+    struct spool_taken taken; /* as it was opened */
+    int fd;                   /* of it; -1 once it is not needed any more */
+    struct layout layout;     /* of the training file, when it was claimed; borrowed ... */
+    bool parted;              /* ... or its own */
+    bool again;               /* something happened to it while it was read */
     struct signature signature;
     struct sidecars sidecars; /* as they were then */
     int64_t now;
@@ -82,15 +83,15 @@ struct look {
 void look_init(struct look *look, struct desk *desk);
 void look_free(struct look *look); /* takes zeroed ones */
 
-/* 1: open and claimed; 0: it waits, or is gone or done; -1. look_close in any case. */
+/* look->taken speaks of it. 1: claimed; 0: it waits, or is gone or done; -1. look_close in any
+ * case. */
 int look_claim(struct look *look, struct waiting_file *file, struct cause *cause);
 
 int look_part(struct look *look, struct cause *cause);
 int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause); /* 1, 0, -1 */
 
-/* Has content been booked since that it may go on from? Then look_recall, and look_read again. */
+/* Has content been booked since that it may go on from? Then what was read is no verdict. */
 bool look_is_overtaken(const struct look *look);
-int look_recall(struct look *look, struct cause *cause);
 
 /* The rows of the booked content that the file begins with, under this name or another. */
 uint64_t look_base_rows(const struct look *look);

@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ahead.h"
+
 #define LOOKS 64
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
 #define SHORT (32 * 1024)       /* a file that is read before a thread is awake */
@@ -29,6 +31,7 @@ struct readers {
     uint64_t bytes;                      /* of these */
     struct reader *apart;                /* a large file's; NULL: none */
     int fd;                              /* eventfd: it is read */
+    struct ahead ahead;
     struct reader reader[LOOKS];
 };
 
@@ -84,6 +87,15 @@ void readers_close(struct readers *readers)
     free(readers);
 }
 
+void readers_begin(struct readers *readers, struct waiting_file *const *files, size_t count)
+{
+    /* Threads begin when there is something to share; without them all goes on, only later. */
+    if (readers->pool == NULL && count > 1)
+        readers->pool = readers->desk->pool = pool_open();
+    ahead_begin(&readers->ahead, count > 1 ? readers->pool : NULL, readers->desk->dir->drop, files,
+                count);
+}
+
 struct look *readers_look(struct readers *readers)
 {
     struct reader *reader = readers->free;
@@ -94,6 +106,8 @@ struct look *readers_look(struct readers *readers)
     reader->readers = readers;
     if (reader->look.desk == NULL)
         look_init(&reader->look, readers->desk);
+    ahead_next(&readers->ahead, &reader->look.taken);
+    reader->look.fd = reader->look.taken.fd;
     return &reader->look;
 }
 
@@ -193,8 +207,8 @@ void readers_read(struct readers *readers, struct look *look, bool alone)
     struct reader *reader = reader_of(look);
     const uint64_t weight = look_weight(look);
 
-    /* Threads begin when there is something to share; without them all goes on, only later. */
-    if (readers->pool == NULL && (!alone || weight >= LARGE))
+    /* A large file is worth a thread, too. */
+    if (readers->pool == NULL && weight >= LARGE)
         readers->pool = readers->desk->pool = pool_open();
     reader->job.run = run;
     reader->next = NULL;
@@ -232,6 +246,7 @@ void readers_drop(struct readers *readers)
     int read;
     size_t i;
 
+    ahead_end(&readers->ahead);
     while ((look = readers_next(readers, &read, &ignored)) != NULL)
         readers_release(readers, look);
     for (i = 0; i < LOOKS; i++) {

@@ -296,6 +296,16 @@ enum spool_writer spool_writer(int fd)
     return writer;
 }
 
+void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
+{
+    *ret_taken = (struct spool_taken){.fd = -1};
+    ret_taken->kind = spool_open(dir_fd, name, &ret_taken->fd, &ret_taken->signature);
+    if (ret_taken->kind == SPOOL_FILE)
+        ret_taken->writer = spool_writer(ret_taken->fd);
+    else if (ret_taken->kind == SPOOL_TROUBLE)
+        ret_taken->errnum = errno;
+}
+
 /* ---- scanning
  * ------------------------------------------------------------------------------------ */
 

@@ -84,10 +84,20 @@ enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
  */
 enum spool_writer spool_writer(int fd);
 
+/* A file that is taken into the hand: opened, and is somebody writing to it? */
+struct spool_taken {
+    enum spool_kind kind; /* as spool_open */
+    int errnum;           /* of SPOOL_TROUBLE */
+    int fd;               /* of SPOOL_FILE; else -1 */
+    struct signature signature;
+    enum spool_writer writer;
+};
+void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken);
+
 /*
- * The same, but the lease is kept: until it is released or the descriptor closed, who wants to open
- * the file for writing waits, for up to /proc/sys/fs/lease-break-time seconds. Then the file is
- * what it was as long as nobody waits.
+ * As spool_writer, but the lease is kept: until it is released or the descriptor closed, who wants
+ * to open the file for writing waits, for up to /proc/sys/fs/lease-break-time seconds. Then the
+ * file is what it was as long as nobody waits.
  */
 enum spool_writer spool_hold(int fd);
 bool spool_is_awaited(int fd); /* by a writer */

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Compressed files, NAME.csv.gz and NAME.csv.zst: they are what the CSV inside is, by the daemon and by `merge`.
+# shellcheck disable=SC2317 # some functions are called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -101,7 +101,7 @@ static void write_reasons(uint64_t seq, uint64_t line)
     message = violations_add(&violations, CODE_BLANK_ROW, line, 0, NULL, NULL, 0);
     buffer_string(message, "a line too many");
     violations_added(&violations);
-    if (disposal_write_reasons(&dir, seq, &violations, NULL, &cause) < 0)
+    if (disposal_write_reasons(&dir, seq, &violations, NULL, NULL, &cause) < 0)
         abort();
     violations_free(&violations);
 }
