@@ -17,6 +17,7 @@ enum {
     SETTLE,
     STALE,
     RECURSIVE,
+    CONFIRM,
     SOURCE,
     BAD_ROWS,
     MAX_BAD_PERCENT,
@@ -58,6 +59,7 @@ static const struct setting {
     [SETTLE] = {"watch", "settle", .value = 5, .max = DAY, .unit = " seconds"},
     [STALE] = {"watch", "stale", .value = 600, .max = YEAR, .unit = " seconds"},
     [RECURSIVE] = {"watch", "recursive", WORDS("no", "yes")},
+    [CONFIRM] = {"watch", "confirm", WORDS("none", "checksum", "done")},
     [SOURCE] = {"merge", "source", WORDS("keep", "archive", "delete"), .value = CONFIG_SOURCE_KEEP},
     [BAD_ROWS] = {"merge", "bad_rows", WORDS("reject-file", "reject-rows"),
                   .value = CONFIG_REJECT_FILE},
@@ -229,6 +231,7 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->settle = (unsigned)values[SETTLE];
     config->stale = (unsigned)values[STALE];
     config->recursive = values[RECURSIVE] == 1;
+    config->confirm = (enum config_confirm)values[CONFIRM];
     config->source = (enum config_source)values[SOURCE];
     config->bad_rows = (enum config_bad_rows)values[BAD_ROWS];
     config->max_bad_percent = (unsigned)values[MAX_BAD_PERCENT];

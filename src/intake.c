@@ -488,7 +488,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     if (!intake_report_due(intake))
         return 0;
     if (booking->quarantine_changed &&
-        disposal_survey(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
+        survey_quarantine(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
         return -1;
     booking->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);

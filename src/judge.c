@@ -589,6 +589,8 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     digest_final(&reading.hashing.digest, result->sha256);
     if (is_packed(&reading))
         unpack_own(&judge->unpack, result->raw_sha256);
+    else
+        memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
     result->has_meta = judge->sheet.has_meta;
     result->meta = judge->sheet.meta;
     result->no_columns = judge->sheet.columns == 0;
@@ -642,5 +644,6 @@ bool judgement_only_truncated(const struct judgement *result)
 {
     const struct violations *violations = &result->violations;
 
-    return violations->total == 1 && violations->counts[CODE_TRUNCATED_FILE] == 1;
+    return violations->counts[CODE_TRUNCATED_FILE] == 1 &&
+           violations->total == 1 + violations->counts[CODE_CHECKSUM_MISMATCH];
 }

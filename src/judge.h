@@ -60,7 +60,7 @@ struct judgement {
     struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
     uint64_t bytes;       /* judged: all, or without the incomplete last row */
     unsigned char sha256[DIGEST_SIZE];
-    unsigned char raw_sha256[DIGEST_SIZE]; /* of a packed file's own bytes, which were read */
+    unsigned char raw_sha256[DIGEST_SIZE]; /* of the file's own bytes, if it is packed */
     bool has_meta;
     uint64_t meta;
     uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
@@ -87,7 +87,8 @@ void judgement_free(struct judgement *result);
  * all. */
 bool judgement_rejects(const struct judgement *result, const struct config *config);
 
-/* An incomplete last row is all that is wrong. */
+/* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
+ */
 bool judgement_only_truncated(const struct judgement *result);
 
 /* What it takes to read; reusable from file to file. One thread uses it at a time. */

@@ -45,7 +45,8 @@ static void note_writer(struct look *look)
     look->writer =
         writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !look->file->closed && !quiet);
     look->patient = quiet && !look->writer;
-    look->complete_only = look->writer;
+    /* A checksum is that of all of it. */
+    look->complete_only = look->writer && !look->sidecars.each[SPOOL_SHA256].there;
 }
 
 /* Where it cannot be looked into, what lies in it may never be found. */
@@ -71,11 +72,46 @@ static bool directory_waits(struct look *look)
     return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
 }
 
+/* Has its sender put beside it what it takes to judge it? Else it waits. */
+static bool is_confirmed(struct look *look, enum spool_kind kind)
+{
+    static const enum spool_sidecar wanted[] = {
+        [CONFIG_CONFIRM_CHECKSUM] = SPOOL_SHA256, [CONFIG_CONFIRM_DONE] = SPOOL_DONE};
+    const enum config_confirm confirm = look->desk->config->confirm;
+    enum spool_sidecar last = look->sidecars.each[SPOOL_DONE].there ? SPOOL_DONE : SPOOL_SHA256;
+    const char *base = spool_base(look->file->name), *why = NULL;
+    struct buffer detail = {0};
+    enum reason reason = WAIT_FILE_TYPE;
+
+    if (kind == SPOOL_UNREADABLE) {
+        reason = WAIT_UNREADABLE;
+        why = "may not be read: chmod a+r";
+    } else if (kind == SPOOL_TROUBLE) {
+        reason = WAIT_TROUBLE;
+        why = strerror(errno);
+    } else if (kind != SPOOL_FILE) {
+        why = "is no regular file";
+    } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
+        last = wanted[confirm];
+        reason = WAIT_UNCONFIRMED;
+        why = confirm == CONFIG_CONFIRM_DONE
+                  ? "has not come: the file is judged once its sender says so"
+                  : "has not come: the file is judged once its checksum is there";
+    }
+    if (why == NULL)
+        return true;
+    buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
+    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail), WAITING_NEVER);
+    buffer_free(&detail);
+    return false;
+}
+
 /* Opens the file if it may be judged now; else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
     enum spool_kind kind =
         spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
+    enum spool_kind beside = SPOOL_FILE;
     int64_t quiet_at, latest;
 
     switch (kind) {
@@ -106,7 +142,10 @@ static bool claim(struct look *look)
         break;
     }
     drop_count_in(look->desk->drop, look->file);
-    waiting_look(look->file, &look->signature, look->now);
+    look->sidecars = (struct sidecars){0};
+    if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
+        beside = sidecar_look(look->desk->dir->drop, look->file->name, &look->sidecars);
+    waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
     note_writer(look);
     look->known = is_known(look);
     quiet_at = look->file->since + seconds(look->desk->config->settle);
@@ -121,7 +160,7 @@ static bool claim(struct look *look)
                   "an interrupted rsync --partial left it (modification time 0): run rsync again",
                   WAITING_NEVER);
     else
-        return true;
+        return is_confirmed(look, beside);
     return false;
 }
 
@@ -153,20 +192,28 @@ static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_
             snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
 }
 
+/* Where nothing packed was ever booked, a plain file has none. */
+static bool may_have_siblings(const struct look *look)
+{
+    return look->desk->merge->ledger.index.packed || unpack_format_of(look->name) != UNPACK_PLAIN;
+}
+
 static int recall_siblings(struct look *look, struct cause *cause)
 {
     char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
     size_t i;
 
+    for (i = 0; i < LOOK_SIBLINGS; i++)
+        look->siblings[i].at = 0;
+    if (!may_have_siblings(look))
+        return 0;
     sibling_names(look->name, names);
     for (i = 0; i < LOOK_SIBLINGS; i++) {
         int found = ledger_longest(&look->desk->merge->ledger, names[i], &look->siblings[i], cause);
 
         if (found < 0)
             return -1;
-        if (found == 0)
-            look->siblings[i].at = 0;
-        else
+        if (found > 0)
             add_base(look, &look->siblings[i]);
     }
     return 0;
@@ -178,6 +225,8 @@ bool look_is_overtaken(const struct look *look)
     struct ledger_known known;
     size_t i;
 
+    if (!may_have_siblings(look))
+        return false;
     sibling_names(look->name, names);
     for (i = 0; i < LOOK_SIBLINGS; i++) {
         ledger_name(&look->desk->merge->ledger, names[i], &known);
@@ -316,6 +365,8 @@ static int read_steadily(struct look *look, struct judge *judge, struct cause *c
             return 1;
         if (after.size <= look->signature.size)
             return 0;
+        if (look->sidecars.each[SPOOL_SHA256].there)
+            return 0;
         /* It only grew: somebody appends. */
         look->complete_only = true;
         look->patient = false;
@@ -335,12 +386,16 @@ void look_put_off(struct look *look, const struct cause *cause)
                   now + SOON + 4 * spent);
 }
 
-/* A grown file whose last row is incomplete: its complete rows alone. */
+/*
+ * A grown file whose last row is incomplete: its complete rows alone. Of which nothing is booked
+ * yet, too, if it was seen to grow: whose buffer ends in the middle of a row may do so for ever.
+ */
 static bool wants_complete_rows(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
 
-    return result->prefix_found && !look->complete_only &&
+    return (result->prefix_found || (look->growing && result->rows > 0)) && !look->complete_only &&
+           !look->sidecars.each[SPOOL_SHA256].there &&
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
 }
 
@@ -380,7 +435,16 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->base = NULL;
     if (!claim(look))
         return 0;
-    return look_recall(look, cause) < 0 ? -1 : 1;
+    look->growing = file->cut > 0 && look->signature.size > file->cut;
+    if (look_recall(look, cause) < 0)
+        return -1;
+    look->growing &= look->base_count == 0;
+    /* A checksum that came after its file was merged may contradict it. */
+    if (look->sidecars.each[SPOOL_SHA256].there &&
+        !(look->has_last && look->sidecars.has_sum &&
+          memcmp(look->sidecars.sha256, look->last.sha256, DIGEST_SIZE) == 0))
+        look->known = false;
+    return 1;
 }
 
 int look_part(struct look *look, struct cause *cause)

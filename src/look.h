@@ -27,6 +27,7 @@
 #include "ledger.h"
 #include "merge.h"
 #include "pool.h"
+#include "sidecar.h"
 #include "spill.h"
 #include "spool.h"
 #include "waiting.h"
@@ -53,10 +54,12 @@ struct look {
     bool parted;          /* ... or its own */
     bool again;           /* something happened to it while it was read */
     struct signature signature;
+    struct sidecars sidecars; /* as they were then */
     int64_t now;
     bool writer;             /* somebody has it open for writing, or may have */
     bool patient;            /* quiet, and nobody writes: a bad verdict may be carried out */
     bool complete_only;      /* its complete rows are judged, the rest may still come */
+    bool growing;            /* it was cut in a row, and is longer now */
     bool known;              /* as it was when it was booked: not to be read again */
     struct ledger_line last; /* the last line of this name */
     bool has_last;

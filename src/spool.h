@@ -48,6 +48,17 @@ bool spool_directory_counts(const char *name);
 /* The name without its directories. */
 const char *spool_base(const char *name);
 
+/*
+ * What a sender may put beside the file NAME, to say something of it: its checksum, as NAME.sha256,
+ * or only that it is whole, as NAME.done. Such names do not count.
+ */
+enum spool_sidecar { SPOOL_SHA256, SPOOL_DONE, SPOOL_SIDECARS };
+
+const char *spool_sidecar_suffix(enum spool_sidecar sidecar);
+
+/* The length of the name of the file that a sidecar of this name is of; 0: it is none. */
+size_t spool_sidecar_of(const char *name);
+
 enum spool_kind {
     SPOOL_FILE,  /* a regular file */
     SPOOL_GONE,  /* nothing of that name (any more) */
@@ -105,11 +116,13 @@ struct spool_order {
         names_only; /* files are not looked at where the directory tells their kind: no signature */
     /* A directory is open and will be listed next, "" the one itself; NULL: nothing is done. */
     void (*enter)(void *context, const char *name, int fd);
+    void (*sidecar)(void *context); /* there is one; NULL: nothing is done */
     spool_found *found;
     void *context;
 };
 
-/* *ret_ignored: names that do not count. That `under` is no directory (any more) is no failure. */
+/* *ret_ignored: names that neither count nor are sidecars. That `under` is no directory (any more)
+ * is no failure. */
 int spool_scan(int dir_fd, const struct spool_order *order, uint64_t *ret_ignored,
                struct cause *cause);
 

@@ -190,7 +190,7 @@ static int clear_hiding(int home, unsigned n, int fd, struct cause *cause)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot list what is hidden");
     }
     while (result == 0 && (entry = readdir(list)) != NULL)
-        if (spool_name_counts(entry->d_name) &&
+        if ((spool_name_counts(entry->d_name) || spool_sidecar_of(entry->d_name) > 0) &&
             put_into(fd, entry->d_name, home, entry->d_name, cause) < 0 && cause->errnum != ENOENT)
             result = -1;
     closedir(list);

@@ -36,9 +36,10 @@ VERDICTS = ("started", "adopted", "merged", "grown", "duplicate", "quarantined",
 BEGINS = ("started", "adopted")     # begin a training file
 MERGES = ("merged", "grown")        # put rows into it
 ACCEPTS = MERGES + ("duplicate",)   # the content is known as accepted
+SIDECARS = (".sha256", ".done")    # what a sender may put beside a file
 CODES = set("""blank-label duplicate-label missing-label extra-label blank-row missing-cell extra-cell type-error
     constraint-error encoding-error stray-quote unterminated-quote truncated-file row-too-long too-many-columns
-    file-too-large format-error changed-file file-type file-unreadable""".split())
+    file-too-large format-error changed-file checksum-mismatch file-type file-unreadable""".split())
 ERRORS_HEADER = ["line", "column", "field", "code", "value", "message"]
 USERS_HEADER = ["user_id", "files", "rows", "rejected_files", "last_arrival"]
 STATS_FILES = {"stats.json", "users.csv", "summary.txt", "phasesentinel.prom"}
@@ -479,6 +480,10 @@ class Quarantine:
         companions = {path for path in paths for kind in (".errors.csv", ".rejects.csv")
                       if path.endswith(kind) and (path[:-len(kind)] in paths or origin(path[:-len(kind)]) in names)
                       and (origin(path), paths[path]) not in booked}
+        # What a sender put beside a file stands beside it here, too.
+        companions |= {path for path in paths for kind in SIDECARS
+                       if path.endswith(kind) and path[:-len(kind)] in paths}
+        self.beside = {path: tuple(paths.get(path + kind) for kind in SIDECARS) for path in paths}
         self.top = top
         self.files = {path: digest for path, digest in paths.items() if path not in companions}
         self.violations = collections.Counter()
@@ -543,7 +548,7 @@ def check_quarantine(quarantine, lines, findings):
     for name, digests in unresolved.items():
         for digest in digests:
             kept = [path for path, there in quarantine.files.items() if origin(path) == name and there == digest]
-            if len(kept) != 1:
+            if not kept or len({quarantine.beside[path] for path in kept}) < len(kept):
                 findings.append("%r is quarantined, but quarantine holds %d copies of it" % (name, len(kept)))
             for path in kept:
                 if path + ".errors.csv" not in quarantine.lists:

@@ -25,6 +25,7 @@ COLUMNS_REQUIRED+=,network_sent_mb,network_recv_mb,phase
 COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 
 as_root() { ((EUID == 0)); }
+DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
 ALLOW_ROOT=()
 as_root && ALLOW_ROOT=(--allow-root)
 
@@ -148,6 +149,7 @@ site()
     cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
     config "${@:2}"
     : >"$LOG"
+    [[ -z $DATA_OWNER ]] || chown -R "$DATA_OWNER" "$SITE"
 }
 
 # config [KEY=VALUE…]: writes the site's configuration. The tests' own defaults: settle 1.
@@ -156,7 +158,7 @@ config()
     local pair key section
     local -A values=([data_dir]=data [schema]=schema.ini [settle]=1) sections=(
         [data_dir]=paths [schema]=paths [merge]=watch [interval]=watch [rescan]=watch [poll]=watch [settle]=watch
-        [stale]=watch [recursive]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
+        [stale]=watch [recursive]=watch [confirm]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
         [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
         [max_row_kib]=limits [max_columns]=limits [max_reported_errors]=limits [level]=log)
 
@@ -477,7 +479,8 @@ put()
 # accepts PORT: does somebody listen there?
 accepts() { (: >"/dev/tcp/127.0.0.1/$1"); }
 
-# start_sshd: one of our own, with keys of our own; sets SCP, SFTP, RSYNC_RSH and HOST.
+# start_sshd: one of our own, with keys of our own, and a connection to it that all sessions share; sets SCP, SFTP,
+# RSYNC_RSH and HOST. The home directory is an empty one: what a user's .bashrc does would be done for each session.
 start_sshd()
 {
     local dir=$TMP/ssh sshd port sftp_server=internal-sftp pid try options
@@ -492,7 +495,7 @@ start_sshd()
         port=$((20000 + (RANDOM << 2 | try) % 40000))
         printf '%s\n' "Port $port" 'ListenAddress 127.0.0.1' "HostKey $dir/host_key" 'PidFile none' \
             "AuthorizedKeysFile $dir/authorized_keys" 'StrictModes no' 'PasswordAuthentication no' \
-            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" >"$dir/sshd_config"
+            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" "SetEnv HOME=$dir" >"$dir/sshd_config"
         "$sshd" -D -e -f "$dir/sshd_config" >"$dir/log" 2>&1 &
         pid=$!
         started+=("$pid")
@@ -505,8 +508,12 @@ start_sshd()
         return 1
     fi
     options="-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none"
+    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none -o ControlPath=$dir/shared"
     HOST=$(id -un)@127.0.0.1
+    # shellcheck disable=SC2086 # words
+    ssh $options -M -N -p "$port" "$HOST" >>"$dir/log" 2>&1 </dev/null &
+    started+=("$!")
+    wait_for test -S "$dir/shared"
     SCP="scp $options -P $port"
     SFTP="sftp $options -P $port -b -"
     export RSYNC_RSH="ssh $options -p $port"

@@ -117,7 +117,7 @@ static void check_defaults(const struct config *config)
 {
     check(config->merge == CONFIG_MERGE_ARRIVAL && config->interval == 60 && config->rescan == 60 &&
               config->poll == 5 && config->settle == 5 && config->stale == 600 &&
-              !config->recursive,
+              !config->recursive && config->confirm == CONFIG_CONFIRM_NONE,
           "defaults of [watch]");
     check(config->source == CONFIG_SOURCE_KEEP && config->bad_rows == CONFIG_REJECT_FILE &&
               config->max_bad_percent == 100 && !config->merge_duplicates &&
@@ -134,7 +134,7 @@ static void test_values(void)
     static const char content[] =
         "[paths]\ndata_dir = /srv/data\nschema = \"my schema.ini\"\n"
         "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\npoll = 9\nsettle = 0\nstale = 4\n"
-        "recursive = yes\n"
+        "recursive = yes\nconfirm = done\n"
         "[merge]\nsource = delete\nbad_rows = reject-rows\nmax_bad_percent = 7\n"
         "duplicates = merge\nchanged = merge\nfinal_newline = required\n"
         "[limits]\nmax_file_mib = 1048576\nmax_row_kib = 8\nmax_columns = 9\nmax_expand_ratio = "
@@ -149,7 +149,8 @@ static void test_values(void)
     check_text(config.data_dir, "/srv/data", "data_dir");
     check(strstr(config.schema, "/etc/my schema.ini") != NULL, "schema: %s", config.schema);
     check(config.merge == CONFIG_MERGE_TIMER && config.interval == 2 && config.rescan == 3 &&
-              config.poll == 9 && config.settle == 0 && config.stale == 4 && config.recursive,
+              config.poll == 9 && config.settle == 0 && config.stale == 4 && config.recursive &&
+              config.confirm == CONFIG_CONFIRM_DONE,
           "[watch]");
     check(config.source == CONFIG_SOURCE_DELETE && config.bad_rows == CONFIG_REJECT_ROWS &&
               config.max_bad_percent == 7 && config.merge_duplicates && config.merge_changed &&

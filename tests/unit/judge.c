@@ -620,6 +620,8 @@ static void test_meta(void)
     check(result.has_meta && meta == digest_check("user_id=eva\n", 12), "and tells it apart");
     run("t,v\n1,2\n", (struct ask){.name = "udo_20240101.csv"});
     check(result.has_meta && result.meta != meta, "from another user's");
+    run("PAR1", (struct ask){.name = "eva_20240101.csv"});
+    check(!result.has_meta && result.meta == 0, "nothing of it is left for the next file");
     run("t,v,user_id\n1,2,udo\n", (struct ask){.name = "eva_20240101.csv"});
     check(!result.has_meta, "but not where the file says who it is");
     check_text(buffer_text(&accepted), "1,2,,udo\n", "which rules");
