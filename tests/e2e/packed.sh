@@ -1,5 +1,6 @@
 #!/bin/bash
 # Compressed files, NAME.csv.gz and NAME.csv.zst: they are what the CSV inside is, by the daemon and by `merge`.
+# shellcheck disable=SC2317 # some functions are called by name
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +17,10 @@ booked_rows() { ledger | awk -F, -v name="$1" '$5 == name { last = $9 " " $11 } 
 reasons() { cat "$DATA/quarantine/$1.errors.csv"; }
 
 # waiting_name: the file that waits.
-waiting_name() { cli status --json | python3 -c 'import json, sys; print(*[f["name"] for f in json.load(sys.stdin)["waiting"]])'; }
+waiting_name()
+{
+    cli status --json | python3 -c 'import json, sys; print(*[f["name"] for f in json.load(sys.stdin)["waiting"]])'
+}
 
 # --- They come in every way
 
