@@ -239,8 +239,9 @@ static void print_status(const struct view *view, const char *next)
         buffer_byte(&out, '\n');
     }
     buffer_printf(&out,
-                  "ignored      %" PRIu64 " names that do not end in .csv%s begin with a dot%s\n",
-                  view->ignored, recursive ? " or" : ",", recursive ? "" : " or are directories");
+                  "ignored      %" PRIu64
+                  " names that do not end in .csv, .csv.gz or .csv.zst%s begin with a dot%s\n",
+                  view->ignored, recursive ? ", or" : ",", recursive ? "" : " or are directories");
     buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
                   view->quarantine.files, view->quarantine.resolved);
     if (next[0] != '\0')

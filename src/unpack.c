@@ -274,7 +274,8 @@ static int unpack_some(struct unpack *unpack, char *out, size_t len, size_t *ret
     if (result < 0)
         return -1;
     unpack->given += *ret_given;
-    if (!unpack->ended && unpack->given > unpack->most)
+    /* Whatever else is found in the same step: the fault does not depend on steps. */
+    if (unpack->given > unpack->most)
         end(unpack, unpack->most == unpack->order.max_bytes ? UNPACK_TOO_LARGE : UNPACK_TOO_DENSE);
     /* Nothing goes in, nothing comes out, nothing follows. */
     if (!unpack->ended && tools->inside && *ret_given == 0 && tools->pos == before &&

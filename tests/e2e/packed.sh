@@ -17,7 +17,10 @@ booked_rows() { ledger | awk -F, -v name="$1" '$5 == name { last = $9 " " $11 } 
 reasons() { cat "$DATA/quarantine/$1.errors.csv"; }
 
 # waiting_name: the file that waits.
-waiting_name() { cli status --json | python3 -c 'import json, sys; print(*[f["name"] for f in json.load(sys.stdin)["waiting"]])'; }
+waiting_name()
+{
+    cli status --json | python3 -c 'import json, sys; print(*[f["name"] for f in json.load(sys.stdin)["waiting"]])'
+}
 
 # --- They come in every way
 

@@ -16,6 +16,7 @@
 #include "../unit/packing.h"
 #include "fuzz.h"
 #include "judged.h"
+#include "magic.h"
 
 enum { ZSTD_FILE = 1, PACK = 2, FLIP = 4, CUT = 8 };
 enum { COMPLETE_ONLY = 1, REJECT_ROWS = 2 };
@@ -138,7 +139,7 @@ static void choose_prefix(struct judge_order *order, const struct buffer *csv, u
     digest_final(&digest, order->prefix_sha);
 }
 
-static void judge(const struct unpack *unpack, const struct buffer *bytes, const struct buffer *csv,
+static void judge(enum unpack_format format, const struct buffer *bytes, const struct buffer *csv,
                   const uint8_t choice[4])
 {
     static const size_t windows[4] = {0, 64, 67, 200};
@@ -150,6 +151,7 @@ static void judge(const struct unpack *unpack, const struct buffer *bytes, const
                                 .complete_only = choice[1] & COMPLETE_ONLY};
     const struct judgement *result = &packed[config].judgement;
     const char *what;
+    bool utf16;
 
     if (csv->len > 0)
         choose_prefix(&order, csv, choice[2]);
@@ -159,13 +161,14 @@ static void judge(const struct unpack *unpack, const struct buffer *bytes, const
     twice_read(&plain[config], &order);
     judged_check_counts(&plain[config], &order);
     order.fd = file;
-    order.name = unpack->order.format == UNPACK_ZSTD ? "a.csv.zst" : "a.csv.gz";
+    order.name = format == UNPACK_ZSTD ? "a.csv.zst" : "a.csv.gz";
     order.size = bytes->len;
     judged_forget(&packed[config].judge);
     twice_read(&packed[config], &order);
     window = 0;
     fuzz_require(!packed[config].failed, "a packed file can be judged");
-    fuzz_require(result->broken == (unpack->fault != UNPACK_SOUND), "broken where it is not sound");
+    fuzz_require(result->broken == (packed[config].judge.unpack.fault != UNPACK_SOUND),
+                 "broken where it is not sound");
     if (result->broken) {
         fuzz_require(judgement_rejects(result, &configs[config]), "and then rejected");
         fuzz_require(result->violations.total == 1 && result->rows == 0 && !result->no_rows &&
@@ -174,7 +177,7 @@ static void judge(const struct unpack *unpack, const struct buffer *bytes, const
         return;
     }
     /* Magic bytes are told in other words where they are inside. */
-    if (plain[config].judgement.violations.counts[CODE_FORMAT_ERROR] > 0)
+    if (magic_kind(csv->data, csv->len, &utf16) != NULL)
         return;
     what = twice_difference(&packed[config], &plain[config]);
     fuzz_require(what == NULL, "it is what the CSV inside is: %s", what);
@@ -196,9 +199,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     order.format = data[0] & ZSTD_FILE ? UNPACK_ZSTD : UNPACK_GZIP;
     read_all(&one, &order, 1 + data[3], &left);
     read_all(&other, &order, 65536, &right);
-    fuzz_require(one.fault == other.fault, "the fault does not depend on the steps");
+    /* libzstd takes a frame for which there is room at once another way, and there looks harder at
+     * what its header says of its size, but not at its window. */
+    fuzz_require(one.fault == other.fault || order.format == UNPACK_ZSTD,
+                 "the fault does not depend on the steps");
     check_own(&one, &bytes);
-    if (one.fault == UNPACK_SOUND)
+    if (one.fault == UNPACK_SOUND && other.fault == UNPACK_SOUND)
         fuzz_require(twice_same_bytes(&left, &right), "nor does what comes out");
     if ((data[0] & (PACK | FLIP | CUT)) == PACK)
         fuzz_require(one.fault == UNPACK_SOUND || one.fault == UNPACK_TOO_DENSE,
@@ -207,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_require(left.len == size - 4 &&
                          (size == 4 || memcmp(left.data, data + 4, size - 4) == 0),
                      "and what was packed comes out, or nothing does");
-    judge(&one, &bytes, &left, data);
+    judge(order.format, &bytes, one.fault == UNPACK_SOUND ? &left : &right, data);
     buffer_free(&bytes);
     buffer_free(&left);
     buffer_free(&right);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "packing.h"
 #include "place.h"
 #include "survey.h"
 #include "unit.h"
@@ -891,6 +892,61 @@ static void test_recover_accepted(void)
     }
 }
 
+/* Takes a packed file with this inside, of which the line says `booked`. */
+static struct buffer take_packed(enum unpack_format format, const char *inside, const char *name,
+                                 const char *booked)
+{
+    struct buffer packed = {0};
+    struct signature read;
+    uint64_t seq;
+
+    pack(&packed, format, inside, strlen(inside));
+    place_put(dir.drop, name, packed.data, packed.len);
+    if (spool_look(dir.drop, name, &read) != SPOOL_FILE)
+        abort();
+    seq = book(VERDICT_MERGED, name, booked);
+    if (disposal_take(&dir, name, &read, seq, &cause) < 0)
+        abort();
+    return packed;
+}
+
+static bool holds_packed(int fd, const char *name, struct buffer *packed)
+{
+    struct buffer bytes = {0};
+    bool same = place_get(fd, name, &bytes) && bytes.len == packed->len &&
+                memcmp(bytes.data, packed->data, bytes.len) == 0;
+
+    buffer_free(&bytes);
+    buffer_free(packed);
+    return same;
+}
+
+/* A packed file is known by what is inside, or by its own bytes where it cannot be unpacked. */
+static void test_recover_packed(void)
+{
+    struct buffer packed;
+    char from[32];
+
+    open_dir();
+    config.source = CONFIG_SOURCE_ARCHIVE;
+    packed = take_packed(UNPACK_GZIP, "good", "a.csv.gz", "good");
+    check(recovered() && holds_packed(dir.archive, "a.csv.gz", &packed), "a packed file goes on");
+    packed = take_packed(UNPACK_ZSTD, "good", "a.csv.zst", "good");
+    check(recovered() && holds_packed(dir.archive, "a.csv.zst", &packed), "of either kind");
+    packed = take_packed(UNPACK_PLAIN, "\x1F\x8B\x08", "b.csv.gz", "\x1F\x8B\x08");
+    check(recovered() && holds_packed(dir.archive, "b.csv.gz", &packed), "or known by its bytes");
+    packed = take_packed(UNPACK_GZIP, "other", "c.csv.gz", "good");
+    check(recovered() && holds_packed(dir.drop, "c.csv.gz", &packed), "another one goes back");
+    packed = (struct buffer){0};
+    pack(&packed, UNPACK_ZSTD, "good", 4);
+    snprintf(from, sizeof from, "%" PRIu64 ".csv", ledger.next_seq + 7);
+    place_put(dir.moving, from, packed.data, packed.len);
+    snprintf(from, sizeof from, "recovered.%" PRIu64 ".csv.zst", ledger.next_seq + 7);
+    check(recovered() && holds_packed(dir.drop, from, &packed),
+          "what nobody knows is dropped as %s", from);
+    close_dir();
+}
+
 static void test_recover_odd(void)
 {
     struct signature read;
@@ -1037,6 +1093,7 @@ int main(void)
     test_resolve();
     test_recover_accepted();
     test_recover_odd();
+    test_recover_packed();
     test_survey();
     test_recover_quarantine();
     test_recover_cleared();
