@@ -206,7 +206,8 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    /* Each file is read once: to write down when would cost more than the reading of a small one. */
+    /* Each file is read once: to write down when would cost more than the reading of a small one.
+     */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
@@ -226,6 +227,13 @@ enum spool_kind spool_signature(int fd, struct signature *ret_signature)
         return SPOOL_TROUBLE;
     take_signature(&st, ret_signature);
     return kind_of(&st);
+}
+
+bool spool_is_closed_link(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
 }
 
 enum spool_writer spool_hold(int fd)
