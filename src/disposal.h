@@ -20,6 +20,7 @@
 #include "config.h"
 #include "datadir.h"
 #include "ledger.h"
+#include "sidecar.h"
 #include "spill.h"
 #include "spool.h"
 #include "violation.h"
@@ -46,6 +47,18 @@ void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);
 int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
                   uint64_t seq, struct cause *cause);
 
+/*
+ * The same for its sidecars, which become state/moving/SEQ.sha256 and SEQ.done. They go before
+ * their file, so that none is left behind by a crash: without SEQ.csv they come back. One that is
+ * another by now is of another file, and stays.
+ */
+int disposal_take_sidecars(const struct datadir *dir, const char *name, const struct sidecars *read,
+                           uint64_t seq, struct cause *cause);
+
+/* Their file did not follow: back beside it. */
+int disposal_return_sidecars(const struct datadir *dir, const char *name, uint64_t seq,
+                             struct cause *cause);
+
 /* Gives what stands under SEQ in state/moving/ its place. */
 int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
                     enum disposal disposal, struct cause *cause);
@@ -58,15 +71,5 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 /* Under the lock: completes or undoes whatever stands in state/moving/. */
 int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
                      const struct config *config, struct cause *cause);
-
-/* What stands in quarantine/ now. */
-struct quarantine_survey {
-    uint64_t files;                  /* data files whose name's last verdict is quarantined */
-    uint64_t resolved;               /* the others: a later file of that name was accepted */
-    uint64_t violations[CODE_COUNT]; /* in all NAME.errors.csv */
-};
-
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_survey *survey, struct cause *cause);
 
 #endif

@@ -134,12 +134,22 @@ int intake_look_into(struct intake *intake, const char *directory, int64_t due, 
  * -------------------------------------------------------------------------------------
  */
 
+/* Another file of the same batch has been booked, that this one may go on from: once more. */
+static int read_again(struct intake *intake, struct look *look, struct cause *cause)
+{
+    return look_recall(look, cause) < 0 ? -1
+                                        : look_read(look, readers_judge(intake->readers), cause);
+}
+
 /* ... check, merge or reject. */
 static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
 {
     enum decision decision;
-    int result = read;
+    int result;
 
+    if (read > 0 && look_is_overtaken(look))
+        read = read_again(intake, look, cause);
+    result = read;
     if (read == 0)
         look_put_off(look, cause);
     if (read > 0 && decide_file(look, &decision, cause) < 0)
@@ -480,7 +490,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     if (!intake_report_due(intake))
         return 0;
     if (booking->quarantine_changed &&
-        disposal_survey(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
+        survey_quarantine(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
         return -1;
     booking->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);

@@ -28,6 +28,7 @@
 #include "merge.h"
 #include "readers.h"
 #include "schema.h"
+#include "survey.h"
 
 struct intake {
     const struct config *config;

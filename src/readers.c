@@ -120,7 +120,7 @@ static void run(struct job *job, unsigned worker)
 
 bool readers_is_large(const struct look *look)
 {
-    return look->signature.size > ROOM;
+    return look_weight(look) > ROOM;
 }
 
 struct look *readers_reading_apart(const struct readers *readers)
@@ -185,25 +185,26 @@ struct look *readers_apart(struct readers *readers, int *ret_read, struct cause 
 
 bool readers_have_room(const struct readers *readers, const struct look *look)
 {
-    return readers->first == NULL || readers->bytes + look->signature.size <= ROOM;
+    return readers->first == NULL || readers->bytes + look_weight(look) <= ROOM;
 }
 
 void readers_read(struct readers *readers, struct look *look, bool alone)
 {
     struct reader *reader = reader_of(look);
+    const uint64_t weight = look_weight(look);
 
     /* Threads begin when there is something to share; without them all goes on, only later. */
-    if (readers->pool == NULL && (!alone || look->signature.size >= LARGE))
+    if (readers->pool == NULL && (!alone || weight >= LARGE))
         readers->pool = readers->desk->pool = pool_open();
     reader->job.run = run;
     reader->next = NULL;
     *readers->last = reader;
     readers->last = &reader->next;
-    readers->bytes += look->signature.size;
+    readers->bytes += weight;
     if (readers->pool == NULL || alone)
         run(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job, look->signature.size < SHORT);
+        pool_submit(readers->pool, &reader->job, weight < SHORT);
 }
 
 struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause)
@@ -217,7 +218,7 @@ struct look *readers_next(struct readers *readers, int *ret_read, struct cause *
     readers->first = reader->next;
     if (readers->first == NULL)
         readers->last = &readers->first;
-    readers->bytes -= reader->look.signature.size;
+    readers->bytes -= look_weight(&reader->look);
     *ret_read = reader->read;
     if (reader->read <= 0)
         *cause = reader->cause;

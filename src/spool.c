@@ -71,12 +71,53 @@ static bool is_hidden(const char *name)
     return name[0] == '.' || strstr(name, "/.") != NULL;
 }
 
+const char *spool_suffix(const char *name)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst"};
+    size_t len = strlen(name), i;
+
+    for (i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (len > strlen(suffixes[i]) &&
+            strcasecmp(name + len - strlen(suffixes[i]), suffixes[i]) == 0)
+            return name + len - strlen(suffixes[i]);
+    return name + len;
+}
+
+size_t spool_csv_length(const char *name)
+{
+    const char *suffix = spool_suffix(name);
+
+    return (size_t)(suffix - name) + (*suffix == '\0' ? 0 : strlen(".csv"));
+}
+
 bool spool_name_counts(const char *name)
 {
-    const char *base = spool_base(name);
-    size_t len = strlen(base);
+    return !is_hidden(name) && *spool_suffix(spool_base(name)) != '\0';
+}
 
-    return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
+static const char *const sidecar_suffixes[SPOOL_SIDECARS] = {".sha256", ".done"};
+
+const char *spool_sidecar_suffix(enum spool_sidecar sidecar)
+{
+    return sidecar_suffixes[sidecar];
+}
+
+size_t spool_sidecar_of(const char *name)
+{
+    const size_t len = strlen(name);
+    char of[PATH_MAX];
+    size_t i, suffix;
+
+    for (i = 0; i < SPOOL_SIDECARS; i++) {
+        suffix = strlen(sidecar_suffixes[i]);
+        if (len <= suffix || len >= sizeof of ||
+            strcmp(name + len - suffix, sidecar_suffixes[i]) != 0)
+            continue;
+        memcpy(of, name, len - suffix);
+        of[len - suffix] = '\0';
+        return spool_name_counts(of) ? len - suffix : 0;
+    }
+    return 0;
 }
 
 bool spool_directory_counts(const char *name)
@@ -326,6 +367,11 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
 
     if (kind == SPOOL_DIRECTORY)
         counts = order->recursive && spool_directory_counts(entry->name);
+    if (!counts && spool_sidecar_of(entry->name) > 0) {
+        if (order->sidecar != NULL)
+            order->sidecar(order->context);
+        return 0;
+    }
     if (!counts) {
         scan->ignored++;
         return 0;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Files that come by the tools of the machine itself: each merges exactly once, whether the daemon watches, is
 # down, stands still, or has lost events.
-# shellcheck disable=SC2317,SC2129 # the ways are called by name; files are opened again and again on purpose
+# shellcheck disable=SC2016,SC2317,SC2129 # the ways are called by name; files are opened again and again on purpose
 # shellcheck source=tests/e2e/arrival-lib.sh
 . "$(dirname "$0")/arrival-lib.sh"
 
@@ -74,11 +74,51 @@ way_sed-i()
     sed '5s/^[^,]*/oops/' "$SRC/$1" >"$DROP/$1" && sed -i "5s/^oops/$(sed -n '5s/,.*//p' "$SRC/$1")/" "$DROP/$1"
 }
 
+# Half of the lines, saved; then the others behind them, saved again.
+way_vim()
+{
+    timeout "$WAIT" vim -Nu NONE -n -es -c "0read $SRC/$1" -c '$delete' -c '151,$delete' -c write -c "\$read $SRC/$1" -c '151,300delete' \
+        -c write -c quit "$DROP/$1"
+}
+
+# By its keys, on a terminal: read a file, save, read a second one behind it, save, leave.
+way_nano()
+{
+    head -n 150 "$SRC/$1" >"$SITE/head"
+    tail -n +151 "$SRC/$1" >"$SITE/tail"
+    TERM=xterm timeout "$WAIT" python3 -c '
+import os, pty, sys
+head, tail, path = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("nano", ["nano", "--ignorercfiles", "--nonewlines", path])
+screen = b""
+while b"Exit" not in screen:
+    screen += os.read(terminal, 4096)
+os.write(terminal, b"".join(b"\x12%s\r\x0f\r" % os.fsencode(part) for part in (head, tail)) + b"\x18")
+try:
+    while os.read(terminal, 4096):
+        pass
+except OSError:
+    pass # it has left
+os.waitpid(pid, 0)
+' "$SITE/head" "$SITE/tail" "$DROP/$1"
+}
+
 way_hidden-rename() { cp "$SRC/$1" "$DROP/.in.$1" && mv "$DROP/.in.$1" "$DROP/$1"; }
 way_hidden-link() { cp "$SRC/$1" "$DROP/.in.$1" && ln "$DROP/.in.$1" "$DROP/$1" && rm "$DROP/.in.$1"; }
 
+CELLS=([cp]=cp [mv]=mv [mv-across]=mv-across [ln]=ln [pieces]=pieces [tar]=tar [unzip]=unzip [tmpfile]=tmpfile
+    [vim]=editors [nano]=editors [sed-i]=editors)
 ways=(cp cp-p cp-remove cp-again install mv mv-across ln redirect tar touch-then-fill pieces slow tmpfile mkstemp
     sed-i gunzip hidden-rename hidden-link)
+for editor in vim nano; do
+    if command -v "$editor" >"$TMP/editor"; then
+        ways+=("$editor")
+    else
+        skip "files by $editor" "no $editor"
+    fi
+done
 if command -v zip unzip >"$TMP/zip"; then
     ways+=(unzip)
 else

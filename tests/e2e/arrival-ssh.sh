@@ -98,6 +98,9 @@ way_rsync-partial()
 # partial_began NAME: has rsync's temporary file some content?
 partial_began() { find "$DROP" -name ".$1.*" -size +100k | grep -q .; }
 
+CELLS=([scp]=scp [scp-O]=scp-O [sftp-put]=sftp-put [sftp-rename]=sftp-rename [sftp-rename-l]=sftp-rename-l
+    [sftp-reput]=sftp-reput [rsync]=rsync [rsync-inplace]=rsync-inplace [rsync-append]=rsync-append
+    [rsync-partial]=rsync-partial [rsync-delay]=rsync-delay)
 if start_sshd; then
     in_each_state scp scp-O scp-p scp-O-p scp-over scp-O-over sftp-put sftp-put-p sftp-rename sftp-rename-l \
         sftp-reput rsync rsync-inplace rsync-delay rsync-grown rsync-append rsync-again rsync-other-mtime \

@@ -136,6 +136,23 @@ is "$(rows_of "$U2" | wc -l)" 3 "with its 3 rows"
 sample 5 2 >"$SITE/5"
 arrived "$U2" "$SITE/5" "continued with a line end, the file is grown"
 
+# A buffer that is written when it is full: nearly never behind a row.
+site buffered
+start_daemon
+sample 30 4 >"$SITE/30"
+head -c 700 "$SITE/30" >"$DROP/$U1"
+check "a new file that is cut in a row waits" wait_for eval 'cli status | grep -q incomplete-row'
+after_settle
+is "$(verdicts "$U1")" '' "as a whole"
+head -c 1000 "$SITE/30" | tail -c +701 >>"$DROP/$U1"
+head -c 1000 "$SITE/30" | sed '$d' >"$SITE/begun"
+arrived "$U1" "$SITE/begun" "if it grows, and is cut in a row again, its complete rows are merged"
+head -c 1500 "$SITE/30" | put "$U1"
+head -c 1500 "$SITE/30" | sed '$d' >"$SITE/begun"
+arrived "$U1" "$SITE/begun" "and so on, when it is sent again"
+put "$U1" <"$SITE/30"
+arrived "$U1" "$SITE/30" "up to its last row"
+
 # Rewritten shorter, then appended to: measured against what it was last, not against the longest it ever was.
 site rewritten changed=merge
 start_daemon

@@ -158,8 +158,8 @@ config()
     local pair key section
     local -A values=([data_dir]=data [schema]=schema.ini [settle]=1) sections=(
         [data_dir]=paths [schema]=paths [merge]=watch [interval]=watch [rescan]=watch [poll]=watch [settle]=watch
-        [stale]=watch [recursive]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
-        [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits
+        [stale]=watch [recursive]=watch [confirm]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
+        [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
         [max_row_kib]=limits [max_columns]=limits [max_reported_errors]=limits [level]=log)
 
     for pair; do
@@ -348,10 +348,12 @@ rows_of()
 # meta_of NAME: the metadata cells that a file with the required columns alone takes from its name.
 meta_of()
 {
-    local template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
-    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    local name=${1%.gz} template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
 
-    if [[ ${1##*/} =~ $template ]]; then
+    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    name=${name%.zst}
+
+    if [[ ${name##*/} =~ $template ]]; then
         printf ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
     elif [[ $1 == */* ]]; then
         printf ',%s,external,normal,' "${1%%/*}"
@@ -477,7 +479,8 @@ put()
 # accepts PORT: does somebody listen there?
 accepts() { (: >"/dev/tcp/127.0.0.1/$1"); }
 
-# start_sshd: one of our own, with keys of our own; sets SCP, SFTP, RSYNC_RSH and HOST.
+# start_sshd: one of our own, with keys of our own, and a connection to it that all sessions share; sets SCP, SFTP,
+# RSYNC_RSH and HOST. The home directory is an empty one: what a user's .bashrc does would be done for each session.
 start_sshd()
 {
     local dir=$TMP/ssh sshd port sftp_server=internal-sftp pid try options
@@ -492,7 +495,7 @@ start_sshd()
         port=$((20000 + (RANDOM << 2 | try) % 40000))
         printf '%s\n' "Port $port" 'ListenAddress 127.0.0.1' "HostKey $dir/host_key" 'PidFile none' \
             "AuthorizedKeysFile $dir/authorized_keys" 'StrictModes no' 'PasswordAuthentication no' \
-            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" >"$dir/sshd_config"
+            'PermitRootLogin prohibit-password' "Subsystem sftp $sftp_server" "SetEnv HOME=$dir" >"$dir/sshd_config"
         "$sshd" -D -e -f "$dir/sshd_config" >"$dir/log" 2>&1 &
         pid=$!
         started+=("$pid")
@@ -505,8 +508,12 @@ start_sshd()
         return 1
     fi
     options="-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none"
+    options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none -o ControlPath=$dir/shared"
     HOST=$(id -un)@127.0.0.1
+    # shellcheck disable=SC2086 # words
+    ssh $options -M -N -p "$port" "$HOST" >>"$dir/log" 2>&1 </dev/null &
+    started+=("$!")
+    wait_for test -S "$dir/shared"
     SCP="scp $options -P $port"
     SFTP="sftp $options -P $port -b -"
     export RSYNC_RSH="ssh $options -p $port"

@@ -63,11 +63,14 @@ awk -v drop="$DROP" -v header="$COLUMNS_REQUIRED" 'BEGIN {
         close(file)
     }
 }'
+since=$(date +%s%N)
 kill -CONT "$DAEMON_PID"
 WAIT=120
 becomes 20000 "20,000 files while the daemon stood still: all merged" training_rows
 is "$(tail -n +2 "$DATA/training_data.csv" | cut -d , -f 1 | sort -u | wc -l)" 20000 "each once"
 is "$(lines_booked)" 20001 "each with its line in the ledger"
+echo "# through the overflow: $((20000 * 1000000000 / ($(date +%s%N) - since))) files a second"
+has "$(cat "$LOG")" 'more arrived than the kernel could tell of' "the queue did overflow"
 WAIT=20
 
 # Bytes that come through another name, in another directory, give no event at all.
