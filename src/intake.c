@@ -440,9 +440,11 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
  * -----------------------------------------------------------------------------------
  */
 
+/* A file that was touched, and found to be as it was, waits no more: that changes nothing else. */
 bool intake_report_due(const struct intake *intake)
 {
-    return intake->drop.changed || intake->booking.quarantine_changed;
+    return intake->drop.changed || intake->booking.quarantine_changed ||
+           waiting_unjudged(&intake->drop.waiting) != intake->reported_waiting;
 }
 
 /* Best effort: where this cannot be written, the log has it. */
@@ -496,6 +498,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
         return -1;
     spool_look(intake->dir->stats, "stats.json", &intake->reported);
+    intake->reported_waiting = report.waiting;
     drop->changed = false;
     return 0;
 }

@@ -72,6 +72,27 @@ static bool directory_waits(struct look *look)
     return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
 }
 
+/* A second name of what is no file of the sender's. A sender's link is gone again soon, if it is a
+ * step of a rename. */
+static bool link_waits(struct look *look)
+{
+    const struct desk *desk = look->desk;
+
+    if (look->signature.device == desk->merge->training.device &&
+        look->signature.inode == desk->merge->training.inode)
+        drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
+                  "a hard link to training_data.csv: remove it", WAITING_NEVER);
+    else if (spool_is_closed_link(look->fd))
+        drop_wait(
+            desk->drop, look->file, WAIT_FILE_TYPE,
+            "a hard link to a file that not everybody may read: send a copy, remove its other "
+            "name, or chmod a+r",
+            look->now + SECOND);
+    else
+        return false;
+    return true;
+}
+
 /* Has its sender put beside it what it takes to judge it? Else it waits. */
 static bool is_confirmed(struct look *look, enum spool_kind kind)
 {
@@ -146,6 +167,8 @@ static bool claim(struct look *look)
     if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
         beside = sidecar_look(look->desk->dir->drop, look->file->name, &look->sidecars);
     waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
+    if (link_waits(look))
+        return false;
     note_writer(look);
     look->known = is_known(look);
     quiet_at = look->file->since + seconds(look->desk->config->settle);

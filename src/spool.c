@@ -270,6 +270,13 @@ enum spool_kind spool_signature(int fd, struct signature *ret_signature)
     return kind_of(&st);
 }
 
+bool spool_is_closed_link(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
+}
+
 enum spool_writer spool_hold(int fd)
 {
     if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)

@@ -76,6 +76,13 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
 
 enum spool_kind spool_signature(int fd, struct signature *ret_signature);
 
+/*
+ * Has the file another name, of which we cannot know who gave it, and is it closed to others? Where
+ * the kernel does not protect hard links, a stranger may link what only we may read; whoever may
+ * read a file anyway needs no link to it.
+ */
+bool spool_is_closed_link(int fd);
+
 enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
 
 /*

@@ -32,7 +32,7 @@ import tempfile
 import threading
 import zipfile
 
-from kill import METRICS, Report
+from kill import METRICS, Report as Tap
 from playground import Guard, Options, Site, printable, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,6 +42,23 @@ SECRET = b"root:$6$SECRETmarker$:19000:0:99999:7:::\n"
 H = METRICS.encode()
 R = b"1,2,3,4,5,6,7,8,idle"
 NO_HEADER = "1:extra-label " * 9 + "1:missing-label " * 9
+
+
+class Report(Tap):
+    """Also counts the hostile cases: a name by which one was dropped is as expected if no check of it failed."""
+
+    def __init__(self):
+        super().__init__()
+        self.cases, self.bad = set(), set()
+
+    def case(self, name, text, wrong):
+        self.cases.add(name)
+        if wrong:
+            self.bad.add(name)
+        self(text, wrong)
+
+    def tell_cases(self):
+        print("# hostile: %d cases, %d as expected" % (len(self.cases), len(self.cases - self.bad)))
 
 
 def row(first=b"1", cpu=b"2", phase=b"idle"):
@@ -100,6 +117,14 @@ def make_things(site):
     os.chmod(os.path.join(drop, "mode-000.csv"), 0)
     del site.sent[b"mode-000.csv"]
     table.append(("mode-000", "-:file-unreadable", "file-unreadable"))
+    # Where the kernel lets strangers link what only we may read.
+    closed = os.path.join(site.outside, "closed.csv")
+    Site.write(closed, SECRET)
+    os.chmod(closed, 0o600)
+    if Options.user:
+        os.chown(closed, Options.user.pw_uid, Options.user.pw_gid)
+    os.link(closed, os.path.join(drop, "hard-link-to-closed.csv"))
+    table.append(("hard-link-to-closed", "1:extra-label " + "1:missing-label " * 9, "file-type"))
     if Options.user:
         os.link(secret, os.path.join(drop, "hard-link-to-secret.csv"))
         table.append(("hard-link-to-secret", "-:file-unreadable", "file-unreadable"))
@@ -367,7 +392,7 @@ class Mixture:
             got, want = self.site.found(os.fsencode(path), outcome.out), " ".join(said.split())
             bad = got != want or outcome.code != int(bool(want) or name in ROWLESS)
             bad = bad or control_bytes(outcome.out) or control_bytes(outcome.err)
-            report("check %s: %s" % (name, want[:60] or "valid"), bad and
+            report.case(name, "check %s: %s" % (name, want[:60] or "valid"), bad and
                    ["exit %d, got %s" % (outcome.code, got), outcome.out.decode("utf-8", "replace")[:600],
                     outcome.err.decode("utf-8", "replace")[:600]])
             rss = max(rss, outcome.rss)
@@ -413,11 +438,11 @@ class Mixture:
     def verify(self, report, way):
         site, after = self.site, self.site.snapshot()
         for name, content, said, value in self.contents:
-            report("%s %s" % (way, name), self.fate(name, content, said, value))
+            report.case(name, "%s %s" % (way, name), self.fate(name, content, said, value))
         for name, _, reason in self.things:
             path = os.path.join(os.fsencode(site.drop), name.encode() + b".csv")
             waits = site.waiting().get(name.encode() + b".csv", "")
-            report("%s %s: %s" % (way, name, reason or "not looked at"), (["waits for '%s'" % waits] if waits != reason else []) +
+            report.case(name, "%s %s: %s" % (way, name, reason or "not looked at"), (["waits for '%s'" % waits] if waits != reason else []) +
                    (["it was touched"] if self.before[path] != after.get(path) else []))
         ledger = site.ledger()
         report("%s: the good files among them are merged" % way, ["%s: %s" % (name, ledger.get(name)) for name in
@@ -431,7 +456,7 @@ class Mixture:
         for where, _, files in os.walk(site.data):
             for name in files:
                 path = os.path.join(where, name)
-                if name != "hard-link-to-secret.csv" and stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK):
+                if not name.startswith("hard-link-to-") and stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK):
                     with open(path, "rb") as file:
                         wrong += [path] if b"SECRET" in file.read() else []
         report("%s: the secret is nowhere" % way, wrong)
@@ -496,14 +521,14 @@ def part_huge(report, top):
         path = os.path.join(site.drop, name + ".csv")
         outcome = site.run("check", path)
         got = site.found(os.fsencode(path), outcome.out)
-        report("check of huge %s: %s" % (name, said), [got] if got != said or outcome.code != 1 else [])
+        report.case("huge " + name, "check of huge %s: %s" % (name, said), [got] if got != said or outcome.code != 1 else [])
         report_rss(report, "check of huge " + name, outcome.rss)
     outcome = site.run("merge")
     report_rss(report, "merge of them", outcome.rss)
     for name, _, _, said in HUGE:
         old, new = (os.path.join(os.fsencode(where), name.encode() + b".csv") for where in (site.drop, site.quarantine))
         got = " ".join("%s:%s" % line[:2] for line in site.reasons(name.encode() + b".csv")) if os.path.exists(new) else ""
-        report("merge of huge %s: the very file is in quarantine" % name,
+        report.case("huge " + name, "merge of huge %s: the very file is in quarantine" % name,
                [] if got == said and before[old][1:4] == site.snapshot()[new][1:4] else [got, repr(outcome.err)])
     report("the good one among them is merged", [] if site.ledger()[b"good.csv"] == "merged" else [repr(site.ledger())])
 
@@ -765,7 +790,7 @@ def part_patterns(report, top):
             wrong.append("values of more than 4096 bytes: %r" % site.ledger())
         if not {b"many.csv"} <= site.ledger().keys():
             wrong.append("many values: %r" % site.ledger())
-        report("%s: judged" % pattern, wrong)
+        report.case("pattern " + pattern, "%s: judged" % pattern, wrong)
         report_rss(report, pattern, outcome.rss)
 
 
@@ -788,7 +813,7 @@ def part_limits(report, top):
     for name, (_, want) in contents.items():
         verdict = site.ledger().get(name)
         got = site.reasons(name) if verdict == "quarantined" else []
-        report("a million columns, %s" % name.decode(), [] if got == want and verdict == ("quarantined" if want else "merged")
+        report.case("limit " + name.decode(), "a million columns, %s" % name.decode(), [] if got == want and verdict == ("quarantined" if want else "merged")
                else ["exit %d, verdict %s" % (outcome.code, verdict), repr(got[:3])])
 
     words = ["word%d" % i for i in range(120)]
@@ -823,6 +848,7 @@ def main():
             print("# kept: %s" % top)
         else:
             shutil.rmtree(top)
+    report.tell_cases()
     print("1..%d" % report.count)
     return 1 if report.failures else 0
 
