@@ -82,7 +82,7 @@ static bool link_waits(struct look *look)
         look->signature.inode == desk->merge->training.inode)
         drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
                   "a hard link to training_data.csv: remove it", WAITING_NEVER);
-    else if (spool_is_closed_link(look->fd))
+    else if (look->taken.closed_link)
         drop_wait(
             desk->drop, look->file, WAIT_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "

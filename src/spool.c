@@ -237,8 +237,7 @@ enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_s
     return kind;
 }
 
-enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
-                           struct signature *ret_signature)
+static enum spool_kind open_file(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
 {
     struct signature before;
     enum spool_kind kind = spool_look(dir_fd, name, &before);
@@ -252,11 +251,22 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
-    kind = spool_signature(fd, ret_signature);
+    kind = fstat(fd, ret_st) < 0 ? SPOOL_TROUBLE : kind_of(ret_st);
     if (kind != SPOOL_FILE)
         close(fd);
     else
         *ret_fd = fd;
+    return kind;
+}
+
+enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
+                           struct signature *ret_signature)
+{
+    struct stat st;
+    enum spool_kind kind = open_file(dir_fd, name, ret_fd, &st);
+
+    if (kind == SPOOL_FILE)
+        take_signature(&st, ret_signature);
     return kind;
 }
 
@@ -268,13 +278,6 @@ enum spool_kind spool_signature(int fd, struct signature *ret_signature)
         return SPOOL_TROUBLE;
     take_signature(&st, ret_signature);
     return kind_of(&st);
-}
-
-bool spool_is_closed_link(int fd)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
 }
 
 enum spool_writer spool_hold(int fd)
@@ -305,12 +308,16 @@ enum spool_writer spool_writer(int fd)
 
 void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
 {
+    struct stat st;
+
     *ret_taken = (struct spool_taken){.fd = -1};
-    ret_taken->kind = spool_open(dir_fd, name, &ret_taken->fd, &ret_taken->signature);
-    if (ret_taken->kind == SPOOL_FILE)
-        ret_taken->writer = spool_writer(ret_taken->fd);
-    else if (ret_taken->kind == SPOOL_TROUBLE)
-        ret_taken->errnum = errno;
+    ret_taken->kind = open_file(dir_fd, name, &ret_taken->fd, &st);
+    ret_taken->errnum = errno;
+    if (ret_taken->kind != SPOOL_FILE)
+        return;
+    take_signature(&st, &ret_taken->signature);
+    ret_taken->closed_link = st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
+    ret_taken->writer = spool_writer(ret_taken->fd);
 }
 
 /* ---- scanning

@@ -76,13 +76,6 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
 
 enum spool_kind spool_signature(int fd, struct signature *ret_signature);
 
-/*
- * Has the file another name, of which we cannot know who gave it, and is it closed to others? Where
- * the kernel does not protect hard links, a stranger may link what only we may read; whoever may
- * read a file anyway needs no link to it.
- */
-bool spool_is_closed_link(int fd);
-
 enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
 
 /*
@@ -98,6 +91,10 @@ struct spool_taken {
     int fd;               /* of SPOOL_FILE; else -1 */
     struct signature signature;
     enum spool_writer writer;
+    /* It has another name, of which we cannot know who gave it, and is closed to others. Where the
+     * kernel does not protect hard links, a stranger may link what only we may read; whoever may
+     * read a file anyway needs no link to it. */
+    bool closed_link;
 };
 void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken);
 
