@@ -56,7 +56,7 @@ $(BUILD)/phasesentinel: $(BUILD)/phasesentinel.o $(LIBRARY)
 # Debian's packages: to build, to test, to lint.
 BUILD_PACKAGES = gcc libc6-dev libcsv-dev libiniparser-dev libinotifytools0-dev nettle-dev libxxhash-dev libjansson-dev \
 	zlib1g-dev libzstd-dev
-CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip zstd mandoc procps util-linux bindfs vim-tiny nano
+CHECK_PACKAGES = python3 strace openssh-server openssh-client rsync zip unzip zstd mandoc procps util-linux bindfs vim-tiny nano curl
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck shellcheck mandoc libclang-rt-14-dev valgrind
 
 # Root needs no sudo; a data directory that belongs to root needs --allow-root.
@@ -72,7 +72,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units differential races fuzz corpus bench lint format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential growing races fuzz corpus bench lint format asan valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -159,6 +159,9 @@ corpus: ## take what the fuzzers found into their corpora, as little as covers a
 
 races: all ## files are swapped under the collector's hands for a minute (RACES="--seconds 600")
 	@tests/races.py --build $(abspath $(BUILD)) $(RACES)
+
+growing: all ## 1,000 files grow for 100 rounds, while the daemon is killed (GROWING="--files 100 --rounds 20")
+	@BUILD=$(abspath $(BUILD)) tests/e2e/growing.sh --files 1000 --rounds 100 --kills 100 $(GROWING)
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)

@@ -74,11 +74,12 @@ way_sed-i()
     sed '5s/^[^,]*/oops/' "$SRC/$1" >"$DROP/$1" && sed -i "5s/^oops/$(sed -n '5s/,.*//p' "$SRC/$1")/" "$DROP/$1"
 }
 
+# shellcheck disable=SC2016 # vim's own $: the last line
 # Half of the lines, saved; then the others behind them, saved again.
 way_vim()
 {
-    timeout "$WAIT" vim -Nu NONE -n -es -c "0read $SRC/$1" -c '$delete' -c '151,$delete' -c write -c "\$read $SRC/$1" -c '151,300delete' \
-        -c write -c quit "$DROP/$1"
+    timeout "$WAIT" vim -Nu NONE -n -es -c "0read $SRC/$1" -c '$delete' -c '151,$delete' -c write \
+        -c "\$read $SRC/$1" -c '151,300delete' -c write -c quit "$DROP/$1"
 }
 
 # By its keys, on a terminal: read a file, save, read a second one behind it, save, leave.
