@@ -12,11 +12,7 @@
 #include "report.h"
 
 #define BATCH_FILES 10000
-
-/* A batch that has taken so long is committed. For the daemon what arrives meanwhile waits; else
- * nobody does, and the disk writes while the next files are checked, not while all wait for it. */
-#define BATCH_TIME      INT64_C(200000000)
-#define BATCH_TIME_LONE INT64_C(1000000000)
+#define BATCH_TIME  INT64_C(200000000) /* a batch that has taken so long is committed */
 
 int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
                 struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
@@ -263,9 +259,7 @@ static int run_files(struct intake *intake, struct cause *cause)
 {
     struct waiting *waiting = &intake->drop.waiting;
     struct waiting_file **due = calloc(waiting->count + 1, sizeof(struct waiting_file *));
-    const int64_t start = intake->batch_start;
-    const int64_t end_at = start + (intake->drop.lingers ? BATCH_TIME : BATCH_TIME_LONE);
-    int64_t now = start;
+    int64_t start = intake->batch_start, now = start;
     size_t i, count = 0;
     int result = 0, finished;
 
@@ -276,7 +270,7 @@ static int run_files(struct intake *intake, struct cause *cause)
             due[count++] = &waiting->files[i];
     qsort(due, count, sizeof(struct waiting_file *), compare_order);
     readers_begin(intake->readers, due, count < BATCH_FILES ? count : BATCH_FILES);
-    for (i = 0; i < count && i < BATCH_FILES && now < end_at && result >= 0; i++) {
+    for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
         struct look *look;
 
         while (result >= 0 && (look = readers_look(intake->readers)) == NULL)
