@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "disposal.h"
-#include "durable.h"
 
 #define SECOND    INT64_C(1000000000)
 #define YOUNG_AGE (2 * SECOND) /* seen.h */
@@ -16,15 +15,16 @@
 struct booked {
     char *name; /* owned */
     struct signature signature;
-    uint64_t at, seq;       /* its ledger line */
-    char *detail;           /* to be told; NULL: nothing is. Owned */
-    enum verdict verdict;   /* to be told */
-    uint64_t rows;          /* likewise */
-    enum disposal disposal; /* DISPOSAL_KEEP: it stays */
-    bool reasons;           /* rejected rows wait in state/moving/ */
-    bool resolves;          /* its name may have copies in quarantine that it supersedes */
-    bool settled;           /* all of it is booked: it need not be read again */
-    bool young;             /* seen.h */
+    uint64_t at, seq;         /* its ledger line */
+    char *detail;             /* to be told; NULL: nothing is. Owned */
+    enum verdict verdict;     /* to be told */
+    uint64_t rows;            /* likewise */
+    enum disposal disposal;   /* DISPOSAL_KEEP: it stays */
+    struct sidecars sidecars; /* go where it goes */
+    bool reasons;             /* rejected rows wait in state/moving/ */
+    bool resolves;            /* its name may have copies in quarantine that it supersedes */
+    bool settled;             /* all of it is booked: it need not be read again */
+    bool young;               /* seen.h */
 };
 
 static int64_t real_now(void)
@@ -56,6 +56,7 @@ static void clear(struct booking *booking)
 void booking_close(struct booking *booking)
 {
     stats_close(&booking->stats);
+    durable_group_forget(&booking->reasons);
     clear(booking);
     free(booking->list);
     booking->list = NULL;
@@ -66,6 +67,7 @@ int booking_forget(struct booking *booking, struct cause *cause)
 {
     const struct schema *schema = booking->stats.schema;
 
+    durable_group_forget(&booking->reasons);
     clear(booking);
     stats_close(&booking->stats);
     return stats_open(&booking->stats, booking->desk->dir, schema, cause);
@@ -122,6 +124,7 @@ static struct booked *keep(struct booking *booking, const struct look *look,
     booked = &booking->list[booking->count];
     *booked = (struct booked){.name = strdup(look->file->name),
                               .signature = look->signature,
+                              .sidecars = look->sidecars,
                               .at = line->at,
                               .seq = line->seq,
                               .verdict = line->verdict,
@@ -169,15 +172,6 @@ static int settle(struct booking *booking, const struct look *look, const struct
     return 0;
 }
 
-/* The rows of the booked content that the file begins with. */
-static uint64_t base_rows(const struct look *look)
-{
-    const struct ledger *ledger = &look->desk->merge->ledger;
-
-    return look->base == &look->own ? ledger_rows_of_longest(ledger, look->own.name)
-                                    : ledger_rows_of(ledger, look->base->name);
-}
-
 static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
                        struct cause *cause)
 {
@@ -192,14 +186,14 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     booking_fill_line(look->file->name, result, verdict, line);
     line->rows = result->rows;
     line->rejected = result->bad_rows;
-    if (result->prefix_found && look->base == &look->inode)
-        line->duplicate = base_rows(look);
+    if (result->prefix_found && look_base_is_foreign(look))
+        line->duplicate = look_base_rows(look);
     line->length = look->accepted.length;
     line->range_hash = spill_hash(&look->accepted);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
         disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
-                               &look->rejected, cause) < 0)
+                               &look->rejected, &booking->reasons, cause) < 0)
         goto out;
     if (training_append(&desk->merge->training, &look->accepted, cause) < 0)
         goto out;
@@ -234,7 +228,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     booking_fill_line(look->file->name, result, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += base_rows(look);
+        line->duplicate += look_base_rows(look);
     if (book(booking, look, line, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;
@@ -270,7 +264,9 @@ static int quarantine_file(struct booking *booking, struct look *look, struct ca
     booking_fill_line(look->file->name, result, VERDICT_QUARANTINED, line);
     line->rejected = result->rows + result->bad_rows;
     line->seq = again ? look->last.seq : desk->merge->ledger.next_seq;
-    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL, cause) < 0 ||
+    /* Where the line stands already nothing will wait for them. */
+    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL,
+                               again ? NULL : &booking->reasons, cause) < 0 ||
         (!again && book(booking, look, line, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
@@ -308,6 +304,11 @@ int booking_carry_out(struct booking *booking, struct look *look, enum decision 
     return 0;
 }
 
+int booking_sync(struct booking *booking, struct cause *cause)
+{
+    return durable_group_sync(&booking->reasons, "state/moving/ (reasons)", cause);
+}
+
 /* ---- once it is durable -------------------------------------------------------------------------
  */
 
@@ -331,11 +332,14 @@ static int leave(struct booking *booking, const struct booked *booked, struct ca
     const struct datadir *dir = booking->desk->dir;
 
     booking->quarantine_changed = true;
+    if (disposal_take_sidecars(dir, booked->name, &booked->sidecars, booked->seq, cause) < 0)
+        return -1;
     if (disposal_take(dir, booked->name, &booked->signature, booked->seq, cause) == 0) {
         drop_count_out(booking->desk->drop, booked->name);
         return disposal_finish(dir, booked->name, booked->seq, booked->disposal, cause);
     }
-    if (cause->kind != CAUSE_AGAIN)
+    if (cause->kind != CAUSE_AGAIN ||
+        disposal_return_sidecars(dir, booked->name, booked->seq, cause) < 0)
         return -1;
     /* Something else stands there now, or nothing; it is looked at again. */
     if (booked->disposal == DISPOSAL_QUARANTINE)

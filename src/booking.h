@@ -2,6 +2,7 @@
  * booking: decisions become ledger lines, and what the lines promise is done once they are durable.
  *
  *     booking_carry_out   books a decided file: its line and reasons wait in the batch
+ *     booking_sync        the reasons are durable, before the lines that book them
  *     ... the batch is committed ...
  *     booking_finish      told, remembered as seen, archived, deleted, quarantined
  *
@@ -16,6 +17,7 @@
 
 #include "cause.h"
 #include "decide.h"
+#include "durable.h"
 #include "look.h"
 #include "stats.h"
 
@@ -28,6 +30,7 @@ struct booking {
     size_t count, cap;
     bool quarantine_changed;    /* since whoever surveys it cleared this */
     uint64_t quarantined_files; /* since booking_open */
+    struct durable_group reasons;
 };
 
 int booking_open(struct booking *booking, struct desk *desk, const struct schema *schema,
@@ -36,6 +39,7 @@ void booking_close(struct booking *booking);
 
 int booking_carry_out(struct booking *booking, struct look *look, enum decision decision,
                       struct cause *cause);
+int booking_sync(struct booking *booking, struct cause *cause);
 int booking_finish(struct booking *booking, struct cause *cause);
 
 /* The counts go back to what stands in state/tally.csv; stats_catch_up makes up for the rest. */

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "judge.h"
+#include "sidecar.h"
+#include "slot.h"
 #include "spool.h"
 #include "text.h"
 
@@ -30,8 +32,9 @@ static void print_line(FILE *to, const char *path, const char *text)
     buffer_free(&out);
 }
 
-/* Opens it as the daemon would, by its directory. */
-static enum spool_kind open_path(const char *path, int *ret_fd, struct signature *signature)
+/* Opens it as the daemon would, by its directory, and looks what is beside it. */
+static enum spool_kind open_path(const char *path, int *ret_fd, struct signature *signature,
+                                 struct sidecars *sidecars)
 {
     char *directory = strdup(path), *base = strdup(path);
     enum spool_kind kind = SPOOL_TROUBLE;
@@ -41,6 +44,8 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
         fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         kind = spool_open(fd, basename(base), ret_fd, signature);
+        if (kind == SPOOL_FILE)
+            sidecar_look(fd, spool_base(path), sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
         kind = SPOOL_GONE;
@@ -80,20 +85,25 @@ static void dropped_name(const struct judge *judge, const char *path, struct buf
 }
 
 static int judge_path(struct checking *checking, const char *path, int fd,
-                      const struct signature *signature, struct cause *cause)
+                      const struct signature *signature, const struct sidecars *sidecars,
+                      struct cause *cause)
 {
     struct judge_order order = {.fd = fd, .size = signature->size};
-    const struct judgement *result = &checking->result;
+    struct judgement *result = &checking->result;
     struct buffer out = {0}, name = {0};
     int judged;
 
     dropped_name(&checking->judge, path, &name);
     order.name = buffer_text(&name);
+    if (!buffer_failed(&name))
+        slot_origin(name.data); /* NAME.~2~ in quarantine/ and archive/ */
     judged = buffer_failed(&name) ? cause_memory(cause)
                                   : judge_run(&checking->judge, &order, &checking->result, cause);
     buffer_free(&name);
     if (judged < 0)
         return -1;
+    if (!result->no_rows && !result->cut_short)
+        sidecar_agrees(sidecars, path, result->raw_sha256, &result->violations);
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count) {
         text_printable(&out, path, strlen(path));
@@ -123,11 +133,12 @@ static int judge_path(struct checking *checking, const char *path, int fd,
 
 static int check_path(struct checking *checking, const char *path, struct cause *cause)
 {
+    struct sidecars sidecars;
     struct signature signature;
     int fd, result;
 
     checking->files++;
-    switch (open_path(path, &fd, &signature)) {
+    switch (open_path(path, &fd, &signature, &sidecars)) {
     case SPOOL_GONE:
         return cause_set(cause, CAUSE_NO_INPUT, "%s: no such file", path);
     case SPOOL_TROUBLE:
@@ -146,7 +157,7 @@ static int check_path(struct checking *checking, const char *path, struct cause 
     case SPOOL_FILE:
         break;
     }
-    result = judge_path(checking, path, fd, &signature, cause);
+    result = judge_path(checking, path, fd, &signature, &sidecars, cause);
     close(fd);
     return result;
 }

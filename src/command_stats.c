@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "blind.h"
-#include "disposal.h"
 #include "durable.h"
 #include "ledger.h"
 #include "report.h"
 #include "spool.h"
+#include "survey.h"
 #include "text.h"
 #include "waiting.h"
 
@@ -182,7 +182,7 @@ static int look(struct view *view, struct cause *cause)
         view->waiting.files[i].done =
             !view->waiting.files[i].counted || view->waiting.files[i].reason == WAIT_DISPOSAL;
     waiting_sweep(&view->waiting);
-    return disposal_survey(&setup->dir, &view->ledger, &view->quarantine, cause);
+    return survey_quarantine(&setup->dir, &view->ledger, &view->quarantine, cause);
 }
 
 /* The one thing that helps most. */
@@ -239,8 +239,9 @@ static void print_status(const struct view *view, const char *next)
         buffer_byte(&out, '\n');
     }
     buffer_printf(&out,
-                  "ignored      %" PRIu64 " names that do not end in .csv%s begin with a dot%s\n",
-                  view->ignored, recursive ? " or" : ",", recursive ? "" : " or are directories");
+                  "ignored      %" PRIu64
+                  " names that do not end in .csv, .csv.gz or .csv.zst%s begin with a dot%s\n",
+                  view->ignored, recursive ? ", or" : ",", recursive ? "" : " or are directories");
     buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
                   view->quarantine.files, view->quarantine.resolved);
     if (next[0] != '\0')

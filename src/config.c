@@ -17,6 +17,7 @@ enum {
     SETTLE,
     STALE,
     RECURSIVE,
+    CONFIRM,
     SOURCE,
     BAD_ROWS,
     MAX_BAD_PERCENT,
@@ -24,6 +25,7 @@ enum {
     CHANGED,
     FINAL_NEWLINE,
     MAX_FILE_MIB,
+    MAX_EXPAND_RATIO,
     MAX_ROW_KIB,
     MAX_COLUMNS,
     MAX_REPORTED_ERRORS,
@@ -57,6 +59,7 @@ static const struct setting {
     [SETTLE] = {"watch", "settle", .value = 5, .max = DAY, .unit = " seconds"},
     [STALE] = {"watch", "stale", .value = 600, .max = YEAR, .unit = " seconds"},
     [RECURSIVE] = {"watch", "recursive", WORDS("no", "yes")},
+    [CONFIRM] = {"watch", "confirm", WORDS("none", "checksum", "done")},
     [SOURCE] = {"merge", "source", WORDS("keep", "archive", "delete"), .value = CONFIG_SOURCE_KEEP},
     [BAD_ROWS] = {"merge", "bad_rows", WORDS("reject-file", "reject-rows"),
                   .value = CONFIG_REJECT_FILE},
@@ -66,6 +69,8 @@ static const struct setting {
     [FINAL_NEWLINE] = {"merge", "final_newline", WORDS("optional", "required")},
     [MAX_FILE_MIB] = {"limits", "max_file_mib", .value = 0, .max = 1048576,
                       .unit = " MiB (0: no limit)"},
+    [MAX_EXPAND_RATIO] = {"limits", "max_expand_ratio", .value = 200, .min = 1, .max = 100000,
+                          .unit = ""},
     [MAX_ROW_KIB] = {"limits", "max_row_kib", .value = 1024, .min = 1, .max = 1048576,
                      .unit = " KiB"},
     [MAX_COLUMNS] = {"limits", "max_columns", .value = 1024, .min = 1, .max = 1048576, .unit = ""},
@@ -226,6 +231,7 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->settle = (unsigned)values[SETTLE];
     config->stale = (unsigned)values[STALE];
     config->recursive = values[RECURSIVE] == 1;
+    config->confirm = (enum config_confirm)values[CONFIRM];
     config->source = (enum config_source)values[SOURCE];
     config->bad_rows = (enum config_bad_rows)values[BAD_ROWS];
     config->max_bad_percent = (unsigned)values[MAX_BAD_PERCENT];
@@ -233,6 +239,7 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->merge_changed = values[CHANGED] == 1;
     config->newline_required = values[FINAL_NEWLINE] == 1;
     config->max_file_bytes = values[MAX_FILE_MIB] << 20;
+    config->max_expand_ratio = (unsigned)values[MAX_EXPAND_RATIO];
     config->max_row_bytes = values[MAX_ROW_KIB] << 10;
     config->max_columns = (unsigned)values[MAX_COLUMNS];
     config->max_reported_errors = (unsigned)values[MAX_REPORTED_ERRORS];

@@ -16,6 +16,8 @@
 #include "cause.h"
 #include "log.h"
 
+/* What else has to come before a file is judged: nothing, NAME.sha256, NAME.done. */
+enum config_confirm { CONFIG_CONFIRM_NONE, CONFIG_CONFIRM_CHECKSUM, CONFIG_CONFIRM_DONE };
 enum config_merge { CONFIG_MERGE_ARRIVAL, CONFIG_MERGE_TIMER };
 enum config_source { CONFIG_SOURCE_KEEP, CONFIG_SOURCE_ARCHIVE, CONFIG_SOURCE_DELETE };
 enum config_bad_rows { CONFIG_REJECT_FILE, CONFIG_REJECT_ROWS };
@@ -30,6 +32,7 @@ struct config {
     unsigned settle;
     unsigned stale;
     bool recursive;
+    enum config_confirm confirm;
     enum config_source source;
     enum config_bad_rows bad_rows;
     unsigned max_bad_percent;
@@ -37,6 +40,7 @@ struct config {
     bool merge_changed;      /* changed = merge */
     bool newline_required;   /* final_newline = required */
     uint64_t max_file_bytes; /* 0: none */
+    unsigned max_expand_ratio;
     uint64_t max_row_bytes;
     unsigned max_columns;
     unsigned max_reported_errors;

@@ -48,7 +48,12 @@ static void add_changed(struct look *look)
 
     if (message == NULL)
         return;
-    if (look->judgement.continued_line > 0) {
+    if (look->judgement.continued_line > 0 && unpack_format_of(look->name) != UNPACK_PLAIN) {
+        buffer_string(message,
+                      "its last row was merged without a line end, and now goes on: check that row "
+                      "in the training file; to take the new content under another name, rename "
+                      "the file");
+    } else if (look->judgement.continued_line > 0) {
         /* Both readings of the row: as it was merged, and as it goes on. */
         n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
         was[n > 0 ? n : 0] = '\0';
@@ -147,6 +152,15 @@ static void wait_for_rows(struct look *look)
     buffer_free(&detail);
 }
 
+/* Is it what its sender's checksum is of? Not to be said where not all of it was read. */
+static bool agrees_with_checksum(struct look *look)
+{
+    struct judgement *result = &look->judgement;
+
+    return result->cut_short || sidecar_agrees(&look->sidecars, look->file->name,
+                                               result->raw_sha256, &result->violations);
+}
+
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
 {
     const struct judgement *result = &look->judgement;
@@ -156,6 +170,10 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
     *ret_decision = DECIDE_WAIT;
     if (result->no_rows) {
         wait_for_rows(look);
+        return 0;
+    }
+    if (!agrees_with_checksum(look)) {
+        *ret_decision = decide_failing(look);
         return 0;
     }
     known = malloc(sizeof *known);
@@ -172,7 +190,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         return found;
     if (result->prefix_found) {
         *ret_decision = decide_grown(look);
-    } else if ((look->has_own || result->continued_line > 0) &&
+    } else if (!result->broken && (look->has_own || result->continued_line > 0) &&
                !(look->desk->config->merge_changed && look->patient &&
                  result->continued_line == 0)) {
         add_changed(look);
@@ -180,7 +198,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
     } else if (result->violations.total > 0 &&
                (!look->patient || judgement_rejects(&look->judgement, look->desk->config))) {
         *ret_decision = decide_failing(look);
-    } else if (result->no_newline && !look->patient) {
+    } else if (result->no_newline && !look->patient && !look->sidecars.each[SPOOL_SHA256].there) {
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
                   "its last row has no newline: it counts once the file is quiet",
                   look->file->since + seconds(look->desk->config->settle));

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +11,11 @@
 #include <unistd.h>
 
 #include "digest.h"
-#include "durable.h"
 #include "log.h"
-#include "rows.h"
 #include "slot.h"
 #include "take.h"
 #include "text.h"
+#include "unpack.h"
 
 #define SEQ_NAME_SIZE 64
 #define CHUNK_SIZE    (256 * 1024)
@@ -40,12 +38,26 @@ static void seq_name(char out[SEQ_NAME_SIZE], uint64_t seq, const char *what)
     snprintf(out, SEQ_NAME_SIZE, "%" PRIu64 ".%s", seq, what);
 }
 
+/* SEQ.sha256, SEQ.done. */
+static void seq_sidecar(char out[SEQ_NAME_SIZE], uint64_t seq, int sidecar)
+{
+    seq_name(out, seq, spool_sidecar_suffix((enum spool_sidecar)sidecar) + 1);
+}
+
 /* ---- reasons
  * ------------------------------------------------------------------------------------- */
 
+static int write_reason(const struct datadir *dir, const char *name, const struct buffer *bytes,
+                        struct durable_group *group, struct cause *cause)
+{
+    if (group != NULL)
+        return durable_group_write(group, dir->moving, name, bytes->data, bytes->len, cause);
+    return durable_replace(dir->moving, name, bytes->data, bytes->len, true, cause);
+}
+
 int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
                            const struct violations *violations, const struct spill *rejected,
-                           struct cause *cause)
+                           struct durable_group *group, struct cause *cause)
 {
     struct buffer out = {0};
     char name[SEQ_NAME_SIZE];
@@ -55,16 +67,14 @@ int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
         seq_name(name, seq, "rejects.csv");
         result = rejected->fd >= 0
                      ? durable_copy(rejected->fd, 0, rejected->length, dir->moving, name, cause)
-                     : durable_replace(dir->moving, name, rejected->memory.data,
-                                       rejected->memory.len, true, cause);
+                     : write_reason(dir, name, &rejected->memory, group, cause);
         if (result < 0)
             return -1;
     }
     seq_name(name, seq, "errors.csv");
     violations_write_csv(violations, &out);
-    result = buffer_failed(&out)
-                 ? cause_memory(cause)
-                 : durable_replace(dir->moving, name, out.data, out.len, true, cause);
+    result =
+        buffer_failed(&out) ? cause_memory(cause) : write_reason(dir, name, &out, group, cause);
     buffer_free(&out);
     return result;
 }
@@ -115,6 +125,78 @@ int disposal_take(const struct datadir *dir, const char *name, const struct sign
     return take_out(dir, name, read, moving, marker, cause);
 }
 
+int disposal_take_sidecars(const struct datadir *dir, const char *name, const struct sidecars *read,
+                           uint64_t seq, struct cause *cause)
+{
+    char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE];
+    struct buffer path = {0};
+    int i, result = 0;
+
+    seq_name(marker, seq, "hidden");
+    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
+        if (!read->each[i].there)
+            continue;
+        buffer_clear(&path);
+        buffer_printf(&path, "%s%s", name, spool_sidecar_suffix((enum spool_sidecar)i));
+        seq_sidecar(moving, seq, i);
+        result = buffer_failed(&path) ? cause_memory(cause)
+                                      : take_out(dir, buffer_text(&path), &read->each[i].signature,
+                                                 moving, marker, cause);
+        if (result < 0 && cause->kind == CAUSE_AGAIN)
+            result = 0;
+    }
+    buffer_free(&path);
+    return result;
+}
+
+int disposal_return_sidecars(const struct datadir *dir, const char *name, uint64_t seq,
+                             struct cause *cause)
+{
+    char moving[SEQ_NAME_SIZE];
+    struct buffer path = {0};
+    int i, result = 0;
+
+    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
+        seq_sidecar(moving, seq, i);
+        if (!exists(dir->moving, moving))
+            continue;
+        buffer_clear(&path);
+        buffer_printf(&path, "%s%s", name, spool_sidecar_suffix((enum spool_sidecar)i));
+        result = buffer_failed(&path)
+                     ? cause_memory(cause)
+                     : take_back(dir, dir->moving, moving, buffer_text(&path), cause);
+    }
+    buffer_free(&path);
+    return result;
+}
+
+static void drop_sidecars(const struct datadir *dir, uint64_t seq)
+{
+    char moving[SEQ_NAME_SIZE];
+    int i;
+
+    for (i = 0; i < SPOOL_SIDECARS; i++) {
+        seq_sidecar(moving, seq, i);
+        unlinkat(dir->moving, moving, 0);
+    }
+}
+
+/* Could the sidecars that wait stand beside the name's nth slot? */
+static bool sidecars_fit(const struct datadir *dir, int slots, const char *name, unsigned n,
+                         uint64_t seq)
+{
+    char moving[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
+    bool fit = true;
+    int i;
+
+    for (i = 0; i < SPOOL_SIDECARS && fit; i++) {
+        seq_sidecar(moving, seq, i);
+        slot_name(slot, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+        fit = !exists(dir->moving, moving) || !exists(slots, slot);
+    }
+    return fit;
+}
+
 /*
  * Is this slot free? Errors go first, then one thing more, rejects or the file: where errors stand
  * alone while ours wait no longer, they are ours, put there before a crash.
@@ -142,15 +224,49 @@ static int place(const struct datadir *dir, uint64_t seq, const char *what, int 
     return durable_move(dir->moving, from, to_dir, to, cause);
 }
 
+/* Sidecars go before their file: as long as that waits, they are completed. */
+static int place_sidecars(const struct datadir *dir, uint64_t seq, int to_dir, const char *name,
+                          unsigned n, struct cause *cause)
+{
+    int i, result = 0;
+
+    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
+        const char *suffix = spool_sidecar_suffix((enum spool_sidecar)i);
+
+        result = place(dir, seq, suffix + 1, to_dir, name, n, suffix, cause);
+    }
+    return result;
+}
+
+/* 1: each sidecar that waits has an equal copy beside the name's nth slot; 0: no; -1. */
+static int has_sidecars(const struct datadir *dir, uint64_t seq, int slots, const char *name,
+                        unsigned n, struct cause *cause)
+{
+    char moving[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
+    struct signature ignored;
+    int i, fd, result = 1;
+
+    for (i = 0; i < SPOOL_SIDECARS && result > 0; i++) {
+        seq_sidecar(moving, seq, i);
+        if (spool_open(dir->moving, moving, &fd, &ignored) != SPOOL_FILE)
+            continue;
+        slot_name(slot, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+        result = same_file(slots, slot, fd, cause);
+        close(fd);
+    }
+    return result;
+}
+
 /* 1: the directory holds an equal copy under one of the name's slots; 0: no; -1. */
-static int has_copy(const struct datadir *dir, const char *moving, int to_dir, const char *name,
+static int has_copy(const struct datadir *dir, uint64_t seq, int to_dir, const char *name,
                     struct cause *cause)
 {
-    char slot[SLOT_NAME_SIZE];
+    char slot[SLOT_NAME_SIZE], moving[SEQ_NAME_SIZE];
     struct signature ignored;
     int fd, result = 0;
     unsigned n;
 
+    seq_name(moving, seq, "csv");
     if (spool_open(dir->moving, moving, &fd, &ignored) != SPOOL_FILE)
         return 0;
     for (n = 1; result == 0; n++) {
@@ -162,6 +278,8 @@ static int has_copy(const struct datadir *dir, const char *moving, int to_dir, c
             continue;
         }
         result = same_file(to_dir, slot, fd, cause);
+        if (result > 0)
+            result = has_sidecars(dir, seq, to_dir, name, n, cause);
     }
     close(fd);
     return result;
@@ -179,10 +297,11 @@ static int quarantine_into(const struct datadir *dir, int slots, const char *nam
     seq_name(errors, seq, "errors.csv");
     errors_wait = exists(dir->moving, errors);
     if (exists(dir->moving, file)) {
-        copy = has_copy(dir, file, slots, name, cause);
+        copy = has_copy(dir, seq, slots, name, cause);
         if (copy < 0)
             return -1;
         if (copy > 0) {
+            drop_sidecars(dir, seq);
             unlinkat(dir->moving, file, 0);
             disposal_drop_reasons(dir, seq);
             return 0;
@@ -190,10 +309,12 @@ static int quarantine_into(const struct datadir *dir, int slots, const char *nam
     }
     /* Where our errors were placed, and taken away by somebody since, the first free slot will do.
      */
-    while (!slot_fits(slots, name, n, errors_wait) && !slot_fits(slots, name, n, true))
+    while ((!slot_fits(slots, name, n, errors_wait) && !slot_fits(slots, name, n, true)) ||
+           !sidecars_fit(dir, slots, name, n, seq))
         n++;
     if (place(dir, seq, "errors.csv", slots, name, n, ".errors.csv", cause) < 0 ||
-        place(dir, seq, "rejects.csv", slots, name, n, ".rejects.csv", cause) < 0)
+        place(dir, seq, "rejects.csv", slots, name, n, ".rejects.csv", cause) < 0 ||
+        place_sidecars(dir, seq, slots, name, n, cause) < 0)
         return -1;
     return place(dir, seq, "csv", slots, name, n, "", cause);
 }
@@ -203,18 +324,22 @@ static int archive_into(const struct datadir *dir, int slots, const char *name, 
 {
     char file[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
     unsigned n = 1;
-    int copy;
+    int copy = has_copy(dir, seq, slots, name, cause);
 
-    seq_name(file, seq, "csv");
-    copy = has_copy(dir, file, slots, name, cause);
     if (copy < 0)
         return -1;
     if (copy > 0) {
+        drop_sidecars(dir, seq);
+        seq_name(file, seq, "csv");
         unlinkat(dir->moving, file, 0);
         return 0;
     }
-    for (slot_name(slot, name, n, ""); exists(slots, slot); slot_name(slot, name, n, ""))
+    for (slot_name(slot, name, n, "");
+         exists(slots, slot) || !sidecars_fit(dir, slots, name, n, seq);
+         slot_name(slot, name, n, ""))
         n++;
+    if (place_sidecars(dir, seq, slots, name, n, cause) < 0)
+        return -1;
     return place(dir, seq, "csv", slots, name, n, "", cause);
 }
 
@@ -244,9 +369,13 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
     if (exists(dir->moving, file)) {
         if (disposal == DISPOSAL_ARCHIVE && finish_in(dir, dir->archive, name, seq, cause) < 0)
             return -1;
-        if (disposal == DISPOSAL_DELETE && unlinkat(dir->moving, file, 0) < 0)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot delete %s", name);
-        if (disposal == DISPOSAL_KEEP && take_back(dir, dir->moving, file, name, cause) < 0)
+        if (disposal == DISPOSAL_DELETE) {
+            drop_sidecars(dir, seq);
+            if (unlinkat(dir->moving, file, 0) < 0)
+                return cause_errno(cause, CAUSE_TROUBLE, "cannot delete %s", name);
+        }
+        if (disposal == DISPOSAL_KEEP && (take_back(dir, dir->moving, file, name, cause) < 0 ||
+                                          disposal_return_sidecars(dir, name, seq, cause) < 0))
             return -1;
     }
     /* An accepted file's rejected rows. */
@@ -259,7 +388,7 @@ static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct
 {
     char slot[SLOT_NAME_SIZE], companion[SLOT_NAME_SIZE];
     struct signature copy;
-    int other, prefix;
+    int other, prefix, i;
     unsigned n;
 
     for (n = 1;; n++) {
@@ -279,6 +408,10 @@ static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct
             unlinkat(slots, companion, 0);
             slot_name(companion, name, n, ".rejects.csv");
             unlinkat(slots, companion, 0);
+            for (i = 0; i < SPOOL_SIDECARS; i++) {
+                slot_name(companion, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+                unlinkat(slots, companion, 0);
+            }
             log_info("%s: the cut copy in quarantine is taken away, this is the whole file", name);
         }
     }
@@ -299,34 +432,70 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 /* ---- recovering
  * ---------------------------------------------------------------------------------- */
 
-static int hash_matches(int dir_fd, const char *name, const struct ledger_line *line,
+/* Is it the file of which the line speaks? A packed file is known by what is inside, or by its own
+ * bytes where it could not be unpacked. */
+static int hash_matches(int dir_fd, const char *file, const struct ledger_line *line,
                         struct cause *cause)
 {
+    struct unpack_order order = {
+        .name = file, .format = unpack_format_of(line->name), .max_bytes = line->bytes};
+    struct unpack unpack = {0};
     unsigned char sha256[DIGEST_SIZE];
     struct signature signature;
     struct digest digest;
-    uint64_t done = 0;
     char *chunk;
     ssize_t n = -1;
-    int fd, result = -1;
+    int result = -1, more;
 
-    if (spool_open(dir_fd, name, &fd, &signature) != SPOOL_FILE)
+    if (spool_open(dir_fd, file, &order.fd, &signature) != SPOOL_FILE)
         return 0;
+    order.size = signature.size;
     chunk = malloc(CHUNK_SIZE);
-    digest_init(&digest);
-    if (chunk == NULL)
+    if (chunk == NULL) {
         cause_memory(cause);
-    while (chunk != NULL && (n = durable_read(fd, chunk, CHUNK_SIZE, done, name, cause)) > 0) {
+        goto out;
+    }
+    digest_init(&digest);
+    unpack_begin(&unpack, &order);
+    while (!unpack.ended && (n = unpack_read(&unpack, chunk, CHUNK_SIZE, cause)) >= 0)
         digest_update(&digest, chunk, (size_t)n);
-        done += (uint64_t)n;
-    }
-    if (n == 0) {
-        digest_final(&digest, sha256);
-        result = done == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
-    }
+    if (n < 0)
+        goto out;
+    digest_final(&digest, sha256);
+    result = unpack.fault == UNPACK_SOUND && unpack.given == line->bytes &&
+             memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
+    if (result == 1 || order.format == UNPACK_PLAIN)
+        goto out;
+    while ((more = unpack_rest(&unpack, cause)) > 0)
+        ;
+    unpack_own(&unpack, sha256);
+    result = more < 0
+                 ? -1
+                 : signature.size == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
+out:
+    unpack_free(&unpack);
     free(chunk);
-    close(fd);
+    close(order.fd);
     return result;
+}
+
+/* What a file that the ledger does not know is called when it comes back. */
+static void recovered_name(char *out, size_t size, int dir_fd, const char *file, uint64_t seq)
+{
+    static const char *const packings[] = {"", ".gz", ".zst"};
+    enum unpack_format format = UNPACK_PLAIN;
+    struct signature ignored;
+    struct cause cause;
+    char first[8];
+    ssize_t n;
+    int fd;
+
+    if (spool_open(dir_fd, file, &fd, &ignored) == SPOOL_FILE) {
+        n = durable_read(fd, first, sizeof first, 0, file, &cause);
+        format = n > 0 ? unpack_format_seen(first, (size_t)n) : UNPACK_PLAIN;
+        close(fd);
+    }
+    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, packings[format]);
 }
 
 static int recover_one(const struct datadir *dir, const struct ledger *ledger,
@@ -342,13 +511,15 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
     seq_name(file, seq, "csv");
     if (booked == 0) {
         disposal_drop_reasons(dir, seq);
+        recovered_name(name, sizeof name, dir->moving, file, seq);
         if (!exists(dir->moving, file))
-            return 0;
+            return disposal_return_sidecars(dir, name, seq, cause);
         /* Of another ledger than this one: a new arrival, whatever its name was. */
-        snprintf(name, sizeof name, "recovered.%" PRIu64 ".csv", seq);
         log_notice("state/moving/%s is of no verdict in the ledger: it is dropped again as %s",
                    file, name);
-        return take_back(dir, dir->moving, file, name, cause);
+        return take_back(dir, dir->moving, file, name, cause) < 0
+                   ? -1
+                   : disposal_return_sidecars(dir, name, seq, cause);
     }
     disposal =
         line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
@@ -357,12 +528,19 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
         if (same < 0)
             return -1;
         if (same == 0)
-            return take_back(dir, dir->moving, file, line->name, cause);
-    } else if (disposal == DISPOSAL_QUARANTINE) {
-        /* Still dropped: the next look judges it once more, writes these again and takes it. Or its
-         * owner has taken it away meanwhile. */
-        disposal_drop_reasons(dir, seq);
-        return 0;
+            return take_back(dir, dir->moving, file, line->name, cause) < 0
+                       ? -1
+                       : disposal_return_sidecars(dir, line->name, seq, cause);
+    } else {
+        /* Sidecars alone are of a file that did not follow, or is back already. */
+        if (disposal_return_sidecars(dir, line->name, seq, cause) < 0)
+            return -1;
+        if (disposal == DISPOSAL_QUARANTINE) {
+            /* Still dropped: the next look judges it once more, writes these again and takes it. Or
+             * its owner has taken it away meanwhile. */
+            disposal_drop_reasons(dir, seq);
+            return 0;
+        }
     }
     return disposal_finish(dir, line->name, seq, disposal, cause);
 }
@@ -414,149 +592,4 @@ int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
         result = recover_all(dir, ledger, config, false, line, cause);
     free(line);
     return result;
-}
-
-/* ---- survey
- * -------------------------------------------------------------------------------------- */
-
-/* Adds up what one NAME.errors.csv counts. A file that is not of our making counts nothing. */
-static int count_errors(int dir_fd, const char *name, struct quarantine_survey *survey,
-                        struct cause *cause)
-{
-    struct rows *rows = rows_open(1 << 20, 16);
-    struct signature signature;
-    struct row row;
-    uint64_t done = 0, more, count;
-    int fd = -1, next = ROWS_MORE, code, result = -1;
-    size_t len, digits;
-    ssize_t n;
-
-    if (rows == NULL)
-        return cause_memory(cause);
-    if (spool_open(dir_fd, name, &fd, &signature) != SPOOL_FILE) {
-        rows_close(rows);
-        return 0;
-    }
-    while (next != ROWS_END) {
-        if (next == ROWS_MORE) {
-            char *space = rows_space(rows, &len);
-
-            n = space == NULL ? cause_memory(cause)
-                              : durable_read(fd, space, len, done, name, cause);
-            if (n < 0)
-                goto out;
-            rows_filled(rows, (size_t)n);
-            done += (uint64_t)n;
-            if ((size_t)n < len)
-                rows_finish(rows);
-        }
-        next = rows_next(rows, &row, cause);
-        if (next < 0)
-            goto out;
-        if (next != ROWS_ROW || row.fault != ROW_SOUND || row.count != 6)
-            continue;
-        code = code_from_name(row.cells[3].text, row.cells[3].len);
-        digits = row.cells[5].len;
-        while (digits > 0 &&
-               (row.cells[5].text[digits - 1] < '0' || row.cells[5].text[digits - 1] > '9'))
-            digits--;
-        count = row.cells[0].len == 0 && text_number(row.cells[5].text, digits, UINT64_MAX, &more)
-                    ? more
-                    : 1;
-        if (code >= 0)
-            survey->violations[code] += count;
-    }
-    result = 0;
-out:
-    close(fd);
-    rows_close(rows);
-    return result;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), tail = strlen(end);
-
-    return len > tail && strcmp(text + len - tail, end) == 0;
-}
-
-struct surveying {
-    const struct datadir *dir;
-    const struct ledger *ledger;
-    struct quarantine_survey *survey;
-    struct ledger_line *line;
-    struct cause *cause;
-    bool failed;
-};
-
-static bool is_there(int dir_fd, const char *path)
-{
-    struct signature ignored;
-
-    return spool_look(dir_fd, path, &ignored) != SPOOL_GONE;
-}
-
-/* A data file has its reasons beside it, whatever its own name is. */
-static int count_file(const struct surveying *of, const char *path)
-{
-    char name[LEDGER_NAME_SIZE];
-    int known;
-
-    snprintf(name, sizeof name, "%s", path);
-    slot_origin(name);
-    known = ledger_last(of->ledger, name, of->line, of->cause);
-    if (known == 0)
-        known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
-    if (known == 0 && slot_other_origin(name)) {
-        known = ledger_last(of->ledger, name, of->line, of->cause);
-        if (known == 0)
-            known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
-    }
-    if (known > 0 && of->line->verdict != VERDICT_QUARANTINED)
-        of->survey->resolved++;
-    else
-        of->survey->files++;
-    return known < 0 ? -1 : 0;
-}
-
-/* Each name that ends in .csv. A data file NAME.~2~ does not, but its reasons do. */
-static void survey_found(void *context, const char *path, enum spool_kind kind,
-                         const struct signature *signature)
-{
-    static const char suffix[] = ".errors.csv";
-    struct surveying *of = context;
-    const int quarantine = of->dir->quarantine;
-    char other[LEDGER_NAME_SIZE];
-    int result = 0;
-
-    (void)signature;
-    if (of->failed || kind != SPOOL_FILE)
-        return;
-    snprintf(other, sizeof other, "%s%s", path, suffix);
-    if (is_there(quarantine, other)) {
-        result = count_file(of, path);
-    } else if (ends_with(path, suffix)) {
-        result = count_errors(quarantine, path, of->survey, of->cause);
-        snprintf(other, sizeof other, "%.*s", (int)(strlen(path) - strlen(suffix)), path);
-        if (result == 0 && ends_with(other, "~") && is_there(quarantine, other))
-            result = count_file(of, other);
-    }
-    of->failed = result < 0;
-}
-
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_survey *survey, struct cause *cause)
-{
-    struct surveying of = {dir, ledger, survey, malloc(sizeof *of.line), cause, false};
-    const struct spool_order order = {.recursive = true, .found = survey_found, .context = &of};
-    uint64_t ignored;
-    int result = 0;
-
-    *survey = (struct quarantine_survey){0};
-    if (of.line == NULL)
-        return cause_memory(cause);
-    if (dir->quarantine >= 0)
-        result = spool_scan(dir->quarantine, &order, &ignored, cause);
-    free(of.line);
-    return of.failed ? -1 : result;
 }

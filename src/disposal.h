@@ -1,11 +1,12 @@
 /*
  * disposal: what becomes of a judged file. Archived, deleted, or in quarantine with its reasons.
  *
- * Before the verdict is booked its reasons are written and synced under the number that its ledger
- * line will have, in state/moving/: SEQ.errors.csv and SEQ.rejects.csv. After it the file itself is
- * taken from the drop directory to state/moving/SEQ.csv, where nobody else reaches it, compared
- * with what was read, and only then given its place, reasons first. What a crash leaves in
- * state/moving/ is completed by disposal_recover, or undone where no line was booked.
+ * Before the verdict is booked its reasons are written under the number that its ledger line will
+ * have, and synced with those of the batch, in state/moving/: SEQ.errors.csv and SEQ.rejects.csv.
+ * After it the file itself is taken from the drop directory to state/moving/SEQ.csv, where nobody
+ * else reaches it, compared with what was read, and only then given its place, reasons first. What
+ * a crash leaves in state/moving/ is completed by disposal_recover, or undone where no line was
+ * booked.
  *
  * Names in quarantine/ and archive/ are never overwritten: a second NAME becomes NAME.~2~, its
  * companions likewise; but a copy equal byte for byte is dropped.
@@ -19,7 +20,9 @@
 #include "cause.h"
 #include "config.h"
 #include "datadir.h"
+#include "durable.h"
 #include "ledger.h"
+#include "sidecar.h"
 #include "spill.h"
 #include "spool.h"
 #include "violation.h"
@@ -29,11 +32,11 @@ enum disposal { DISPOSAL_KEEP, DISPOSAL_ARCHIVE, DISPOSAL_DELETE, DISPOSAL_QUARA
 /* What the configuration wants done with an accepted file. */
 enum disposal disposal_of_accepted(const struct config *config);
 
-/* Writes SEQ.errors.csv and, unless there are no rejected rows (NULL or empty), SEQ.rejects.csv;
- * durably. */
+/* Writes SEQ.errors.csv and, unless there are no rejected rows (NULL or empty), SEQ.rejects.csv:
+ * durable once the group is, or at once (NULL). */
 int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
                            const struct violations *violations, const struct spill *rejected,
-                           struct cause *cause);
+                           struct durable_group *group, struct cause *cause);
 
 /* SEQ.errors.csv and SEQ.rejects.csv go away again: nothing was booked. */
 void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);
@@ -45,6 +48,18 @@ void disposal_drop_reasons(const struct datadir *dir, uint64_t seq);
  */
 int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
                   uint64_t seq, struct cause *cause);
+
+/*
+ * The same for its sidecars, which become state/moving/SEQ.sha256 and SEQ.done. They go before
+ * their file, so that none is left behind by a crash: without SEQ.csv they come back. One that is
+ * another by now is of another file, and stays.
+ */
+int disposal_take_sidecars(const struct datadir *dir, const char *name, const struct sidecars *read,
+                           uint64_t seq, struct cause *cause);
+
+/* Their file did not follow: back beside it. */
+int disposal_return_sidecars(const struct datadir *dir, const char *name, uint64_t seq,
+                             struct cause *cause);
 
 /* Gives what stands under SEQ in state/moving/ its place. */
 int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
@@ -58,15 +73,5 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 /* Under the lock: completes or undoes whatever stands in state/moving/. */
 int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
                      const struct config *config, struct cause *cause);
-
-/* What stands in quarantine/ now. */
-struct quarantine_survey {
-    uint64_t files;                  /* data files whose name's last verdict is quarantined */
-    uint64_t resolved;               /* the others: a later file of that name was accepted */
-    uint64_t violations[CODE_COUNT]; /* in all NAME.errors.csv */
-};
-
-int disposal_survey(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_survey *survey, struct cause *cause);
 
 #endif

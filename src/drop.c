@@ -85,17 +85,37 @@ static int arrive(struct drop *drop, const char *name, bool closed, int64_t due,
     return 0;
 }
 
+/* What came beside a file is a reason to look at the file. */
+static int arrive_beside(struct drop *drop, const char *name, size_t len, int64_t due,
+                         struct cause *cause)
+{
+    char *file = strndup(name, len);
+    int result = file == NULL ? cause_memory(cause) : arrive(drop, file, false, due, cause);
+
+    drop->sidecars = true;
+    free(file);
+    return result;
+}
+
 int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
 {
-    bool counts = spool_name_counts(name) && (drop->config->recursive || strchr(name, '/') == NULL);
+    size_t sidecar_of;
 
-    return counts ? arrive(drop, name, closed, due, cause) : 0;
+    if (!drop->config->recursive && strchr(name, '/') != NULL)
+        return 0;
+    if (spool_name_counts(name))
+        return arrive(drop, name, closed, due, cause);
+    sidecar_of = spool_sidecar_of(name);
+    return sidecar_of > 0 ? arrive_beside(drop, name, sidecar_of, due, cause) : 0;
 }
 
 void drop_gone(struct drop *drop, const char *name)
 {
-    struct waiting_file *file = waiting_find(&drop->waiting, name);
+    const size_t sidecar_of = spool_sidecar_of(name);
+    char *beside = sidecar_of > 0 ? strndup(name, sidecar_of) : NULL;
+    struct waiting_file *file = waiting_find(&drop->waiting, beside != NULL ? beside : name);
 
+    free(beside);
     /* A name that is waited for is looked at: it may be back. */
     if (file != NULL)
         file->due = waiting_now();
@@ -157,7 +177,7 @@ static bool is_as_it_was(const struct waiting_file *file, const struct signature
 {
     return file->looked && signature_equal(&file->signature, signature) &&
            file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
-           file->reason != WAIT_FILE_TYPE;
+           file->reason != WAIT_FILE_TYPE && file->reason != WAIT_UNCONFIRMED;
 }
 
 /* What is met is counted. */
@@ -233,6 +253,13 @@ static void scan_enter(void *context, const char *directory, int fd)
         scan->drop->enter(scan->drop->enter_context, directory, fd);
 }
 
+static void scan_sidecar(void *context)
+{
+    const struct scan *scan = context;
+
+    scan->drop->sidecars = true;
+}
+
 /* Fills in what was found; to be freed in any case. As spool_scan. */
 static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *ret_ignored)
 {
@@ -240,6 +267,7 @@ static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *
                                 .recursive = scan->drop->config->recursive,
                                 .names_only = scan->count_only,
                                 .enter = scan_enter,
+                                .sidecar = scan_sidecar,
                                 .found = scan_found,
                                 .context = scan};
     int result = spool_scan(dir_fd, &order, ret_ignored, scan->cause);

@@ -32,6 +32,7 @@ struct drop {
     struct waiting waiting;
     struct recheck recheck;
     bool lingers;     /* this is a daemon */
+    bool sidecars;    /* somebody uses them: they are looked for beside each file */
     uint64_t files;   /* CSV files in the drop directory */
     uint64_t rows;    /* accepted of them */
     uint64_t ignored; /* names that do not count, as of the last scan */

@@ -83,28 +83,87 @@ int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause
     return 0;
 }
 
-int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
-                    struct cause *cause)
+/* The whole file, with its name; durable, but for its name, with `sync`. Its descriptor, or -1. */
+static int replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
+                   struct cause *cause)
 {
     char temporary[300];
-    int fd, result = -1;
+    int fd;
 
     snprintf(temporary, sizeof temporary, ".%.250s.tmp", name);
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
-    if (durable_write(fd, bytes, len, 0, temporary, cause) < 0)
-        goto out;
-    if (sync && durable_sync(fd, temporary, cause) < 0)
-        goto out;
-    if (durable_rename(dir_fd, temporary, name, cause) < 0)
-        goto out;
-    result = sync ? durable_sync_dir(dir_fd, name, cause) : 0;
-out:
+    if (durable_write(fd, bytes, len, 0, temporary, cause) == 0 &&
+        (!sync || durable_sync(fd, temporary, cause) == 0) &&
+        durable_rename(dir_fd, temporary, name, cause) == 0)
+        return fd;
     close(fd);
-    if (result < 0)
-        unlinkat(dir_fd, temporary, 0);
+    unlinkat(dir_fd, temporary, 0);
+    return -1;
+}
+
+int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
+                    struct cause *cause)
+{
+    int fd = replace(dir_fd, name, bytes, len, sync, cause);
+
+    if (fd < 0)
+        return -1;
+    close(fd);
+    return sync ? durable_sync_dir(dir_fd, name, cause) : 0;
+}
+
+static void close_group(struct durable_group *group)
+{
+    while (group->count > 0)
+        close(group->fds[--group->count]);
+}
+
+/* Their bytes, not their names. */
+static int sync_group(struct durable_group *group, const char *what, struct cause *cause)
+{
+    size_t i;
+    int result = 0;
+
+    for (i = 0; i < group->count && result == 0; i++)
+        result = durable_sync(group->fds[i], what, cause);
+    close_group(group);
     return result;
+}
+
+int durable_group_write(struct durable_group *group, int dir_fd, const char *name,
+                        const void *bytes, size_t len, struct cause *cause)
+{
+    int fd;
+
+    if (group->count == DURABLE_GROUP && sync_group(group, name, cause) < 0)
+        return -1;
+    fd = replace(dir_fd, name, bytes, len, false, cause);
+    if (fd < 0)
+        return -1;
+    /* All are on their way when the first is waited for. */
+    durable_hurry(fd, 0, len);
+    group->fds[group->count++] = fd;
+    group->dir_fd = dir_fd;
+    group->named = true;
+    return 0;
+}
+
+int durable_group_sync(struct durable_group *group, const char *what, struct cause *cause)
+{
+    if (sync_group(group, what, cause) < 0)
+        return -1;
+    if (group->named && durable_sync_dir(group->dir_fd, what, cause) < 0)
+        return -1;
+    group->named = false;
+    return 0;
+}
+
+void durable_group_forget(struct durable_group *group)
+{
+    close_group(group);
+    group->named = false;
 }
 
 static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, uint64_t to_offset,

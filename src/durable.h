@@ -49,6 +49,25 @@ int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause
 int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
                     struct cause *cause);
 
+/*
+ * Files of one directory that become durable together. Each is written and has its name at once, as
+ * by durable_replace without `sync`; once durable_group_sync has returned all are durable, with
+ * their names. A few files' descriptors are kept until then. One directory at a time.
+ */
+#define DURABLE_GROUP 64
+
+struct durable_group {
+    int dir_fd;
+    int fds[DURABLE_GROUP];
+    size_t count;
+    bool named; /* names that the directory was not synced for */
+};
+
+int durable_group_write(struct durable_group *group, int dir_fd, const char *name,
+                        const void *bytes, size_t len, struct cause *cause);
+int durable_group_sync(struct durable_group *group, const char *what, struct cause *cause);
+void durable_group_forget(struct durable_group *group); /* takes zeroed ones */
+
 /* A new file from `length` bytes at `offset` of another, synced with its directory. Replaces a file
  * of that name. */
 int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, const char *name,

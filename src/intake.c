@@ -138,8 +138,15 @@ int intake_look_into(struct intake *intake, const char *directory, int64_t due, 
 static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
 {
     enum decision decision;
-    int result = read;
+    int result;
 
+    /* Another file has been booked meanwhile that this one may go on from: once more. */
+    if (read > 0 && look_is_overtaken(look)) {
+        cause_set(cause, CAUSE_AGAIN, "%s may go on from another file", look->name);
+        look->now = waiting_now();
+        read = 0;
+    }
+    result = read;
     if (read == 0)
         look_put_off(look, cause);
     if (read > 0 && decide_file(look, &decision, cause) < 0)
@@ -269,6 +276,7 @@ static int run_files(struct intake *intake, struct cause *cause)
         if (waiting->files[i].due <= start)
             due[count++] = &waiting->files[i];
     qsort(due, count, sizeof(struct waiting_file *), compare_order);
+    readers_begin(intake->readers, due, count < BATCH_FILES ? count : BATCH_FILES);
     for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
         struct look *look;
 
@@ -319,6 +327,8 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
         result = finish_apart(intake, cause);
     if (result == 0)
         result = run_files(intake, cause);
+    if (result >= 0)
+        result = booking_sync(&intake->booking, cause);
     if (result >= 0)
         result = merge_commit(&intake->merge, cause);
     if (result < 0) {
@@ -430,9 +440,11 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
  * -----------------------------------------------------------------------------------
  */
 
+/* A file that was touched, and found to be as it was, waits no more: that changes nothing else. */
 bool intake_report_due(const struct intake *intake)
 {
-    return intake->drop.changed || intake->booking.quarantine_changed;
+    return intake->drop.changed || intake->booking.quarantine_changed ||
+           waiting_unjudged(&intake->drop.waiting) != intake->reported_waiting;
 }
 
 /* Best effort: where this cannot be written, the log has it. */
@@ -478,7 +490,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     if (!intake_report_due(intake))
         return 0;
     if (booking->quarantine_changed &&
-        disposal_survey(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
+        survey_quarantine(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
         return -1;
     booking->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -486,6 +498,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
     if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
         return -1;
     spool_look(intake->dir->stats, "stats.json", &intake->reported);
+    intake->reported_waiting = report.waiting;
     drop->changed = false;
     return 0;
 }

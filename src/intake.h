@@ -28,6 +28,7 @@
 #include "merge.h"
 #include "readers.h"
 #include "schema.h"
+#include "survey.h"
 
 struct intake {
     const struct config *config;
@@ -42,6 +43,7 @@ struct intake {
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
     int64_t batch_start; /* waiting_now's clock */
     struct signature reported; /* stats.json as we wrote it */
+    uint64_t reported_waiting; /* what it says */
 };
 
 /* Not to be moved while open: its parts point to each other. All arguments are borrowed until

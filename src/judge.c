@@ -6,38 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "durable.h"
+#include "magic.h"
+#include "spool.h"
 
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
-
-/* First bytes of what people drop instead of CSV. */
-static const struct magic {
-    const char *bytes;
-    size_t len;
-    enum code code;
-    const char *kind;
-} magics[] = {
-    {"\x1F\x8B", 2, CODE_FORMAT_ERROR, "gzip: unpack it first (gunzip)"},
-    {"PK\x03\x04", 4, CODE_FORMAT_ERROR,
-     "zip, or a spreadsheet (.xlsx, .ods): unpack it, or export it as CSV"},
-    {"PK\x05\x06", 4, CODE_FORMAT_ERROR, "an empty zip archive"},
-    {"PAR1", 4, CODE_FORMAT_ERROR, "Parquet: export it as CSV"},
-    {"\x28\xB5\x2F\xFD", 4, CODE_FORMAT_ERROR, "zstd: unpack it first (unzstd)"},
-    {"\xFD"
-     "7zXZ\0",
-     6, CODE_FORMAT_ERROR, "xz: unpack it first (unxz)"},
-    {"BZh", 3, CODE_FORMAT_ERROR, "bzip2: unpack it first (bunzip2)"},
-    {"7z\xBC\xAF\x27\x1C", 6, CODE_FORMAT_ERROR, "a 7z archive: unpack it first"},
-    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR,
-     "an old spreadsheet (.xls): export it as CSV"},
-    {"%PDF-", 5, CODE_FORMAT_ERROR, "PDF"},
-    {"SQLite format 3", 16, CODE_FORMAT_ERROR, "an SQLite database: export the table as CSV"},
-    {"ARROW1", 6, CODE_FORMAT_ERROR, "Arrow or Feather: export it as CSV"},
-    {"\x89HDF", 4, CODE_FORMAT_ERROR, "HDF5: export it as CSV"},
-    {"\xFF\xFE", 2, CODE_ENCODING_ERROR, "UTF-16: save it as UTF-8"},
-    {"\xFE\xFF", 2, CODE_ENCODING_ERROR, "UTF-16: save it as UTF-8"},
-};
 
 /* How a reading goes on. */
 struct reading {
@@ -51,7 +24,9 @@ struct reading {
         size_t len;
     } hashing;
     uint64_t hashed; /* bytes in digest: those of whole rows */
+    char last_byte;  /* of these */
     bool begun;      /* the first bytes have been looked at */
+    bool all_read;   /* no more bytes will come */
     bool opaque;     /* not CSV: hashed only */
     bool has_header;
     bool bad_header;         /* rows are counted, cells not checked */
@@ -91,6 +66,8 @@ void judge_free(struct judge *judge)
 {
     rows_close(judge->rows);
     quick_close(&judge->quick);
+    unpack_free(&judge->unpack);
+    buffer_free(&judge->name);
     free(judge->known);
     validate_free(&judge->sheet);
     buffer_free(&judge->accepted);
@@ -119,22 +96,29 @@ static void add_file_violation(struct judgement *result, enum code code, const c
     violations_added(&result->violations);
 }
 
+static bool is_packed(const struct reading *reading)
+{
+    return reading->judge->unpack.order.format != UNPACK_PLAIN;
+}
+
 static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
 {
     struct judge *judge = reading->judge;
+    bool utf16;
+    const char *kind = magic_kind(bytes, len, &utf16);
     char text[128];
-    size_t i;
 
     reading->begun = true;
-    for (i = 0; i < sizeof magics / sizeof *magics; i++) {
-        if (len < magics[i].len || memcmp(bytes, magics[i].bytes, magics[i].len) != 0)
-            continue;
-        snprintf(text, sizeof text, "the file is no CSV but %s", magics[i].kind);
-        add_file_violation(reading->result, magics[i].code, text);
+    if (kind != NULL) {
+        snprintf(text, sizeof text, "%s is no CSV but %s%s",
+                 is_packed(reading) ? "what is inside" : "the file", kind,
+                 is_packed(reading) ? "" : unpack_advice(bytes, len));
+        add_file_violation(reading->result, utf16 ? CODE_ENCODING_ERROR : CODE_FORMAT_ERROR, text);
         reading->opaque = true;
         return;
     }
-    if (judge->config->max_file_bytes > 0 && reading->order->size > judge->config->max_file_bytes) {
+    if (!is_packed(reading) && judge->config->max_file_bytes > 0 &&
+        reading->order->size > judge->config->max_file_bytes) {
         snprintf(text, sizeof text,
                  "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
                  reading->order->size, judge->config->max_file_bytes >> 20);
@@ -197,7 +181,7 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
         buffer_byte(&reading->result->header, '\n');
     }
     if (validate_header(&judge->sheet, judge->schema, reading->order->layout, judge->known,
-                        reading->order->name, row, &reading->result->violations, cause) < 0)
+                        buffer_text(&judge->name), row, &reading->result->violations, cause) < 0)
         return -1;
     reading->bad_header = reading->result->violations.total > before;
     if (!reading->bad_header &&
@@ -343,7 +327,10 @@ static void hash_consumed(struct reading *reading)
 
     finish_hashing(reading);
     reading->hashed += len;
-    if (reading->order->pool == NULL || reading->order->size < HASH_APART || len < HASH_APART / 8) {
+    if (len > 0)
+        reading->last_byte = bytes[len - 1];
+    if (reading->order->pool == NULL || len < HASH_APART / 8 ||
+        (reading->order->size < HASH_APART && !is_packed(reading))) {
         digest_update(&hashing->digest, bytes, len);
         return;
     }
@@ -359,18 +346,16 @@ static void end_prefix(struct reading *reading)
     const struct judge_order *order = reading->order;
     struct judgement *result = reading->result;
     unsigned char sha[DIGEST_SIZE];
-    char last = '\n', next[2] = {0};
-    struct cause ignored;
+    const char *next;
+    size_t len;
 
     finish_hashing(reading);
     digest_final(&reading->hashing.digest, sha);
     reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
-    if (!reading->prefix_differs && order->size > order->prefix_bytes &&
-        durable_read(order->fd, &last, 1, order->prefix_bytes - 1, order->name, &ignored) == 1 &&
-        last != '\n') {
-        durable_read(order->fd, next, 2, order->prefix_bytes, order->name, &ignored);
-        reading->line_end_due = next[0] == '\n' || (next[0] == '\r' && next[1] == '\n');
+    next = rows_rest(reading->judge->rows, &len);
+    if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
+        reading->line_end_due = next[0] == '\n' || (len > 1 && next[0] == '\r' && next[1] == '\n');
         if (!reading->line_end_due)
             reading->continued_line = rows_line(reading->judge->rows);
     }
@@ -383,6 +368,7 @@ static void end_prefix(struct reading *reading)
 static bool pass_prefix(struct reading *reading)
 {
     struct rows *rows = reading->judge->rows;
+    size_t behind;
 
     hash_consumed(reading);
     /* What was booked was shorter than this file's header. */
@@ -392,7 +378,9 @@ static bool pass_prefix(struct reading *reading)
     }
     rows_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
     hash_consumed(reading);
-    if (reading->hashed == reading->order->prefix_bytes)
+    rows_rest(rows, &behind);
+    /* Whether a line end comes next takes two bytes to tell. */
+    if (reading->hashed == reading->order->prefix_bytes && (behind >= 2 || reading->all_read))
         end_prefix(reading);
     return reading->in_prefix || reading->prefix_differs;
 }
@@ -454,11 +442,21 @@ static int take_rows(struct reading *reading, struct cause *cause)
     return 0;
 }
 
+static bool is_stopped(const struct judge_order *order)
+{
+    return order->stop != NULL && atomic_load(order->stop);
+}
+
+static int stopped(const struct judge_order *order, struct cause *cause)
+{
+    return cause_set(cause, CAUSE_AGAIN, "the reading of %s was stopped", order->name);
+}
+
 static int read_all(struct reading *reading, struct cause *cause)
 {
     const struct judge_order *order = reading->order;
+    struct unpack *unpack = &reading->judge->unpack;
     struct rows *rows = reading->judge->rows;
-    uint64_t done = 0;
     size_t len;
 
     for (;;) {
@@ -467,27 +465,91 @@ static int read_all(struct reading *reading, struct cause *cause)
 
         if (space == NULL)
             return cause_memory(cause);
-        if (order->stop != NULL && atomic_load(order->stop))
-            return cause_set(cause, CAUSE_AGAIN, "the reading of %s was stopped", order->name);
-        if (len > order->size - done)
-            len = (size_t)(order->size - done);
-        n = durable_read(order->fd, space, len, done, order->name, cause);
+        if (is_stopped(order))
+            return stopped(order, cause);
+        n = unpack_read(unpack, space, len, cause);
         if (n < 0)
             return -1;
-        if ((size_t)n < len)
-            return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read",
-                             order->name);
+        if (unpack->fault != UNPACK_SOUND)
+            return 0;
         rows_filled(rows, (size_t)n);
-        done += (size_t)n;
-        if (!reading->begun)
+        reading->all_read = unpack->ended;
+        if (!reading->begun && (n > 0 || reading->all_read))
             look_at_first_bytes(reading, space, (size_t)n);
-        if (done == order->size && !order->complete_only)
+        if (reading->all_read && !order->complete_only)
             rows_finish(rows);
         if (take_rows(reading, cause) < 0)
             return -1;
-        if (reading->prefix_differs || done == order->size)
+        /* What is packed may be shorter than what was booked. */
+        reading->prefix_differs |= reading->all_read && reading->in_prefix;
+        if (reading->prefix_differs || reading->all_read)
             return 0;
     }
+}
+
+static enum code code_of_fault(enum unpack_fault fault)
+{
+    switch (fault) {
+    case UNPACK_CUT:
+        return CODE_TRUNCATED_FILE;
+    case UNPACK_TOO_LARGE:
+    case UNPACK_TOO_DENSE:
+        return CODE_FILE_TOO_LARGE;
+    case UNPACK_SOUND:
+    case UNPACK_OTHER:
+    case UNPACK_DAMAGED:
+    case UNPACK_TRAILING:
+    case UNPACK_WINDOW:
+    case UNPACK_DICTIONARY:
+        break;
+    }
+    return CODE_FORMAT_ERROR;
+}
+
+/*
+ * It cannot be unpacked whole. Nothing that came out of it counts, not even as faulty, and it is
+ * known by its own bytes.
+ */
+static int take_broken(struct reading *reading, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct judgement *result = reading->result;
+    struct buffer text = {0};
+    bool failed;
+    int more;
+
+    unpack_explain(&judge->unpack, &text);
+    clear_result(result);
+    add_file_violation(result, code_of_fault(judge->unpack.fault), buffer_text(&text));
+    result->broken = true;
+    result->bytes = reading->order->size;
+    failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
+    buffer_free(&text);
+    if (failed)
+        return cause_memory(cause);
+    while ((more = unpack_rest(&judge->unpack, cause)) > 0)
+        if (is_stopped(reading->order))
+            return stopped(reading->order, cause);
+    unpack_own(&judge->unpack, result->raw_sha256);
+    memcpy(result->sha256, result->raw_sha256, DIGEST_SIZE);
+    return more;
+}
+
+static int begin_unpacking(struct judge *judge, const struct judge_order *order,
+                           struct cause *cause)
+{
+    const struct unpack_order unpack = {.fd = order->fd,
+                                        .name = order->name,
+                                        .format = unpack_format_of(order->name),
+                                        .size = order->size,
+                                        .max_bytes = judge->config->max_file_bytes,
+                                        .max_ratio = judge->config->max_expand_ratio};
+
+    unpack_begin(&judge->unpack, &unpack);
+    buffer_clear(&judge->name);
+    buffer_append(&judge->name, order->name, spool_csv_length(order->name));
+    buffer_text(&judge->name);
+    return buffer_failed(&judge->name) ? cause_memory(cause) : 0;
 }
 
 static int read_once(struct judge *judge, const struct judge_order *order, struct judgement *result,
@@ -506,10 +568,14 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     buffer_clear(&judge->accepted);
     judge->rejecting = false;
     digest_init(&reading.hashing.digest);
+    if (begin_unpacking(judge, order, cause) < 0)
+        return -1;
     done = read_all(&reading, cause);
     finish_hashing(&reading);
     if (done < 0)
         return -1;
+    if (judge->unpack.fault != UNPACK_SOUND)
+        return take_broken(&reading, cause);
     *ret_prefix_differs = reading.prefix_differs;
     if (reading.prefix_differs) {
         result->continued_line = reading.continued_line;
@@ -521,6 +587,10 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     result->rest = rest;
     result->bytes = reading.hashed;
     digest_final(&reading.hashing.digest, result->sha256);
+    if (is_packed(&reading))
+        unpack_own(&judge->unpack, result->raw_sha256);
+    else
+        memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
     result->has_meta = judge->sheet.has_meta;
     result->meta = judge->sheet.meta;
     result->no_columns = judge->sheet.columns == 0;
@@ -535,9 +605,9 @@ int judge_run(struct judge *judge, const struct judge_order *order, struct judge
               struct cause *cause)
 {
     struct judge_order whole = *order;
-    bool prefix_differs;
+    bool prefix_differs = false;
 
-    if (whole.prefix_bytes > whole.size)
+    if (unpack_format_of(order->name) == UNPACK_PLAIN && whole.prefix_bytes > whole.size)
         whole.prefix_bytes = 0;
     result->continued_line = 0;
     if (read_once(judge, &whole, result, &prefix_differs, cause) < 0)
@@ -556,6 +626,8 @@ bool judgement_rejects(const struct judgement *result, const struct config *conf
 
     if (result->violations.total == 0)
         return false;
+    if (result->broken)
+        return true;
     if (config->bad_rows == CONFIG_REJECT_FILE || (result->rows == 0 && !result->prefix_found))
         return true;
     for (code = CODE_BLANK_LABEL; code <= CODE_EXTRA_LABEL; code++)
@@ -572,5 +644,6 @@ bool judgement_only_truncated(const struct judgement *result)
 {
     const struct violations *violations = &result->violations;
 
-    return violations->total == 1 && violations->counts[CODE_TRUNCATED_FILE] == 1;
+    return violations->counts[CODE_TRUNCATED_FILE] == 1 &&
+           violations->total == 1 + violations->counts[CODE_CHECKSUM_MISMATCH];
 }

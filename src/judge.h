@@ -2,9 +2,10 @@
  * judge: one reading of a file. Hashed, parsed, checked and written out in the same pass.
  *
  * What is hashed is what is checked is what is written: the bytes are read once, up to the size of
- * the first look. A judgement knows nothing of ledger or training file; the accepted rows go to a
- * sink in pieces while reading, and whoever gave the sink takes them back when the verdict is
- * another one. `check` gives no sink: same verdict, no trace.
+ * the first look; of a packed file those inside it, and all of this speaks of these. A judgement
+ * knows nothing of ledger or training file; the accepted rows go to a sink in pieces while reading,
+ * and whoever gave the sink takes them back when the verdict is another one. `check` gives no sink:
+ * same verdict, no trace.
  *
  * Content that is booked already under this name may be a prefix of the file: then only what
  * follows it is parsed and checked, and the rows before it cost no more than their hash.
@@ -25,6 +26,7 @@
 #include "rows.h"
 #include "schema.h"
 #include "tally.h"
+#include "unpack.h"
 #include "validate.h"
 #include "violation.h"
 
@@ -40,9 +42,10 @@ struct judge_sink {
 
 struct judge_order {
     int fd;
-    const char *name;            /* as dropped: metadata may come from it */
+    const char *name;            /* as dropped: it tells if the file is packed, and metadata may
+                                    come from it */
     const struct layout *layout; /* of the rows that are written; NULL: none are */
-    uint64_t size;               /* so many bytes are judged */
+    uint64_t size;               /* so many bytes of the file are judged */
     bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
     uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
     unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
@@ -57,15 +60,19 @@ struct judgement {
     struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
     uint64_t bytes;       /* judged: all, or without the incomplete last row */
     unsigned char sha256[DIGEST_SIZE];
+    unsigned char raw_sha256[DIGEST_SIZE]; /* of the file's own bytes, if it is packed */
     bool has_meta;
     uint64_t meta;
     uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
     uint64_t bad_rows;
-    uint64_t rest;     /* bytes of an incomplete last row that was left out */
-    bool no_newline;   /* the last row is valid, but has no line end */
-    bool cut_short;    /* a row was too long: what follows it was not read */
-    bool no_rows;      /* nothing, or only a header */
-    bool no_columns;   /* no header, or one that is no row */
+    uint64_t rest;   /* bytes of an incomplete last row that was left out */
+    bool no_newline; /* the last row is valid, but has no line end */
+    bool cut_short;  /* a row was too long: what follows it was not read */
+    bool no_rows;    /* nothing, or only a header */
+    bool no_columns; /* no header, or one that is no row */
+    /* A packed file that cannot be unpacked whole: that is its only violation, and bytes and sha256
+     * are those of the file itself. */
+    bool broken;
     bool prefix_found; /* the prefix is there: rows are those behind it */
     /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
      * those of the whole file. 0: no such thing. */
@@ -80,14 +87,17 @@ void judgement_free(struct judgement *result);
  * all. */
 bool judgement_rejects(const struct judgement *result, const struct config *config);
 
-/* An incomplete last row is all that is wrong. */
+/* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
+ */
 bool judgement_only_truncated(const struct judgement *result);
 
 /* What it takes to read; reusable from file to file. One thread uses it at a time. */
 struct judge {
     const struct schema *schema;
     const struct config *config;
+    struct unpack unpack;
     struct rows *rows;
+    struct buffer name; /* of the CSV */
     struct sheet sheet;
     struct known *known; /* [schema->count] */
     struct quick quick;

@@ -11,7 +11,8 @@
 #include "durable.h"
 
 #define CHUNK_SIZE (1024 * 1024)
-#define NOTES      32 /* lines on their way from the file into the index */
+#define CHUNK_MIN  (64 * 1024) /* more than a line */
+#define NOTES      32          /* lines on their way from the file into the index */
 
 /* The start of a training file begins its counts anew; what was merged stays known. */
 static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
@@ -189,8 +190,10 @@ static int make_room(struct ledger *ledger, uint64_t size, struct cause *cause)
 static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
 {
     bool first = ledger->end == LEDGER_HEADER_SIZE && size > 2 * CHUNK_SIZE;
+    uint64_t left = size - ledger->end;
+    const size_t want = left >= CHUNK_SIZE ? CHUNK_SIZE : left > CHUNK_MIN ? left : CHUNK_MIN;
     struct ledger_line *line = malloc(sizeof *line);
-    char *chunk = malloc(CHUNK_SIZE);
+    char *chunk = malloc(want);
     size_t taken;
     int result = -1;
     ssize_t n;
@@ -200,7 +203,7 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
         goto out;
     }
     do {
-        n = durable_read(ledger->fd, chunk, CHUNK_SIZE, ledger->end, LEDGER_PATH, cause);
+        n = durable_read(ledger->fd, chunk, want, ledger->end, LEDGER_PATH, cause);
         if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, line, cause) < 0 ||
             (first && make_room(ledger, size, cause) < 0))
             goto out;

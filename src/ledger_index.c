@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "slot.h"
+#include "spool.h"
 
 #define LONGEST_NONE 0
 #define LONGEST_LAST 1 /* the last line is it */
@@ -235,6 +236,7 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
                              .duplicate = line->duplicate,
+                             .packed = spool_csv_length(line->name) < len,
                              .slot = slot_hash(line->name, len)};
     map_prefetch(&index->by_name, ret_note->name.high);
     map_prefetch(&index->by_content, ret_note->content);
@@ -244,6 +246,7 @@ int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
 {
     if (add_name(index, note) < 0)
         return -1;
+    index->packed |= note->packed;
     /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
     return counts_as_known(note->verdict)
                ? map_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1)

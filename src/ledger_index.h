@@ -27,6 +27,7 @@ struct ledger_index {
     size_t count, cap;
     struct ledger_longest *longest;
     size_t longest_count, longest_cap;
+    bool packed; /* there is a name of a packed file among them */
 };
 
 void ledger_index_free(struct ledger_index *index); /* leaves it empty */
@@ -43,6 +44,7 @@ struct ledger_note {
     uint64_t bytes;
     uint64_t rows;      /* good and bad */
     uint64_t duplicate; /* likewise, of content that was booked before */
+    bool packed;        /* its name is that of a packed file */
     uint64_t slot;      /* digest_check of its slot's path, where that is not the name; else 0 */
 };
 

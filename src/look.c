@@ -12,6 +12,8 @@
 #define SECOND INT64_C(1000000000)
 #define SOON   (SECOND / 20)
 
+#define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
+
 static int64_t seconds(unsigned count)
 {
     return (int64_t)count * SECOND;
@@ -30,7 +32,7 @@ static bool is_known(const struct look *look)
 
 static void note_writer(struct look *look)
 {
-    enum spool_writer writer = spool_writer(look->fd);
+    enum spool_writer writer = look->taken.writer;
     bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
 
     if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
@@ -43,7 +45,8 @@ static void note_writer(struct look *look)
     look->writer =
         writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !look->file->closed && !quiet);
     look->patient = quiet && !look->writer;
-    look->complete_only = look->writer;
+    /* A checksum is that of all of it. */
+    look->complete_only = look->writer && !look->sidecars.each[SPOOL_SHA256].there;
 }
 
 /* Where it cannot be looked into, what lies in it may never be found. */
@@ -69,14 +72,68 @@ static bool directory_waits(struct look *look)
     return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
 }
 
-/* Opens the file if it may be judged now; else it waits, is done, or is gone. */
+/* A second name of what is no file of the sender's. A sender's link is gone again soon, if it is a
+ * step of a rename. */
+static bool link_waits(struct look *look)
+{
+    const struct desk *desk = look->desk;
+
+    if (look->signature.device == desk->merge->training.device &&
+        look->signature.inode == desk->merge->training.inode)
+        drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
+                  "a hard link to training_data.csv: remove it", WAITING_NEVER);
+    else if (look->taken.closed_link)
+        drop_wait(
+            desk->drop, look->file, WAIT_FILE_TYPE,
+            "a hard link to a file that not everybody may read: send a copy, remove its other "
+            "name, or chmod a+r",
+            look->now + SECOND);
+    else
+        return false;
+    return true;
+}
+
+/* Has its sender put beside it what it takes to judge it? Else it waits. */
+static bool is_confirmed(struct look *look, enum spool_kind kind)
+{
+    static const enum spool_sidecar wanted[] = {
+        [CONFIG_CONFIRM_CHECKSUM] = SPOOL_SHA256, [CONFIG_CONFIRM_DONE] = SPOOL_DONE};
+    const enum config_confirm confirm = look->desk->config->confirm;
+    enum spool_sidecar last = look->sidecars.each[SPOOL_DONE].there ? SPOOL_DONE : SPOOL_SHA256;
+    const char *base = spool_base(look->file->name), *why = NULL;
+    struct buffer detail = {0};
+    enum reason reason = WAIT_FILE_TYPE;
+
+    if (kind == SPOOL_UNREADABLE) {
+        reason = WAIT_UNREADABLE;
+        why = "may not be read: chmod a+r";
+    } else if (kind == SPOOL_TROUBLE) {
+        reason = WAIT_TROUBLE;
+        why = strerror(errno);
+    } else if (kind != SPOOL_FILE) {
+        why = "is no regular file";
+    } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
+        last = wanted[confirm];
+        reason = WAIT_UNCONFIRMED;
+        why = confirm == CONFIG_CONFIRM_DONE
+                  ? "has not come: the file is judged once its sender says so"
+                  : "has not come: the file is judged once its checksum is there";
+    }
+    if (why == NULL)
+        return true;
+    buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
+    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail), WAITING_NEVER);
+    buffer_free(&detail);
+    return false;
+}
+
+/* May the file be judged now? Else it waits, is done, or is gone. */
 static bool claim(struct look *look)
 {
-    enum spool_kind kind =
-        spool_open(look->desk->dir->drop, look->file->name, &look->fd, &look->signature);
+    enum spool_kind beside = SPOOL_FILE;
     int64_t quiet_at, latest;
 
-    switch (kind) {
+    switch (look->taken.kind) {
     case SPOOL_DIRECTORY:
         if (directory_waits(look))
             return false;
@@ -98,13 +155,20 @@ static bool claim(struct look *look)
                   WAITING_NEVER);
         return false;
     case SPOOL_TROUBLE:
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(look->taken.errnum),
+                  WAITING_NEVER);
         return false;
     case SPOOL_FILE:
         break;
     }
+    look->signature = look->taken.signature;
     drop_count_in(look->desk->drop, look->file);
-    waiting_look(look->file, &look->signature, look->now);
+    look->sidecars = (struct sidecars){0};
+    if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
+        beside = sidecar_look(look->desk->dir->drop, look->file->name, &look->sidecars);
+    waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
+    if (link_waits(look))
+        return false;
     note_writer(look);
     look->known = is_known(look);
     quiet_at = look->file->since + seconds(look->desk->config->settle);
@@ -119,20 +183,97 @@ static bool claim(struct look *look)
                   "an interrupted rsync --partial left it (modification time 0): run rsync again",
                   WAITING_NEVER);
     else
-        return true;
+        return is_confirmed(look, beside);
     return false;
 }
 
 static void add_base(struct look *look, const struct ledger_line *line)
 {
-    size_t i = look->base_count++;
+    size_t i;
+
+    for (i = 0; i < look->base_count; i++)
+        if (look->bases[i]->bytes == line->bytes &&
+            memcmp(look->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
+            return;
+    i = look->base_count++;
 
     for (; i > 0 && look->bases[i - 1]->bytes < line->bytes; i--)
         look->bases[i] = look->bases[i - 1];
     look->bases[i] = line;
 }
 
-/* What the ledger knows of this name, and of this inode under another one. */
+/* The other names that the same CSV has packed, or not packed. */
+static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_SIZE])
+{
+    static const char *const packings[] = {"", ".gz", ".zst"};
+    const enum unpack_format format = unpack_format_of(name);
+    const int len = (int)spool_csv_length(name);
+    size_t i, count = 0;
+
+    for (i = 0; i < sizeof packings / sizeof *packings; i++)
+        if (i != format)
+            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
+}
+
+/* Where nothing packed was ever booked, a plain file has none. */
+static bool may_have_siblings(const struct look *look)
+{
+    return look->desk->merge->ledger.index.packed || unpack_format_of(look->name) != UNPACK_PLAIN;
+}
+
+static int recall_siblings(struct look *look, struct cause *cause)
+{
+    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
+    size_t i;
+
+    for (i = 0; i < LOOK_SIBLINGS; i++)
+        look->siblings[i].at = 0;
+    if (!may_have_siblings(look))
+        return 0;
+    sibling_names(look->name, names);
+    for (i = 0; i < LOOK_SIBLINGS; i++) {
+        int found = ledger_longest(&look->desk->merge->ledger, names[i], &look->siblings[i], cause);
+
+        if (found < 0)
+            return -1;
+        if (found > 0)
+            add_base(look, &look->siblings[i]);
+    }
+    return 0;
+}
+
+bool look_is_overtaken(const struct look *look)
+{
+    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
+    struct ledger_known known;
+    size_t i;
+
+    if (!may_have_siblings(look))
+        return false;
+    sibling_names(look->name, names);
+    for (i = 0; i < LOOK_SIBLINGS; i++) {
+        ledger_name(&look->desk->merge->ledger, names[i], &known);
+        if (known.longest_at != look->siblings[i].at)
+            return true;
+    }
+    return false;
+}
+
+bool look_base_is_foreign(const struct look *look)
+{
+    return look->base != &look->own && look->base != &look->last;
+}
+
+uint64_t look_base_rows(const struct look *look)
+{
+    const struct ledger *ledger = &look->desk->merge->ledger;
+
+    return look->base == &look->inode || look->base == &look->last
+               ? ledger_rows_of(ledger, look->base->name)
+               : ledger_rows_of_longest(ledger, look->base->name);
+}
+
+/* What the ledger knows of this name, of its siblings, and of this inode under another one. */
 static int recall(struct look *look, struct cause *cause)
 {
     const struct ledger *ledger = &look->desk->merge->ledger;
@@ -142,6 +283,7 @@ static int recall(struct look *look, struct cause *cause)
     int own = ledger_longest(ledger, name, &look->own, cause);
     uint64_t at = seen_inode(&look->desk->drop->seen, &look->signature);
 
+    look->base_count = 0;
     if (last < 0 || own < 0)
         return -1;
     look->has_last = last > 0;
@@ -153,6 +295,8 @@ static int recall(struct look *look, struct cause *cause)
         look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
     if (look->has_own)
         add_base(look, &look->own);
+    if (recall_siblings(look, cause) < 0)
+        return -1;
     if (look->has_inode)
         add_base(look, &look->inode);
     if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
@@ -244,6 +388,8 @@ static int read_steadily(struct look *look, struct judge *judge, struct cause *c
             return 1;
         if (after.size <= look->signature.size)
             return 0;
+        if (look->sidecars.each[SPOOL_SHA256].there)
+            return 0;
         /* It only grew: somebody appends. */
         look->complete_only = true;
         look->patient = false;
@@ -272,7 +418,21 @@ static bool wants_complete_rows(const struct look *look)
     const struct judgement *result = &look->judgement;
 
     return (result->prefix_found || (look->growing && result->rows > 0)) && !look->complete_only &&
+           !look->sidecars.each[SPOOL_SHA256].there &&
            (judgement_only_truncated(result) || (result->no_newline && !look->patient));
+}
+
+uint64_t look_weight(const struct look *look)
+{
+    return unpack_format_of(look->name) == UNPACK_PLAIN ? look->signature.size
+                                                        : look->signature.size * PACKED_WEIGHT;
+}
+
+static void close_file(struct look *look)
+{
+    if (look->fd >= 0)
+        close(look->fd);
+    look->fd = -1;
 }
 
 void look_init(struct look *look, struct desk *desk)
@@ -298,11 +458,10 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
 {
     look->file = file;
     snprintf(look->name, sizeof look->name, "%s", file->name);
-    look->fd = -1;
+    look->fd = look->taken.fd;
     look->now = waiting_now();
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
-    look->base_count = 0;
     look->base = NULL;
     if (!claim(look))
         return 0;
@@ -310,6 +469,11 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     if (recall(look, cause) < 0)
         return -1;
     look->growing &= look->base_count == 0;
+    /* A checksum that came after its file was merged may contradict it. */
+    if (look->sidecars.each[SPOOL_SHA256].there &&
+        !(look->has_last && look->sidecars.has_sum &&
+          memcmp(look->sidecars.sha256, look->last.sha256, DIGEST_SIZE) == 0))
+        look->known = false;
     return 1;
 }
 
@@ -330,17 +494,17 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
     const struct layout *layout = &look->desk->merge->training.layout;
     uint64_t last = look->has_last ? look->last.at : 0, own = look->has_own ? look->own.at : 0;
     uint64_t base = look->base == NULL ? 0 : look->base->at;
+    bool overtaken = look_is_overtaken(look);
     struct signature now;
     size_t i;
 
     look->file = file;
-    look->base_count = 0;
     if (recall(look, cause) < 0)
         return -1;
     for (i = 0; i < look->base_count && look->bases[i]->at != base;)
         i++;
-    if ((base != 0 && i == look->base_count) || last != (look->has_last ? look->last.at : 0) ||
-        own != (look->has_own ? look->own.at : 0))
+    if (overtaken || (base != 0 && i == look->base_count) ||
+        last != (look->has_last ? look->last.at : 0) || own != (look->has_own ? look->own.at : 0))
         return 0;
     look->base = base == 0 ? NULL : look->bases[i];
     return is_in_place(look, &now) && layout->count == look->layout.count &&
@@ -356,8 +520,8 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
     *cause = (struct cause){.kind = CAUSE_AGAIN};
     steady = read_steadily(look, judge, cause);
     /* It does not begin with the longest content; with another? */
-    for (i = 1;
-         steady > 0 && i < look->base_count && !result->prefix_found && result->continued_line == 0;
+    for (i = 1; steady > 0 && i < look->base_count && !result->prefix_found && !result->broken &&
+                result->continued_line == 0;
          i++) {
         look->base = look->bases[i];
         steady = read_steadily(look, judge, cause);
@@ -366,6 +530,9 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
         look->complete_only = true;
         steady = read_steadily(look, judge, cause);
     }
+    /* Nothing is decided of a new file that takes another look at its bytes. */
+    if (look->base_count == 0)
+        close_file(look);
     if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
         return 0;
     return steady;
@@ -373,9 +540,7 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
 
 void look_close(struct look *look)
 {
-    if (look->fd >= 0)
-        close(look->fd);
-    look->fd = -1;
+    close_file(look);
     if (look->parted)
         free(look->layout.fields);
     look->parted = false;

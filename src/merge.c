@@ -1,21 +1,26 @@
+/* clang-format off */
 /*
  * What a crash leaves, and what the next merge_begin makes of it. The tests' crash points carry
  * these numbers.
  *
- *   after                                 on disk                                  recovery
- *   1 the lock is marked                  a mark                                   the ledger is
- * copied before it is believed 2 rows are appended                   a tail behind the ledger's end
- * kept in state/cut/, cut off; the files, still dropped and not booked, merge again 3 the training
- * file is synced         the same, durable                        as 2 4 the ledger lines are
- * written        lines, whole or torn, not durable        a torn batch is cut at the first bad
- * line; whole lines stand: their rows are durable (3) 5 the ledger is synced                the
- * batch is merged                      nothing to do 6 reasons, moves, deletions           some in
- * state/moving/                    disposal_recover completes them 7 the lock's mark is cleared all
- * done                                 nothing to do
+ *   after                              on disk                        recovery
+ *   1 the lock is marked               a mark                         the ledger is copied before it is believed
+ *   2 rows are appended                a tail behind the ledger's     kept in state/cut/, cut off; the files, still
+ *                                      end                            dropped and not booked, merge again
+ *   3 the training file is synced      the same, durable              as 2
+ *   4 the ledger lines are written     lines, whole or torn, not      a torn batch is cut at the first bad line;
+ *                                      durable                        whole lines stand: their rows are durable (3)
+ *   5 the ledger is synced             the batch is merged            nothing to do
+ *   6 moves, deletions                 some in state/moving/          disposal_recover completes them
+ *   7 the lock's mark is cleared       all done                       nothing to do
+ *
+ * The reasons of bad files are synced before 3; where no line books them, disposal_recover takes
+ * them away.
  *
  * A file is judged again after 2 to 4 and its content is not known yet, so it is new: merged once.
  * After 5 it is known.
  */
+/* clang-format on */
 #include "merge.h"
 
 #include <inttypes.h>

@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ahead.h"
+
 #define LOOKS 64
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
 #define SHORT (32 * 1024)       /* a file that is read before a thread is awake */
@@ -29,6 +31,7 @@ struct readers {
     uint64_t bytes;                      /* of these */
     struct reader *apart;                /* a large file's; NULL: none */
     int fd;                              /* eventfd: it is read */
+    struct ahead ahead;
     struct reader reader[LOOKS];
 };
 
@@ -84,6 +87,15 @@ void readers_close(struct readers *readers)
     free(readers);
 }
 
+void readers_begin(struct readers *readers, struct waiting_file *const *files, size_t count)
+{
+    /* Threads begin when there is something to share; without them all goes on, only later. */
+    if (readers->pool == NULL && count > 1)
+        readers->pool = readers->desk->pool = pool_open();
+    ahead_begin(&readers->ahead, count > 1 ? readers->pool : NULL, readers->desk->dir->drop, files,
+                count);
+}
+
 struct look *readers_look(struct readers *readers)
 {
     struct reader *reader = readers->free;
@@ -94,6 +106,8 @@ struct look *readers_look(struct readers *readers)
     reader->readers = readers;
     if (reader->look.desk == NULL)
         look_init(&reader->look, readers->desk);
+    ahead_next(&readers->ahead, &reader->look.taken);
+    reader->look.fd = reader->look.taken.fd;
     return &reader->look;
 }
 
@@ -120,7 +134,7 @@ static void run(struct job *job, unsigned worker)
 
 bool readers_is_large(const struct look *look)
 {
-    return look->signature.size > ROOM;
+    return look_weight(look) > ROOM;
 }
 
 struct look *readers_reading_apart(const struct readers *readers)
@@ -185,25 +199,26 @@ struct look *readers_apart(struct readers *readers, int *ret_read, struct cause 
 
 bool readers_have_room(const struct readers *readers, const struct look *look)
 {
-    return readers->first == NULL || readers->bytes + look->signature.size <= ROOM;
+    return readers->first == NULL || readers->bytes + look_weight(look) <= ROOM;
 }
 
 void readers_read(struct readers *readers, struct look *look, bool alone)
 {
     struct reader *reader = reader_of(look);
+    const uint64_t weight = look_weight(look);
 
-    /* Threads begin when there is something to share; without them all goes on, only later. */
-    if (readers->pool == NULL && (!alone || look->signature.size >= LARGE))
+    /* A large file is worth a thread, too. */
+    if (readers->pool == NULL && weight >= LARGE)
         readers->pool = readers->desk->pool = pool_open();
     reader->job.run = run;
     reader->next = NULL;
     *readers->last = reader;
     readers->last = &reader->next;
-    readers->bytes += look->signature.size;
+    readers->bytes += weight;
     if (readers->pool == NULL || alone)
         run(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job, look->signature.size < SHORT);
+        pool_submit(readers->pool, &reader->job, weight < SHORT);
 }
 
 struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause)
@@ -217,7 +232,7 @@ struct look *readers_next(struct readers *readers, int *ret_read, struct cause *
     readers->first = reader->next;
     if (readers->first == NULL)
         readers->last = &readers->first;
-    readers->bytes -= reader->look.signature.size;
+    readers->bytes -= look_weight(&reader->look);
     *ret_read = reader->read;
     if (reader->read <= 0)
         *cause = reader->cause;
@@ -231,6 +246,7 @@ void readers_drop(struct readers *readers)
     int read;
     size_t i;
 
+    ahead_end(&readers->ahead);
     while ((look = readers_next(readers, &read, &ignored)) != NULL)
         readers_release(readers, look);
     for (i = 0; i < LOOKS; i++) {

@@ -1,11 +1,13 @@
 /*
  * readers: several looks read at the same time, by the threads of a pool.
  *
- *     look = readers_look(readers)          a free one; NULL: finish another one first
+ *     readers_begin(readers, files, ...)    a batch of them: they are opened ahead
+ *     look = readers_look(readers)          for the next one; NULL: finish another one first
  *     look_claim, and readers_read          it is being read; or readers_release
  *     look = readers_next(readers, ...)     the one that was given first, once it is read
  *     ... decided, booked ...
  *     readers_release(look)
+ *     readers_drop                          the end of the batch
  *
  * They come back in the order in which they were given. Memory is bounded: only so many bytes of
  * files are being read at once. A larger file is read apart, one at a time, over as many batches as
@@ -29,6 +31,8 @@ struct readers;
 struct readers *readers_open(struct desk *desk, const struct schema *schema, struct cause *cause);
 void readers_close(struct readers *readers); /* takes NULL */
 
+/* All files are borrowed until readers_drop. */
+void readers_begin(struct readers *readers, struct waiting_file *const *files, size_t count);
 struct look *readers_look(struct readers *readers);
 
 /* Is there room for this look beside those that are being read? */

@@ -13,9 +13,9 @@
 #include "buffer.h"
 #include "cause.h"
 #include "datadir.h"
-#include "disposal.h"
 #include "ledger.h"
 #include "stats.h"
+#include "survey.h"
 
 /* What is reported; all of it borrowed. */
 struct report {

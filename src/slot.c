@@ -57,8 +57,8 @@ void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const cha
     /* A name that leaves no room for the suffixes has its hash in place of its end. */
     snprintf(shortened, sizeof shortened, "%s", base);
     if (strlen(base) > SLOT_LONGEST_NAME)
-        snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 ".csv", SLOT_LONGEST_NAME - 32,
-                 base, digest_check(base, strlen(base)));
+        snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 "%s", SLOT_LONGEST_NAME - 32, base,
+                 digest_check(base, strlen(base)), spool_suffix(base));
     if (n > 1)
         snprintf(number, sizeof number, ".~%u~", n);
     snprintf(out, SLOT_NAME_SIZE, "%.*s%s%s", SLOT_LONGEST_NAME, shortened, number, suffix);

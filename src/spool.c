@@ -71,12 +71,53 @@ static bool is_hidden(const char *name)
     return name[0] == '.' || strstr(name, "/.") != NULL;
 }
 
+const char *spool_suffix(const char *name)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst"};
+    size_t len = strlen(name), i;
+
+    for (i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (len > strlen(suffixes[i]) &&
+            strcasecmp(name + len - strlen(suffixes[i]), suffixes[i]) == 0)
+            return name + len - strlen(suffixes[i]);
+    return name + len;
+}
+
+size_t spool_csv_length(const char *name)
+{
+    const char *suffix = spool_suffix(name);
+
+    return (size_t)(suffix - name) + (*suffix == '\0' ? 0 : strlen(".csv"));
+}
+
 bool spool_name_counts(const char *name)
 {
-    const char *base = spool_base(name);
-    size_t len = strlen(base);
+    return !is_hidden(name) && *spool_suffix(spool_base(name)) != '\0';
+}
 
-    return !is_hidden(name) && len > 4 && strcasecmp(base + len - 4, ".csv") == 0;
+static const char *const sidecar_suffixes[SPOOL_SIDECARS] = {".sha256", ".done"};
+
+const char *spool_sidecar_suffix(enum spool_sidecar sidecar)
+{
+    return sidecar_suffixes[sidecar];
+}
+
+size_t spool_sidecar_of(const char *name)
+{
+    const size_t len = strlen(name);
+    char of[PATH_MAX];
+    size_t i, suffix;
+
+    for (i = 0; i < SPOOL_SIDECARS; i++) {
+        suffix = strlen(sidecar_suffixes[i]);
+        if (len <= suffix || len >= sizeof of ||
+            strcmp(name + len - suffix, sidecar_suffixes[i]) != 0)
+            continue;
+        memcpy(of, name, len - suffix);
+        of[len - suffix] = '\0';
+        return spool_name_counts(of) ? len - suffix : 0;
+    }
+    return 0;
 }
 
 bool spool_directory_counts(const char *name)
@@ -196,8 +237,7 @@ enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_s
     return kind;
 }
 
-enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
-                           struct signature *ret_signature)
+static enum spool_kind open_file(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
 {
     struct signature before;
     enum spool_kind kind = spool_look(dir_fd, name, &before);
@@ -206,15 +246,27 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
     if (kind != SPOOL_FILE)
         return kind;
-    /* Each file is read once: to write down when would cost more than the reading of a small one. */
+    /* Each file is read once: to write down when would cost more than the reading of a small one.
+     */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
-    kind = spool_signature(fd, ret_signature);
+    kind = fstat(fd, ret_st) < 0 ? SPOOL_TROUBLE : kind_of(ret_st);
     if (kind != SPOOL_FILE)
         close(fd);
     else
         *ret_fd = fd;
+    return kind;
+}
+
+enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
+                           struct signature *ret_signature)
+{
+    struct stat st;
+    enum spool_kind kind = open_file(dir_fd, name, ret_fd, &st);
+
+    if (kind == SPOOL_FILE)
+        take_signature(&st, ret_signature);
     return kind;
 }
 
@@ -252,6 +304,20 @@ enum spool_writer spool_writer(int fd)
     if (writer == SPOOL_NO_WRITER)
         spool_release(fd);
     return writer;
+}
+
+void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
+{
+    struct stat st;
+
+    *ret_taken = (struct spool_taken){.fd = -1};
+    ret_taken->kind = open_file(dir_fd, name, &ret_taken->fd, &st);
+    ret_taken->errnum = errno;
+    if (ret_taken->kind != SPOOL_FILE)
+        return;
+    take_signature(&st, &ret_taken->signature);
+    ret_taken->closed_link = st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
+    ret_taken->writer = spool_writer(ret_taken->fd);
 }
 
 /* ---- scanning
@@ -318,6 +384,11 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
 
     if (kind == SPOOL_DIRECTORY)
         counts = order->recursive && spool_directory_counts(entry->name);
+    if (!counts && spool_sidecar_of(entry->name) > 0) {
+        if (order->sidecar != NULL)
+            order->sidecar(order->context);
+        return 0;
+    }
     if (!counts) {
         scan->ignored++;
         return 0;

@@ -9,6 +9,7 @@
 #define PHASESENTINEL_SPOOL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cause.h"
@@ -30,9 +31,15 @@ bool signature_equal(const struct signature *left, const struct signature *right
 #define SPOOL_DEPTH           16
 #define SPOOL_DIRECTORY_BYTES 700
 
-/* Does the name ask to be looked at: no dot in front, nor of a directory; .csv behind in any case?
- */
+/* Does the name ask to be looked at: no dot in front, nor of a directory; .csv, .csv.gz or .csv.zst
+ * behind in any case? */
 bool spool_name_counts(const char *name);
+
+/* That end of the name; of another name the empty one behind it. */
+const char *spool_suffix(const char *name);
+
+/* The length of the name without .gz or .zst behind .csv: the name of the CSV inside. */
+size_t spool_csv_length(const char *name);
 
 /* Is a directory of this name looked into: no dot in front of it, nor of one above; not the
  * lost+found of a file system? */
@@ -40,6 +47,17 @@ bool spool_directory_counts(const char *name);
 
 /* The name without its directories. */
 const char *spool_base(const char *name);
+
+/*
+ * What a sender may put beside the file NAME, to say something of it: its checksum, as NAME.sha256,
+ * or only that it is whole, as NAME.done. Such names do not count.
+ */
+enum spool_sidecar { SPOOL_SHA256, SPOOL_DONE, SPOOL_SIDECARS };
+
+const char *spool_sidecar_suffix(enum spool_sidecar sidecar);
+
+/* The length of the name of the file that a sidecar of this name is of; 0: it is none. */
+size_t spool_sidecar_of(const char *name);
 
 enum spool_kind {
     SPOOL_FILE,  /* a regular file */
@@ -66,10 +84,24 @@ enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
  */
 enum spool_writer spool_writer(int fd);
 
+/* A file that is taken into the hand: opened, and is somebody writing to it? */
+struct spool_taken {
+    enum spool_kind kind; /* as spool_open */
+    int errnum;           /* of SPOOL_TROUBLE */
+    int fd;               /* of SPOOL_FILE; else -1 */
+    struct signature signature;
+    enum spool_writer writer;
+    /* It has another name, of which we cannot know who gave it, and is closed to others. Where the
+     * kernel does not protect hard links, a stranger may link what only we may read; whoever may
+     * read a file anyway needs no link to it. */
+    bool closed_link;
+};
+void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken);
+
 /*
- * The same, but the lease is kept: until it is released or the descriptor closed, who wants to open
- * the file for writing waits, for up to /proc/sys/fs/lease-break-time seconds. Then the file is
- * what it was as long as nobody waits.
+ * As spool_writer, but the lease is kept: until it is released or the descriptor closed, who wants
+ * to open the file for writing waits, for up to /proc/sys/fs/lease-break-time seconds. Then the
+ * file is what it was as long as nobody waits.
  */
 enum spool_writer spool_hold(int fd);
 bool spool_is_awaited(int fd); /* by a writer */
@@ -98,11 +130,13 @@ struct spool_order {
         names_only; /* files are not looked at where the directory tells their kind: no signature */
     /* A directory is open and will be listed next, "" the one itself; NULL: nothing is done. */
     void (*enter)(void *context, const char *name, int fd);
+    void (*sidecar)(void *context); /* there is one; NULL: nothing is done */
     spool_found *found;
     void *context;
 };
 
-/* *ret_ignored: names that do not count. That `under` is no directory (any more) is no failure. */
+/* *ret_ignored: names that neither count nor are sidecars. That `under` is no directory (any more)
+ * is no failure. */
 int spool_scan(int dir_fd, const struct spool_order *order, uint64_t *ret_ignored,
                struct cause *cause);
 

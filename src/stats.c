@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "durable.h"
+#include "spool.h"
 #include "text.h"
 
 #define FILE_NAME "tally.csv"
@@ -133,15 +134,20 @@ static char *user_of_name(const struct stats *stats, const char *name)
     struct cause ignored;
     const struct schema *schema = stats->schema;
     int field = schema_find(schema, "user_id", strlen("user_id"));
-    char **values, *user;
+    char **values, *user, *csv;
     size_t i;
 
     if (field < 0)
         return NULL;
     values = calloc(schema->count, sizeof *values);
-    if (values == NULL)
+    csv = strndup(name, spool_csv_length(name));
+    if (values == NULL || csv == NULL) {
+        free(values);
+        free(csv);
         return NULL;
-    schema_match_name(schema, name, values, &ignored);
+    }
+    schema_match_name(schema, csv, values, &ignored);
+    free(csv);
     user = values[field];
     for (i = 0; i < schema->count; i++)
         if ((int)i != field)

@@ -67,7 +67,8 @@ static int put_into(int from_dir, const char *from, int home, const char *name, 
 {
     const char *base = spool_base(name);
     char other[SLOT_NAME_SIZE];
-    const size_t end = strlen(base) - 4, stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
+    const size_t end = (size_t)(spool_suffix(base) - base);
+    const size_t stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
     unsigned n;
 
     if (durable_move(from_dir, from, home, base, cause) == 0)
@@ -189,7 +190,7 @@ static int clear_hiding(int home, unsigned n, int fd, struct cause *cause)
         return cause_errno(cause, CAUSE_TROUBLE, "cannot list what is hidden");
     }
     while (result == 0 && (entry = readdir(list)) != NULL)
-        if (spool_name_counts(entry->d_name) &&
+        if ((spool_name_counts(entry->d_name) || spool_sidecar_of(entry->d_name) > 0) &&
             put_into(fd, entry->d_name, home, entry->d_name, cause) < 0 && cause->errnum != ENOENT)
             result = -1;
     closedir(list);

@@ -47,7 +47,8 @@ static int add_part(struct template *template, const char *text, size_t len, siz
         why->failed = true;
         return -1;
     }
-    template->parts[template->count++] = (struct template_part){copy, field, text == NULL ? 0 : len};
+    template->parts[template->count++] =
+        (struct template_part){copy, field, text == NULL ? 0 : len};
     return 0;
 }
 

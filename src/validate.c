@@ -362,6 +362,7 @@ void validate_reset(struct sheet *sheet)
     buffer_clear(&sheet->suffix);
     sheet->columns = 0;
     sheet->has_meta = sheet->straight = sheet->no_memory = false;
+    sheet->meta = 0;
 }
 
 void validate_free(struct sheet *sheet)

@@ -48,8 +48,8 @@ struct sheet {
     struct buffer header; /* the faultless one that field_of and column_of are of; or empty */
 };
 
-/* -1 for our trouble; a bad header is violations added. The sheet is zeroed or reset, always for the
- * same schema; reset or free it in any case. */
+/* -1 for our trouble; a bad header is violations added. The sheet is zeroed or reset, always for
+ * the same schema; reset or free it in any case. */
 int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
                     struct known *known, const char *name, const struct row *header,
                     struct violations *violations, struct cause *cause);

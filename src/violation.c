@@ -28,6 +28,7 @@ static const char *const names[CODE_COUNT] = {
     [CODE_FILE_TOO_LARGE] = "file-too-large",
     [CODE_FORMAT_ERROR] = "format-error",
     [CODE_CHANGED_FILE] = "changed-file",
+    [CODE_CHECKSUM_MISMATCH] = "checksum-mismatch",
     [CODE_FILE_TYPE] = "file-type",
     [CODE_FILE_UNREADABLE] = "file-unreadable",
 };

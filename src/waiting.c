@@ -1,7 +1,8 @@
 /*
  * state/waiting.csv: name,reason,noticed,boot,since,signature,detail. The name is written as in the
  * ledger; noticed is UTC; since counts milliseconds since the boot with this id; signature is the
- * XXH3-64 of the file's device, inode, size, mtime and ctime, 16 hex digits.
+ * XXH3-64 of the file's device, inode, size, mtime and ctime, 16 hex digits, mixed with that of
+ * what its sender put beside it.
  */
 #include "waiting.h"
 
@@ -27,6 +28,7 @@ static const char *const names[WAIT_REASONS] = {
     [WAIT_NEW] = "new",
     [WAIT_EMPTY] = "empty",
     [WAIT_HEADER_ONLY] = "header-only",
+    [WAIT_UNCONFIRMED] = "unconfirmed",
     [WAIT_WRITER] = "being-written",
     [WAIT_PARTIAL] = "rsync-partial",
     [WAIT_FAILING] = "failing",
@@ -56,12 +58,12 @@ int64_t waiting_now(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
-static uint64_t hash_signature(const struct signature *signature)
+static uint64_t hash_signature(const struct signature *signature, uint64_t beside)
 {
     uint64_t words[5] = {signature->device, signature->inode, signature->size,
                          (uint64_t)signature->mtime, (uint64_t)signature->ctime};
 
-    return digest_check(words, sizeof words);
+    return digest_check(words, sizeof words) ^ beside;
 }
 
 void waiting_free(struct waiting *waiting)
@@ -127,17 +129,19 @@ struct waiting_file *waiting_add(struct waiting *waiting, const char *name)
     return file;
 }
 
-void waiting_look(struct waiting_file *file, const struct signature *signature, int64_t now)
+void waiting_look(struct waiting_file *file, const struct signature *signature, uint64_t beside,
+                  int64_t now)
 {
-    if (file->looked ? signature_equal(&file->signature, signature)
-                     : file->recalled != 0 && file->recalled == hash_signature(signature)) {
-        file->signature = *signature;
-        file->looked = true;
-        return;
-    }
-    file->since = now;
+    bool same = file->looked
+                    ? signature_equal(&file->signature, signature) && file->beside == beside
+                    : file->recalled != 0 && file->recalled == hash_signature(signature, beside);
+
     file->signature = *signature;
+    file->beside = beside;
     file->looked = true;
+    if (same)
+        return;
+    file->since = now;
     file->recalled = 0;
 }
 
@@ -245,7 +249,8 @@ int waiting_save(struct waiting *waiting, int state_fd, struct cause *cause)
         text_percent(&out, file->name, strlen(file->name));
         buffer_printf(&out, ",%s,%s,%s,%" PRId64 ",%016" PRIx64 ",", names[file->reason],
                       text_time(when, file->noticed), boot, file->since / 1000000,
-                      file->looked ? hash_signature(&file->signature) : file->recalled);
+                      file->looked ? hash_signature(&file->signature, file->beside)
+                                   : file->recalled);
         if (file->detail != NULL)
             write_detail(&out, file->detail);
         buffer_byte(&out, '\n');

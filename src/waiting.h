@@ -20,6 +20,7 @@ enum reason {
     WAIT_NEW,         /* not looked at yet, or until the next merge */
     WAIT_EMPTY,       /* no bytes */
     WAIT_HEADER_ONLY, /* no rows */
+    WAIT_UNCONFIRMED, /* what its sender puts beside it has not come */
     WAIT_WRITER,      /* somebody has it open, or it still changes */
     WAIT_PARTIAL,     /* mtime 0: rsync's mark of an interrupted transfer */
     WAIT_FAILING,     /* it does not pass; it may still be growing */
@@ -41,6 +42,7 @@ struct waiting_file {
     char *detail; /* NULL: none */
     enum reason reason;
     struct signature signature;
+    uint64_t beside;   /* the hash of what its sender put beside it; 0: nothing */
     bool looked;       /* the signature has been taken */
     uint64_t recalled; /* from an earlier run: the hash of the signature that `since` speaks of; 0:
                           none */
@@ -73,8 +75,9 @@ struct waiting_file *waiting_find(const struct waiting *waiting, const char *nam
  * memory. */
 struct waiting_file *waiting_add(struct waiting *waiting, const char *name);
 
-/* Takes a new signature; what has changed is quiet from now on. */
-void waiting_look(struct waiting_file *file, const struct signature *signature, int64_t now);
+/* Takes a new signature, and that of what is beside it; what has changed is quiet from now on. */
+void waiting_look(struct waiting_file *file, const struct signature *signature, uint64_t beside,
+                  int64_t now);
 
 /* Returns true if the reason is another one than before. */
 bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason,

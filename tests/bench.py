@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Measures the collector against cat, in one run, on files like those of real collectors.
 
-usage: tests/bench.py [--files N] [--tiny N] [--known N] [--rate N] [--seconds N] [--rounds N] [--only WORD]
+usage: tests/bench.py [--files N] [--tiny N] [--large MIB] [--grown MIB] [--known N] [--rate N] [--seconds N] [--rounds N]
+                      [--only WORD]
 
 Each work is done alternately by `cat FILES > out && sync out` and by `phasesentinel merge`, so that a noisy machine is noisy
-for both; medians and the spread are printed. Nothing here asserts a time.
+for both; the files are read once before each, so that both find them in memory. A line is a work, what was reached, the
+goal where there is one, and medians with their spread. Nothing here asserts a time.
 """
 import argparse
 import mmap
@@ -101,24 +103,42 @@ class Place:
         shutil.rmtree(self.path)
 
 
-def show(work, cat, ours, goal):
-    ratio = statistics.median(ours) / statistics.median(cat)
-    print(f"{work:34} cat {statistics.median(cat):7.3f} s  merge {statistics.median(ours):7.3f} s "
-          f"({min(ours):.3f}..{max(ours):.3f})  ratio {ratio:6.2f}  goal {goal}", flush=True)
+def show(work, reached, goal, *more):
+    """A line of the table; what more there is to say stands below."""
+    print(f"{work:36} {reached:24} goal {goal:13} {more[0] if more else ''}".rstrip(), flush=True)
+    for line in more[1:]:
+        print(f"{'':80} {line}", flush=True)
+
+
+def spread(times):
+    return f"{statistics.median(times):.3f} s ({min(times):.3f}..{max(times):.3f})"
+
+
+def write_rows(path, mib, end):
+    """A large file: the same rows again and again, each with `end` behind it."""
+    head, lines = full(1, 20000)
+    block = "".join(f"{line}{end}\n" for line in lines).encode()
+    with open(path, "wb") as out:
+        out.write(f"{head}{',collection_timestamp' if end else ''}\n".encode())
+        for _ in range(mib * (1 << 20) // len(block)):
+            out.write(block)
 
 
 def against_cat(base, work, source, rounds, goal, settle=5):
     cat, ours = [], []
     for _ in range(rounds):
         out = os.path.join(base, "out")
+        warm = ["sh", "-c", f"find {source} -type f -print0 | xargs -0 cat >/dev/null"]
+        subprocess.run(warm, check=False)
         cat.append(timed(["sh", "-c", f"find {source} -type f -print0 | xargs -0 cat >{out} && sync {out}"]))
         os.unlink(out)
         place = Place(base, settle=settle)
         place.fill(source)
         subprocess.run(["sync", "-f", place.data], check=False)
+        subprocess.run(warm, check=False)
         ours.append(place.merge())
         place.remove()
-    show(work, cat, ours, goal)
+    show(work, f"{statistics.median(ours) / statistics.median(cat):.2f} times cat", goal, f"cat {spread(cat)}  merge {spread(ours)}")
 
 
 def start_daemon(place):
@@ -129,17 +149,39 @@ def start_daemon(place):
     return daemon
 
 
+class Floor:
+    """What the disk alone takes: a row's worth of bytes appended and synced, then a line's worth in another file."""
+
+    def __init__(self, directory):
+        self.files = [os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in ("rows", "lines")]
+
+    def measure(self):
+        start = time.monotonic()
+        for file, size in zip(self.files, (700, 200)):
+            os.write(file, b"x" * size)
+            os.fdatasync(file)
+        return (time.monotonic() - start) * 1000
+
+    def close(self):
+        for file in self.files:
+            os.close(file)
+
+
 def latency(base, count):
-    """From rename to the ledger line: until the line is there and the lock's mark, cleared after its sync, is gone."""
+    """From rename to the ledger line: until the line is there and the lock's mark, cleared after its sync, is gone.
+    Right before each, what two bare syncs take."""
     place = Place(base)
     daemon = start_daemon(place)
     ledger, lock = os.path.join(place.data, "state/ledger.csv"), os.path.join(place.data, "state/lock")
-    times = []
+    bare = Floor(place.path)
+    times, floor = [], []
     for number in range(count):
         head, lines = full(number, 10)
         hidden = os.path.join(place.data, "user_data", ".hidden")
         with open(hidden, "w", encoding="ascii") as out:
             out.write("\n".join([head] + lines) + "\n")
+        time.sleep(0.02)
+        floor.append(bare.measure())
         time.sleep(0.02)
         size = os.stat(ledger).st_size
         start = time.monotonic()
@@ -147,49 +189,38 @@ def latency(base, count):
         while os.stat(ledger).st_size == size or os.stat(lock).st_size > 0:
             pass
         times.append((time.monotonic() - start) * 1000)
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait()
+    bare.close()
+    stop(daemon)
     place.remove()
-    times.sort()
-    print(f"{'rename to durable line, idle':34} median {statistics.median(times):.2f} ms  "
-          f"99th percentile {times[int(len(times) * 0.99)]:.2f} ms  goal 1 and 5", flush=True)
+    show("rename to durable line, idle", medians(times), "1 and 5 ms", percentiles(times),
+         f"two bare fdatasyncs: {percentiles(floor)}")
 
 
-def growth(base, rounds):
-    """One file into a large training file, against an empty one."""
-    times = {}
-    for mib in (0, 1024):
-        place = Place(base)
-        if mib > 0:
-            head, lines = full(1, 20000)
-            block = ("\n".join(line + "," for line in lines) + "\n").encode()
-            with open(os.path.join(place.data, "training_data.csv"), "wb") as out:
-                out.write((head + ",collection_timestamp\n").encode())
-                for _ in range(mib * (1 << 20) // len(block)):
-                    out.write(block)
+def growth(base, mib, rounds):
+    """One file into a large training file, against an empty one, by turns."""
+    places = Place(base), Place(base)
+    write_rows(os.path.join(places[1].data, "training_data.csv"), mib, ",")
+    for place in places:
         place.merge()
-        taken = []
-        for number in range(rounds * 5):
+    subprocess.run(["sync", "-f", base], check=False)
+    times = [], []
+    for number in range(rounds * 5):
+        for place, taken in zip(places, times):
             generate(os.path.join(base, "one"), 1, 100, lambda n, c, k=number: full(1000 + k, c))
             os.rename(os.path.join(base, "one", os.listdir(os.path.join(base, "one"))[0]),
                       os.path.join(place.data, "user_data", f"g{number}.csv"))
             shutil.rmtree(os.path.join(base, "one"))
             taken.append(place.merge())
-        times[mib] = statistics.median(taken)
+    for place in places:
         place.remove()
-    print(f"{'one file into 1 GiB, into nothing':34} {times[1024] * 1000:.2f} ms, {times[0] * 1000:.2f} ms  "
-          f"ratio {times[1024] / times[0]:.2f}  goal 1.05", flush=True)
+    show(f"one file into {mib} MiB, into nothing", f"ratio {statistics.median(times[1]) / statistics.median(times[0]):.2f}", "1.05",
+         f"{spread(times[1])}, {spread(times[0])}")
 
 
 def memory(base, mib):
     """The largest resident set while one large file is merged, and of the idle daemon."""
     place = Place(base)
-    head, lines = full(1, 20000)
-    block = "\n".join(lines) + "\n"
-    with open(os.path.join(place.data, "user_data", "large.csv"), "w", encoding="ascii") as out:
-        out.write(head + "\n")
-        for _ in range(mib * (1 << 20) // len(block)):
-            out.write(block)
+    write_rows(os.path.join(place.data, "user_data", "large.csv"), mib, "")
     result = subprocess.run(["/usr/bin/env", "python3", "-c",
                              "import resource,subprocess,sys;subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL);"
                              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
@@ -201,8 +232,7 @@ def memory(base, mib):
     daemon.send_signal(signal.SIGTERM)
     daemon.wait()
     place.remove()
-    print(f"{'memory, idle / a %d MiB file' % mib:34} {idle / 1024:.1f} MB / {int(result.stdout) / 1024:.1f} MB  "
-          "goal 8 and 32", flush=True)
+    show(f"memory, idle / a {mib} MiB file", f"{idle / 1024:.1f} and {int(result.stdout) / 1024:.1f} MB", "8 and 32 MB")
 
 
 def cpu_time(pid):
@@ -276,7 +306,8 @@ class Watcher:
             if cells[1] != self.batch:
                 self.settle(now)
                 self.batch = cells[1]
-            self.written.append(cells[4].decode())
+            if cells[3] != b"started":
+                self.written.append(cells[4].decode())
         # The mark was looked at before the lines: what it did not cover then is durable.
         if quiet and not more:
             self.settle(now)
@@ -285,6 +316,10 @@ class Watcher:
         for name in self.written:
             self.durable[name] = now
         self.written.clear()
+
+
+def medians(times):
+    return f"{statistics.median(times):.2f} and {sorted(times)[int(len(times) * 0.99)]:.2f} ms"
 
 
 def percentiles(times):
@@ -361,9 +396,9 @@ def load(base, rate, seconds):
     times = [(at - sent[int(name[4:11])]) * 1000 for name, at in watcher.durable.items() if name.startswith("load")]
     place.remove()
     reached = (count - 1) / (max(sent) - min(sent))
-    print(f"{'load: %d files a second for %d s' % (rate, seconds):34} {reached:.0f} a second, {len(times)} of {count} durable  "
-          f"{percentiles(times)}  goal 1000\n{'':34} {used / 1000:.1f} s of CPU  {before[0]:.1f} MB before, {after[0]:.1f} after, "
-          f"{after[1]:.1f} at most", flush=True)
+    show(f"load: {rate} files a second for {seconds} s", f"max {max(times, default=0):.0f} ms", "1000 ms, all",
+         f"{reached:.0f} a second, {len(times)} of {count} durable  {percentiles(times)}",
+         f"{used / 1000:.1f} s of CPU  {before[0]:.1f} MB before, {after[0]:.1f} after, {after[1]:.1f} at most")
 
 
 def look_at_each(directory):
@@ -398,21 +433,19 @@ def known(base, count, rounds):
     shutil.rmtree(drop)
     os.rename(drop + ".aside", drop)
     place.merge()
-    spread = lambda times: f"{statistics.median(times):.2f} s ({min(times):.2f}..{max(times):.2f})"
     rescans = [merge - statistics.median(starts) for merge in merges]
     label = f"{count} files known"
-    print(f"{'start: ' + label:34} merge of nothing {spread(starts)}  goal 1", flush=True)
-    print(f"{'rescan: ' + label:34} {spread(rescans)}  os.scandir and stat of each {spread(floor)}  "
-          f"ratio {statistics.median(rescans) / statistics.median(floor):.2f}  goal 2 s", flush=True)
-    print(f"{'status: ' + label:34} {spread(statuses)}", flush=True)
+    show("start: " + label, f"{statistics.median(starts):.2f} s", "1 s", f"a merge of nothing: {spread(starts)}")
+    show("rescan: " + label, f"{statistics.median(rescans):.2f} s", "2 s",
+         f"{spread(rescans)}  os.scandir and stat of each: {spread(floor)}")
+    show("status: " + label, f"{statistics.median(statuses):.2f} s", "-", spread(statuses))
     used, times, memory_used = drip(place, 20, 0.5)
     empty.merge()
     used_empty, times_empty, memory_empty = drip(empty, 20, 0.5)
-    print(f"{'memory: ' + label + ', none':34} {memory_used[0]:.1f} MB ({memory_used[1]:.1f} at most), {memory_empty[0]:.1f} MB  "
-          "goal 128 and 8", flush=True)
-    print(f"{'one more file: ' + label + ', none':34} {statistics.median(used):.2f} ms of CPU, {statistics.median(used_empty):.2f} ms  "
-          f"ratio {statistics.median(used) / statistics.median(used_empty):.2f}; durable in {statistics.median(times):.2f} ms, "
-          f"{statistics.median(times_empty):.2f} ms", flush=True)
+    show(f"memory: {label}, none", f"{memory_used[0]:.1f} and {memory_empty[0]:.1f} MB", "128 and 8 MB", f"{memory_used[1]:.1f} MB at most")
+    show("one more file: known, none", f"ratio {statistics.median(used) / statistics.median(used_empty):.2f}", "-",
+         f"{statistics.median(used):.2f} ms of CPU, {statistics.median(used_empty):.2f} ms; durable in {statistics.median(times):.2f} ms, "
+         f"{statistics.median(times_empty):.2f} ms")
     place.remove()
     empty.remove()
 
@@ -421,7 +454,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--tiny", type=int, default=50000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", type=int, default=1024, help="MiB of a large file")
+    parser.add_argument("--grown", type=int, default=10240, help="MiB of the training file, and of the file for memory")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--known", type=int, default=1000000, help="files that are known")
     parser.add_argument("--rate", type=int, default=5000, help="files a second under load")
     parser.add_argument("--seconds", type=int, default=60, help="how long")
@@ -435,7 +470,6 @@ def main():
         ("CRLF", options.files, 3000, full, "\r\n", "-"),
         ("every cell quoted", options.files, 3000, quoted, "\n", "-"),
         ("5 % of the files bad (settle = 0)", options.files, 3000, some_bad, "\n", "-"),
-        ("one large file", 1, options.files * 3000, full, "\n", "-"),
         ("tiny files, 10 rows", options.tiny, 10, full, "\n", "2"),
     ]
     try:
@@ -446,12 +480,19 @@ def main():
             generate(source, files, count, shape, end)
             against_cat(base, work, source, options.rounds, goal, 0 if "bad" in work else 5)
             shutil.rmtree(source)
+        work = f"one large file, {options.large} MiB"
+        if options.only in work:
+            source = os.path.join(base, "source")
+            os.makedirs(source)
+            write_rows(os.path.join(source, "large.csv"), options.large, "")
+            against_cat(base, work, source, options.rounds, "-")
+            shutil.rmtree(source)
         if options.only in "latency":
             latency(base, 300)
         if options.only in "growth":
-            growth(base, options.rounds)
+            growth(base, options.grown, options.rounds)
         if options.only in "memory":
-            memory(base, 1024)
+            memory(base, options.grown)
         if options.only in "start rescan memory known":
             known(base, options.known, options.rounds)
         if options.only in "load":

@@ -19,13 +19,16 @@ import configparser
 import csv
 import ctypes
 import datetime
+import gzip
 import hashlib
 import io
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
+import zlib
 
 LEDGER_HEADER = ("seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,"
                  "offset,length,range_hash,check")
@@ -33,12 +36,14 @@ VERDICTS = ("started", "adopted", "merged", "grown", "duplicate", "quarantined",
 BEGINS = ("started", "adopted")     # begin a training file
 MERGES = ("merged", "grown")        # put rows into it
 ACCEPTS = MERGES + ("duplicate",)   # the content is known as accepted
+SIDECARS = (".sha256", ".done")    # what a sender may put beside a file
 CODES = set("""blank-label duplicate-label missing-label extra-label blank-row missing-cell extra-cell type-error
     constraint-error encoding-error stray-quote unterminated-quote truncated-file row-too-long too-many-columns
-    file-too-large format-error changed-file file-type file-unreadable""".split())
+    file-too-large format-error changed-file checksum-mismatch file-type file-unreadable""".split())
 ERRORS_HEADER = ["line", "column", "field", "code", "value", "message"]
 USERS_HEADER = ["user_id", "files", "rows", "rejected_files", "last_arrival"]
 STATS_FILES = {"stats.json", "users.csv", "summary.txt", "phasesentinel.prom"}
+MOST_INSIDE = 1 << 28  # bytes of a gzip member
 HASH_OF_NOTHING = "2d06800538d394c2"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 WORD = "[A-Za-z0-9._-]+"
@@ -64,6 +69,37 @@ def sha256(data):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def csv_name(name):
+    """The name of the CSV inside a packed file; of another file its own."""
+    return re.sub(r"(\.csv)\.(gz|zst)$", r"\1", name, flags=re.IGNORECASE)
+
+
+def gunzip(data):
+    """All members; ValueError or zlib.error if it is not these alone."""
+    out = b""
+    while True:
+        member = zlib.decompressobj(31)
+        out += member.decompress(data, MOST_INSIDE)
+        if not member.eof:
+            raise ValueError("cut, or too large")
+        data = member.unused_data
+        if not data:
+            return out
+
+
+def csv_inside(name, data):
+    """What a file of this name is known by: the CSV inside; its own bytes, if it is not packed, or not well."""
+    packing = name[len(csv_name(name)):].lower()
+    try:
+        if packing == ".gz":
+            return gunzip(data)
+        if packing == ".zst":
+            return subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=data, capture_output=True, check=True).stdout
+    except (ValueError, zlib.error, subprocess.CalledProcessError):
+        pass
+    return data
 
 
 def parse_csv(data, strict=True):
@@ -104,7 +140,7 @@ def files_below(top):
 
 def is_csv_name(path):
     name = os.path.basename(path)
-    return (name.lower().endswith(".csv") and "lost+found" not in path.split("/")[:-1] and
+    return (csv_name(name).lower().endswith(".csv") and "lost+found" not in path.split("/")[:-1] and
             not any(part.startswith(".") for part in path.split("/")))
 
 
@@ -141,7 +177,7 @@ class Schema:
 
     def from_name(self, name):
         """What the file name says, field by field; its first directory is the user if nothing else tells."""
-        values, field = self.from_template(name), self.fields.get("user_id")
+        values, field = self.from_template(csv_name(name)), self.fields.get("user_id")
         if field and "/" in name and "/" not in self.template and "user_id" not in values:
             user = name.split("/")[0]
             if self.fits(field, user):
@@ -358,7 +394,7 @@ class Sent:
     def __init__(self, top, lines):
         self.contents, wanted = {}, {(line.bytes, line.sha256) for line in lines}
         lengths = sorted({length for length, _ in wanted})
-        self.files = [read(os.path.join(top, path)) for path in files_below(top)]
+        self.files = [csv_inside(path, read(os.path.join(top, path))) for path in files_below(top)]
         for data in self.files:
             digest, done = hashlib.sha256(), 0
             for length in lengths:
@@ -375,7 +411,7 @@ class Sent:
 
 def check_sent(training, sent, schema, lines, findings):
     forgotten = forgotten_rows(lines)
-    known = []  # accepted so far: (name, content)
+    known = collections.defaultdict(list)  # accepted so far: (name, content), by the name of the CSV
     ranges = {line.seq: rows for line, rows in training.ranges}
     for line in lines:
         if line.verdict not in ACCEPTS:
@@ -385,18 +421,24 @@ def check_sent(training, sent, schema, lines, findings):
             findings.append("ledger seq %d: %s content of %r was never sent" % (line.seq, line.verdict, line.name))
             continue
         header, *rows = parse_csv(content, strict=False)
-        before = [other for name, other in known if name == line.name and is_beginning(other, content)]
+        # The same CSV, packed or not, is one file that grows.
+        before = [(name, other) for name, other in known[csv_name(line.name)] if is_beginning(other, content)]
         if line.verdict == "merged" and before and line.name not in forgotten:
             findings.append("ledger seq %d: %r is merged whole, though its beginning was" % (line.seq, line.name))
+        count = len(rows)
         if line.verdict == "grown":
-            before = before or [other for _, other in known if is_beginning(other, content)]
+            before = before or [pair for pairs in known.values() for pair in pairs if is_beginning(pair[1], content)]
             if not before:
                 findings.append("ledger seq %d: %r has grown from nothing" % (line.seq, line.name))
-            rows = rows[len(parse_csv(max(before, key=len), strict=False)) - 1 if before else 0:]
-        known.append((line.name, content))
-        if line.rows + line.rejected + line.duplicate != len(rows):
+            longest = max((len(other) for _, other in before), default=0)
+            rows = rows[len(parse_csv(content[:longest], strict=False)) - 1 if before else 0:]
+            # What came under another name are duplicates under this one.
+            if (line.name, content[:longest]) in before:
+                count = len(rows)
+        known[csv_name(line.name)].append((line.name, content))
+        if line.rows + line.rejected + line.duplicate != count:
             findings.append("ledger seq %d: %d rows read of %r, but %d booked" %
-                            (line.seq, len(rows), line.name, line.rows + line.rejected + line.duplicate))
+                            (line.seq, count, line.name, line.rows + line.rejected + line.duplicate))
         if line.verdict in MERGES and line.seq in ranges:
             fitting = [row for row in rows if len(row) == len(header)]
             want = schema.fill(training.columns, line.name, header, fitting)
@@ -432,18 +474,28 @@ class Quarantine:
     """Quarantined files and their lists of violations, by path below quarantine/."""
 
     def __init__(self, top, lines, findings):
-        paths = {path: sha256(read(os.path.join(top, path))) for path in files_below(top)}
         names = {slot(line.name) for line in lines}
         booked = {(slot(line.name), line.sha256) for line in lines if line.verdict == "quarantined"}
+        paths = {path: self.digest(path, read(os.path.join(top, path)), booked) for path in files_below(top)}
         companions = {path for path in paths for kind in (".errors.csv", ".rejects.csv")
                       if path.endswith(kind) and (path[:-len(kind)] in paths or origin(path[:-len(kind)]) in names)
                       and (origin(path), paths[path]) not in booked}
+        # What a sender put beside a file stands beside it here, too.
+        companions |= {path for path in paths for kind in SIDECARS
+                       if path.endswith(kind) and path[:-len(kind)] in paths}
+        self.beside = {path: tuple(paths.get(path + kind) for kind in SIDECARS) for path in paths}
         self.top = top
         self.files = {path: digest for path, digest in paths.items() if path not in companions}
         self.violations = collections.Counter()
         self.lists = {path for path in companions if path.endswith(".errors.csv")}
         for path in sorted(self.lists):
             self.read_list(path, findings)
+
+    @staticmethod
+    def digest(path, data, booked):
+        """A packed file of which too much comes out, or not all, is known by its own bytes."""
+        own = sha256(data)
+        return own if (origin(path), own) in booked else sha256(csv_inside(origin(path), data))
 
     def read_list(self, path, findings):
         def wrong(what):
@@ -479,7 +531,8 @@ def origin(path):
 def slot(name):
     """What a file is called in quarantine and archive: a name that leaves no room for suffixes is shortened."""
     directory, base = os.path.split(os.fsencode(name))
-    base = base[:192] + b"~%s.csv" % xxh3(base).encode() if len(base) > 224 else base
+    suffix = re.search(rb"\.csv(\.gz|\.zst)?$", base, re.IGNORECASE)
+    base = base[:192] + b"~%s%s" % (xxh3(base).encode(), suffix[0]) if len(base) > 224 else base
     return os.fsdecode(os.path.join(directory, base))
 
 
@@ -495,7 +548,7 @@ def check_quarantine(quarantine, lines, findings):
     for name, digests in unresolved.items():
         for digest in digests:
             kept = [path for path, there in quarantine.files.items() if origin(path) == name and there == digest]
-            if len(kept) != 1:
+            if not kept or len({quarantine.beside[path] for path in kept}) < len(kept):
                 findings.append("%r is quarantined, but quarantine holds %d copies of it" % (name, len(kept)))
             for path in kept:
                 if path + ".errors.csv" not in quarantine.lists:
@@ -522,7 +575,8 @@ class Drop:
 
     def __init__(self, top, lines, recursive):
         self.names = [path for path in files_below(top) if is_csv_name(path) and (recursive or "/" not in path)]
-        self.files = {path: read(os.path.join(top, path)) for path in self.names if is_plain(os.path.join(top, path))}
+        self.files = {path: csv_inside(path, read(os.path.join(top, path))) for path in self.names
+                      if is_plain(os.path.join(top, path))}
         self.accepted = {}
         verdicts = collections.defaultdict(dict)
         for line in lines:
@@ -552,7 +606,7 @@ def check_drop(drop, quarantine, data_dir, source, findings):
 
 def check_archive(data_dir, lines, findings):
     top = os.path.join(data_dir, "archive")
-    there = {(origin(path), sha256(read(os.path.join(top, path)))) for path in files_below(top)}
+    there = {(origin(path), sha256(csv_inside(origin(path), read(os.path.join(top, path))))) for path in files_below(top)}
     last = {line.name: line for line in lines if line.verdict in ACCEPTS}
     for name, line in last.items():
         if (slot(name), line.sha256) not in there:
@@ -759,6 +813,8 @@ class Fixture:
         self.write("sent/gone", self.content(gone))
         self.book("merged", "gone.csv", self.content(gone), rows=2)
         self.book("forgotten", "gone.csv", self.content(gone), rows=2)
+        self.write("user_data/again.csv.gz", gzip.compress(own[:20]) + gzip.compress(own[20:]))
+        self.book("duplicate", "again.csv.gz", own, duplicate=2)
         self.write("user_data/empty.csv", b"")
         self.finish()
 
@@ -797,10 +853,10 @@ class Fixture:
         self.write("training_data.csv", self.training)
         lines = read_ledger(os.path.join(self.top, "state/ledger.csv"), [])
         training = Training(os.path.join(self.top, "training_data.csv"), lines, [])
-        stats = {"user_files": 4, "total_user_samples": 9, "users": {"user_001": 5, "anonymous": 2},
+        stats = {"user_files": 5, "total_user_samples": 11, "users": {"user_001": 5, "anonymous": 2},
                  "main_training_samples": 7, "generated_at": "2024-01-01T12:00:01Z", "waiting": 1, "quarantined": 1,
-                 "files": {"started": 1, "merged": 3, "grown": 1, "duplicate": 1, "quarantined": 1, "forgotten": 1},
-                 "rows": {"merged": 9, "rejected": 1, "duplicate": 2, "forgotten": 2},
+                 "files": {"started": 1, "merged": 3, "grown": 1, "duplicate": 2, "quarantined": 1, "forgotten": 1},
+                 "rows": {"merged": 9, "rejected": 1, "duplicate": 4, "forgotten": 2},
                  "violations": {"constraint-error": 5}, "labels": {"normal": 5, "odd": 2},
                  "sources": {"web": 5, "external": 2}, "phases": {"idle": 7}, "committed_bytes": len(training.data),
                  "training_inode": os.stat(os.path.join(self.top, "training_data.csv")).st_ino}
@@ -887,6 +943,10 @@ BREAKS = {
         lambda f: f.write("quarantine/bad.csv.errors.csv", ",".join(ERRORS_HEADER).encode()),
     "a file in quarantine and in the drop directory; are the same": lambda f: f.write("user_data/bad.csv", f.bad),
     "a file lost from sight; neither accepted nor": lambda f: f.write("user_data/new.csv", f.content(f.rows(1))),
+    "another CSV inside a packed file; neither accepted nor":
+        lambda f: f.write("user_data/again.csv.gz", gzip.compress(f.content(f.rows(1)))),
+    "a packed file that is cut; neither accepted nor":
+        lambda f: f.write("user_data/again.csv.gz", f.read("user_data/again.csv.gz")[:-1]),
     "something in state/moving; left over": lambda f: f.write("state/moving/1", b""),
     "a new ledger left over; left over": lambda f: f.write("state/ledger.csv.new", b""),
     "a temporary statistics file; left over": lambda f: f.write("stats/.stats.json.tmp", b""),

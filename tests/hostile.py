@@ -6,8 +6,9 @@
 Each part is a table. `things` and `contents` lie in one drop directory among good files; `check` must give each its
 exact violations, then `merge`, and in a second directory the daemon, must come to the same: the good ones merged, the
 bad ones in quarantine byte for byte with these violations, the rest waiting for the exact reason, untouched; and
-nothing outside the data directory was opened. `huge` are files of N MiB (default 192) that must not cost memory.
-`names` and `values` are merged, rejected and shown everywhere; what is shown is read back, and holds no control byte.
+nothing outside the data directory was opened. `huge` are files of N MiB (default 192) that must not cost memory,
+`bombs` packed ones. `names` and `values` are merged, rejected and shown everywhere; what is shown is read back, and
+holds no control byte.
 `patterns` are regular expressions that explode, `limits` files of a million columns. Without PART, all of them. Prints
 TAP.
 """
@@ -25,12 +26,13 @@ import shutil
 import socket
 import sqlite3
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
 import zipfile
 
-from kill import METRICS, Report
+from kill import METRICS, Report as Tap
 from playground import Guard, Options, Site, printable, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,6 +42,23 @@ SECRET = b"root:$6$SECRETmarker$:19000:0:99999:7:::\n"
 H = METRICS.encode()
 R = b"1,2,3,4,5,6,7,8,idle"
 NO_HEADER = "1:extra-label " * 9 + "1:missing-label " * 9
+
+
+class Report(Tap):
+    """Also counts the hostile cases: a name by which one was dropped is as expected if no check of it failed."""
+
+    def __init__(self):
+        super().__init__()
+        self.cases, self.bad = set(), set()
+
+    def case(self, name, text, wrong):
+        self.cases.add(name)
+        if wrong:
+            self.bad.add(name)
+        self(text, wrong)
+
+    def tell_cases(self):
+        print("# hostile: %d cases, %d as expected" % (len(self.cases), len(self.cases - self.bad)))
 
 
 def row(first=b"1", cpu=b"2", phase=b"idle"):
@@ -98,6 +117,14 @@ def make_things(site):
     os.chmod(os.path.join(drop, "mode-000.csv"), 0)
     del site.sent[b"mode-000.csv"]
     table.append(("mode-000", "-:file-unreadable", "file-unreadable"))
+    # Where the kernel lets strangers link what only we may read.
+    closed = os.path.join(site.outside, "closed.csv")
+    Site.write(closed, SECRET)
+    os.chmod(closed, 0o600)
+    if Options.user:
+        os.chown(closed, Options.user.pw_uid, Options.user.pw_gid)
+    os.link(closed, os.path.join(drop, "hard-link-to-closed.csv"))
+    table.append(("hard-link-to-closed", "1:extra-label " + "1:missing-label " * 9, "file-type"))
     if Options.user:
         os.link(secret, os.path.join(drop, "hard-link-to-secret.csv"))
         table.append(("hard-link-to-secret", "-:file-unreadable", "file-unreadable"))
@@ -105,6 +132,58 @@ def make_things(site):
         table = [line for line in table if line[0] != "mode-000"]
         os.unlink(os.path.join(drop, "mode-000.csv"))
     return table
+
+
+def file_of(name):
+    """Its file's name."""
+    return name.encode() + (b"" if name.endswith((".gz", ".zst")) else b".csv")
+
+
+def zstd(content, *options):
+    return subprocess.run(["zstd", "-cq", *options], input=content, capture_output=True, check=True).stdout
+
+
+def flipped(content, at):
+    return content[:at] + bytes([content[at] ^ 16]) + content[at + 1:]
+
+
+def packed_contents():
+    """Contents of files named .csv.gz and .csv.zst, as in contents()."""
+    r, gz = H + b"\n" + R + b"\n", gzip.compress
+    long = H + b"\n" + b"".join(row(b"7.%d" % i) for i in range(5000))
+    skipped = b"\x5f\x2a\x4d\x18" + (1000).to_bytes(4, "little") + bytes(1000)
+    table = []
+    for end, pack in (("gz", gz), ("zst", zstd)):
+        whole = pack(long)
+        table += [
+            ("packed-bad-row.csv." + end, pack(r + row(b"x")), "3:type-error", "x"),
+            ("packed-nul.csv." + end, pack(r + b"\0" * 4096), "3:encoding-error"),
+            ("packed-twice.csv." + end, pack(pack(r)), "-:format-error"),
+            ("packed-zip.csv." + end, pack(packed("zip")), "-:format-error"),
+            ("packed-utf-16.csv." + end, pack(("\ufeff" + r.decode()).encode("utf-16-le")), "-:encoding-error"),
+            ("packed-plain.csv." + end, r, "-:format-error"), ("packed-xz.csv." + end, packed("xz"), "-:format-error"),
+            ("packed-nuls.csv." + end, bytes(512), "-:format-error"),
+            ("packed-cut.csv." + end, whole[:len(whole) // 2], "-:truncated-file"),
+            ("packed-cut-at-end.csv." + end, whole[:-1], "-:truncated-file"),
+            ("packed-cut-in-magic.csv." + end, whole[:1], "-:truncated-file"),
+            ("packed-cut-in-second.csv." + end, pack(r) + whole[:40], "-:truncated-file"),
+            ("packed-garbage-behind.csv." + end, whole + b"\n", "-:format-error"),
+            ("packed-zeros-behind.csv." + end, whole + bytes(512), "-:format-error"),
+            ("packed-flipped.csv." + end, flipped(whole, len(whole) // 2), "-:format-error"),
+            ("packed-wrong-sum.csv." + end, flipped(whole, -3 % len(whole)), "-:format-error"),
+            ("packed-nothing.csv." + end, pack(b""), ""), ("packed-header.csv." + end, pack(H + b"\n"), ""),
+            ("packed-many-nothings.csv." + end, pack(b"") * 20000, ""),
+        ]
+    return table + [
+        ("packed-as-zstd.csv.zst", gz(r), "-:format-error"), ("packed-as-gzip.csv.gz", zstd(r), "-:format-error"),
+        ("packed-other-method.csv.gz", b"\x1f\x8b\x07" + gz(r)[3:], "-:format-error"),
+        ("packed-skipped-only.csv.zst", skipped * 100, ""),
+        ("packed-window.csv.zst", zstd(bytes(20 << 20), "--long=27"), "-:format-error"),
+        ("packed-huge-window.csv.zst", b"\x28\xb5\x2f\xfd\x00\xf8" + bytes(64), "-:format-error"),
+        ("packed-dictionary.csv.zst", b"\x28\xb5\x2f\xfd\x21\x07\x01\x09\x00\x00\x61", "-:format-error"),
+        ("packed-zeros.csv.gz", gz(bytes(4 << 20)), "-:file-too-large"),
+        ("packed-zeros.csv.zst", zstd(bytes(4 << 20)), "-:file-too-large"),
+    ]
 
 
 def packed(kind):
@@ -240,6 +319,7 @@ def contents():
         ("value-long", H + b"\n" + row(phase=b"\xc3\xa9" * 5000), "2:constraint-error", "\xe9" * 128),
         ("label-path", label + R + b",../../etc/passwd\n", "2:constraint-error", "../../etc/passwd"),
     ]
+    table += packed_contents()
     for i, value in enumerate((b"=cmd|' /C calc'!A1", b"+1+cmd|' /C calc'!A1", b"@SUM(1)", b"-2+3+cmd|'x'!A1")):
         table.append(("formula-%d" % i, H + b"\n" + row(value), "2:type-error", "'" + value.decode()))
     return [line if len(line) == 4 else (*line, None) for line in table]
@@ -267,7 +347,9 @@ IGNORED = [b".csv", b".hidden.csv", b"..csv", b"...csv", b"victim.csv.~2~", b"x.
 # Contents without a row: they wait for their rows for ever, whatever check says of what there is.
 ROWLESS = {"header-only": "header-only", "header-cut": "header-only", "header-bad": "header-only", "empty": "empty",
            "line-ends-only": "header-only", "bom-only": "header-only", "html": "header-only", "json": "header-only",
-           "quote-in-header": "header-only"}
+           "quote-in-header": "header-only",
+           **{"packed-%s.csv.%s" % (what, end): "header-only" for what in ("nothing", "header", "many-nothings")
+              for end in ("gz", "zst")}, "packed-skipped-only.csv.zst": "header-only"}
 
 
 # --- things and contents -------------------------------------------------------------------------------------------
@@ -282,7 +364,7 @@ class Mixture:
         self.things = make_things(site)
         self.contents = contents()
         for name, content, _, _ in self.contents:
-            site.put(name.encode() + b".csv", content)
+            site.put(file_of(name), content)
         Site.write(os.path.join(site.outside, "bad.csv"), H + b"\n" + row(b"x", b"hard-linked"))
         Site.write(os.path.join(site.outside, "linked.csv"), good(300))
         for name in ("bad", "linked"):
@@ -305,12 +387,12 @@ class Mixture:
         table = [(name, said) for name, said, _ in self.things]
         table += [(name, said) for name, _, said, _ in self.contents]
         for name, said in table:
-            path = os.path.join(self.site.drop, name + ".csv")
+            path = os.path.join(self.site.drop, os.fsdecode(file_of(name)))
             outcome = self.site.run("check", path)
             got, want = self.site.found(os.fsencode(path), outcome.out), " ".join(said.split())
             bad = got != want or outcome.code != int(bool(want) or name in ROWLESS)
             bad = bad or control_bytes(outcome.out) or control_bytes(outcome.err)
-            report("check %s: %s" % (name, want[:60] or "valid"), bad and
+            report.case(name, "check %s: %s" % (name, want[:60] or "valid"), bad and
                    ["exit %d, got %s" % (outcome.code, got), outcome.out.decode("utf-8", "replace")[:600],
                     outcome.err.decode("utf-8", "replace")[:600]])
             rss = max(rss, outcome.rss)
@@ -321,14 +403,15 @@ class Mixture:
 
     def judged(self):
         ledger, waiting = self.site.ledger(), self.site.waiting()
+        rowless = {file_of(name): reason for name, reason in ROWLESS.items()}
         return (all(ledger.get(name) in ("merged", "quarantined") for name in self.site.sent
-                    if name[:-4].decode() not in ROWLESS) and
+                    if name not in rowless) and
                 all(waiting.get(name.encode() + b".csv") == reason for name, _, reason in self.things if reason) and
-                all(waiting.get(name.encode() + b".csv") == reason for name, reason in ROWLESS.items()))
+                all(waiting.get(name) == reason for name, reason in rowless.items()))
 
     def fate(self, name, content, said, value):
         """What is wrong with what became of this content."""
-        site, file = self.site, name.encode() + b".csv"
+        site, file = self.site, file_of(name)
         dropped = os.path.join(os.fsencode(site.drop), file)
         verdict = site.ledger().get(file)
         if name in ROWLESS:
@@ -355,11 +438,11 @@ class Mixture:
     def verify(self, report, way):
         site, after = self.site, self.site.snapshot()
         for name, content, said, value in self.contents:
-            report("%s %s" % (way, name), self.fate(name, content, said, value))
+            report.case(name, "%s %s" % (way, name), self.fate(name, content, said, value))
         for name, _, reason in self.things:
             path = os.path.join(os.fsencode(site.drop), name.encode() + b".csv")
             waits = site.waiting().get(name.encode() + b".csv", "")
-            report("%s %s: %s" % (way, name, reason or "not looked at"), (["waits for '%s'" % waits] if waits != reason else []) +
+            report.case(name, "%s %s: %s" % (way, name, reason or "not looked at"), (["waits for '%s'" % waits] if waits != reason else []) +
                    (["it was touched"] if self.before[path] != after.get(path) else []))
         ledger = site.ledger()
         report("%s: the good files among them are merged" % way, ["%s: %s" % (name, ledger.get(name)) for name in
@@ -373,7 +456,7 @@ class Mixture:
         for where, _, files in os.walk(site.data):
             for name in files:
                 path = os.path.join(where, name)
-                if name != "hard-link-to-secret.csv" and stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK):
+                if not name.startswith("hard-link-to-") and stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK):
                     with open(path, "rb") as file:
                         wrong += [path] if b"SECRET" in file.read() else []
         report("%s: the secret is nowhere" % way, wrong)
@@ -438,16 +521,69 @@ def part_huge(report, top):
         path = os.path.join(site.drop, name + ".csv")
         outcome = site.run("check", path)
         got = site.found(os.fsencode(path), outcome.out)
-        report("check of huge %s: %s" % (name, said), [got] if got != said or outcome.code != 1 else [])
+        report.case("huge " + name, "check of huge %s: %s" % (name, said), [got] if got != said or outcome.code != 1 else [])
         report_rss(report, "check of huge " + name, outcome.rss)
     outcome = site.run("merge")
     report_rss(report, "merge of them", outcome.rss)
     for name, _, _, said in HUGE:
         old, new = (os.path.join(os.fsencode(where), name.encode() + b".csv") for where in (site.drop, site.quarantine))
         got = " ".join("%s:%s" % line[:2] for line in site.reasons(name.encode() + b".csv")) if os.path.exists(new) else ""
-        report("merge of huge %s: the very file is in quarantine" % name,
+        report.case("huge " + name, "merge of huge %s: the very file is in quarantine" % name,
                [] if got == said and before[old][1:4] == site.snapshot()[new][1:4] else [got, repr(outcome.err)])
     report("the good one among them is merged", [] if site.ledger()[b"good.csv"] == "merged" else [repr(site.ledger())])
+
+
+# --- bombs ---------------------------------------------------------------------------------------------------------
+
+def pack_much(path, start, block, mib):
+    """A packed file of so many MiB of the block behind the start, written as it is packed."""
+    with open(path, "wb") as out:
+        if path.endswith(".gz"):
+            packer = subprocess.Popen(["gzip", "-6c"], stdin=subprocess.PIPE, stdout=out)
+        else:
+            packer = subprocess.Popen(["zstd", "-1cq"], stdin=subprocess.PIPE, stdout=out)
+        packer.stdin.write(start)
+        for _ in range(mib):
+            packer.stdin.write(block * ((1 << 20) // len(block)))
+        packer.stdin.close()
+        packer.wait()
+
+
+BOMBS = [(name % end, start, block) for end in ("gz", "zst")
+         for name, start, block in (("zeros.csv.%s", b"", b"\0"), ("rows.csv.%s", H + b"\n", R + b"\n"))]
+
+
+def part_bombs(report, top):
+    """Files out of which far more comes than they have: that costs no memory, nor much time."""
+    site = Site(top, "bombs")
+    for name, start, block in BOMBS:
+        pack_much(os.path.join(site.drop, name), start, block, MIB[0])
+    if Options.user:
+        for name, _, _ in BOMBS:
+            os.chown(os.path.join(site.drop, name), Options.user.pw_uid, Options.user.pw_gid)
+    for name, _, _ in BOMBS:
+        path = os.path.join(site.drop, name)
+        outcome = site.run("check", path)
+        got = site.found(os.fsencode(path), outcome.out)
+        report("check of the bomb %s" % name, [got] if got != "-:file-too-large" or outcome.code != 1 else [])
+        report_rss(report, "check of the bomb " + name, outcome.rss)
+    outcome = site.run("merge")
+    report_rss(report, "merge of them", outcome.rss)
+    wrong = ["%s: %s" % (name, site.ledger().get(name.encode())) for name, _, _ in BOMBS
+             if site.ledger().get(name.encode()) != "quarantined"]
+    report("they are in quarantine", wrong)
+    report("bombs: the checker finds nothing", site.checker())
+    # Allowed, it is a file like others.
+    site = Site(top, "dense", limits__max_expand_ratio=100000)
+    for end in ("gz", "zst"):
+        path = os.path.join(site.drop, "dense.csv." + end)
+        pack_much(path, good(len(end)), R + b"\n", MIB[0] // 4)
+        if Options.user:
+            os.chown(path, Options.user.pw_uid, Options.user.pw_gid)
+    outcome = site.run("merge")
+    report("dense files are merged where that is allowed", [] if outcome.code == 0 and list(site.ledger().values()).count("merged") == 2
+           else [repr(site.ledger()), repr(outcome.err)])
+    report_rss(report, "merge of dense files", outcome.rss)
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -654,7 +790,7 @@ def part_patterns(report, top):
             wrong.append("values of more than 4096 bytes: %r" % site.ledger())
         if not {b"many.csv"} <= site.ledger().keys():
             wrong.append("many values: %r" % site.ledger())
-        report("%s: judged" % pattern, wrong)
+        report.case("pattern " + pattern, "%s: judged" % pattern, wrong)
         report_rss(report, pattern, outcome.rss)
 
 
@@ -677,7 +813,7 @@ def part_limits(report, top):
     for name, (_, want) in contents.items():
         verdict = site.ledger().get(name)
         got = site.reasons(name) if verdict == "quarantined" else []
-        report("a million columns, %s" % name.decode(), [] if got == want and verdict == ("quarantined" if want else "merged")
+        report.case("limit " + name.decode(), "a million columns, %s" % name.decode(), [] if got == want and verdict == ("quarantined" if want else "merged")
                else ["exit %d, verdict %s" % (outcome.code, verdict), repr(got[:3])])
 
     words = ["word%d" % i for i in range(120)]
@@ -690,7 +826,7 @@ def part_limits(report, top):
 
 # --- main ----------------------------------------------------------------------------------------------------------
 
-PARTS = {"things": part_things, "huge": part_huge, "names": part_names, "values": part_values, "patterns": part_patterns,
+PARTS = {"things": part_things, "huge": part_huge, "bombs": part_bombs, "names": part_names, "values": part_values, "patterns": part_patterns,
          "limits": part_limits}
 
 
@@ -712,6 +848,7 @@ def main():
             print("# kept: %s" % top)
         else:
             shutil.rmtree(top)
+    report.tell_cases()
     print("1..%d" % report.count)
     return 1 if report.failures else 0
 

@@ -50,6 +50,8 @@ only '#include <inotifytools' watch
 only '#include <nettle' digest
 only '#include <xxhash' digest
 only '#include <jansson' report
+only '#include <zlib' unpack
+only '#include <zstd' unpack
 only '(^|[^_[:alnum:]])(fsync|fdatasync|ftruncate|rename|renameat|renameat2)\(' durable
 only 'durable_(write|truncate)\(.*DATADIR_TRAINING' training
 exit $failed

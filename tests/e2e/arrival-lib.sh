@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 state=''
-STATES=(up down stopped overflowed)
+read -ra STATES <<<"${ARRIVAL_STATES:-up down stopped overflowed}"
 
 # The table: CELLS[WAY] is the column that a way belongs to, for those that belong to one. A cell holds if each of its
 # ways was merged exactly once in that state: held[WAY,STATE].
@@ -112,7 +112,8 @@ judged_late()
     forget_pid "$holder"
 }
 
-# in_each_state WAY…: with the daemon up, down, standing still, and with its queue of events overflowed.
+# in_each_state WAY…: with the daemon up, down, standing still, and with its queue of events overflowed; or in those
+# states alone that ARRIVAL_STATES names.
 in_each_state()
 {
     for state in "${STATES[@]}"; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Files that come by the tools of the machine itself: each merges exactly once, whether the daemon watches, is
 # down, stands still, or has lost events.
-# shellcheck disable=SC2317,SC2129 # the ways are called by name; files are opened again and again on purpose
+# shellcheck disable=SC2016,SC2317,SC2129 # the ways are called by name; files are opened again and again on purpose
 # shellcheck source=tests/e2e/arrival-lib.sh
 . "$(dirname "$0")/arrival-lib.sh"
 
@@ -59,11 +59,13 @@ way_mkstemp()
 {
     python3 -c '
 import os, sys, tempfile
-source, drop, name = sys.argv[1:]
+source, drop, name = sys.argv[1:4]
 fd, path = tempfile.mkstemp(dir=drop)
 os.write(fd, open(source, "rb").read())
+if len(sys.argv) > 4:
+    os.fchmod(fd, 0o644)
 os.replace(path, drop + "/" + name)
-' "$SRC/$1" "$DROP" "$1"
+' "$SRC/$1" "$DROP" "$1" ${DATA_OWNER:+readable}
 }
 
 # An editor's way: a bad cell is corrected in place, by a new file under the same name.

@@ -11,7 +11,7 @@ R=1,2,3,4,5,6,7,8,idle
 
 codes='blank-label|duplicate-label|missing-label|extra-label|blank-row|missing-cell|extra-cell|type-error'
 codes+='|constraint-error|encoding-error|stray-quote|unterminated-quote|truncated-file|row-too-long'
-codes+='|too-many-columns|file-too-large|format-error|changed-file|file-type|file-unreadable'
+codes+='|too-many-columns|file-too-large|format-error|changed-file|checksum-mismatch|file-type|file-unreadable'
 
 # found FILE: "LINE:CODE:FIELD" of each violation that the last run printed, one of a kind, in one line; a
 # header's labels are left out, and what has no line has "-".

@@ -280,4 +280,23 @@ exits 0 "merge without the caches" cli merge
 is "$(training_rows)" 15 "adds nothing"
 is "$(verdicts "$U1")" "merged grown" "and books nothing"
 
+# --- Hard links to what is no file of the sender's
+
+site links
+sample 5 1 >"$DROP/$U1"
+cli merge >"$SITE/merge.out" 2>&1
+ln "$DATA/training_data.csv" "$DROP/again.csv"
+start_daemon
+becomes file-type "a hard link to the training file waits" \
+    awk -F, '$1 == "again.csv" { print $2 }' "$DATA/state/waiting.csv"
+(umask 077 && sample 5 2 >"$SITE/closed")
+ln "$SITE/closed" "$DROP/$U2"
+becomes file-type "so does one to a file that not everybody may read" \
+    awk -F, -v name="$U2" '$1 == name { print $2 }' "$DATA/state/waiting.csv"
+is "$(training_rows)" 5 "neither adds a row"
+cp "$SITE/closed" "$SITE/copy"
+rm "$SITE/closed"
+arrived "$U2" "$SITE/copy" "with its other name gone, it is the sender's own, and merged"
+rm "$DROP/again.csv"
+
 finish

@@ -25,6 +25,7 @@ COLUMNS_REQUIRED+=,network_sent_mb,network_recv_mb,phase
 COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 
 as_root() { ((EUID == 0)); }
+DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
 ALLOW_ROOT=()
 as_root && ALLOW_ROOT=(--allow-root)
 
@@ -148,6 +149,7 @@ site()
     cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
     config "${@:2}"
     : >"$LOG"
+    [[ -z $DATA_OWNER ]] || chown -R "$DATA_OWNER" "$SITE"
 }
 
 # config [KEY=VALUE…]: writes the site's configuration. The tests' own defaults: settle 1.
@@ -156,8 +158,8 @@ config()
     local pair key section
     local -A values=([data_dir]=data [schema]=schema.ini [settle]=1) sections=(
         [data_dir]=paths [schema]=paths [merge]=watch [interval]=watch [rescan]=watch [poll]=watch [settle]=watch
-        [stale]=watch [recursive]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
-        [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits
+        [stale]=watch [recursive]=watch [confirm]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
+        [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
         [max_row_kib]=limits [max_columns]=limits [max_reported_errors]=limits [level]=log)
 
     for pair; do
@@ -346,10 +348,12 @@ rows_of()
 # meta_of NAME: the metadata cells that a file with the required columns alone takes from its name.
 meta_of()
 {
-    local template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
-    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    local name=${1%.gz} template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
 
-    if [[ ${1##*/} =~ $template ]]; then
+    template+='([0-9]{4})([0-9]{2})([0-9]{2})_([0-9]{2})([0-9]{2})([0-9]{2})\.csv$'
+    name=${name%.zst}
+
+    if [[ ${name##*/} =~ $template ]]; then
         printf ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
     elif [[ $1 == */* ]]; then
         printf ',%s,external,normal,' "${1%%/*}"

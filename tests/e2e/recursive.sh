@@ -46,7 +46,7 @@ check "corrected under its name" wait_for booked alice/bad.csv merged
 becomes 4 "it is resolved, the others are not" stat_of quarantined
 sample 2 5 | head -c 90 >"$DROP/alice/cut.csv"
 run cli status
-has "$OUT" 'ignored +0 names that do not end in .csv or begin with a dot$' "status names no directory"
+has "$OUT" 'ignored +0 names that do not end in .csv, .csv.gz or .csv.zst, or begin with a dot$' "status names no directory"
 sample 2 5 >"$DROP/alice/cut.csv"
 check "a file that was cut" wait_for booked alice/cut.csv merged
 sed -i '/^name = user_id/,/^$/ { s/^default = .*/required = true/ }' "$SITE/schema.ini"

@@ -167,7 +167,7 @@ static void check_complete(const struct outcome *outcome, const struct judge_ord
 
 /* What was booked and what has grown are together the whole. */
 static void check_grown(const struct outcome *grown, const struct judge_order *order,
-                        struct outcome *part)
+                        const char *bytes, struct outcome *part)
 {
     const struct judgement *whole = &part->judgement;
     struct judge_order booked = *order;
@@ -180,8 +180,10 @@ static void check_grown(const struct outcome *grown, const struct judge_order *o
     twice_read(part, &booked);
     rows = part->judgement.rows;
     len = part->rows.len;
-    /* An open quote was booked as a bad row; the whole file may close it. */
-    if (part->judgement.violations.counts[CODE_UNTERMINATED_QUOTE] > 0)
+    /* An open quote, or a CR without its LF, was booked as a bad row; the whole file may close it.
+     */
+    if (part->judgement.violations.counts[CODE_UNTERMINATED_QUOTE] > 0 ||
+        (part->judgement.bad_rows > 0 && bytes[order->prefix_bytes - 1] == '\r'))
         return;
     booked.size = order->size;
     booked.complete_only = order->complete_only;
@@ -249,7 +251,7 @@ static void judge(const char *bytes, size_t size, const uint8_t choice[4])
     if (order.complete_only)
         check_complete(left, &order, part);
     if (left->judgement.prefix_found)
-        check_grown(left, &order, part);
+        check_grown(left, &order, bytes, part);
     else
         fuzz_require(order.prefix_bytes == 0 || (choice[2] & 0x80) != 0 ||
                          left->judgement.continued_line > 0,

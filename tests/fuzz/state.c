@@ -14,7 +14,7 @@
 #include "stats.h"
 #include "waiting.h"
 
-#include "place.h"
+#include "fuzz_place.h"
 
 #define MEND 4
 
@@ -223,7 +223,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (where.state == 0) {
         where = (struct datadir){.drop = -1};
-        where.state = place_enter();
+        where.state = fuzz_place();
     }
     switch (*data & 3) {
     case 0:

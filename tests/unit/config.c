@@ -56,6 +56,10 @@ static const struct {
     {"[limits]\nmax_file_mib = 1048577\n",
      "2: max_file_mib: '1048577' is no whole number from 0 to 1048576 MiB (0: no limit)"},
     {"[limits]\nmax_row_kib = 0\n", "2: max_row_kib: '0' is no whole number from 1 to 1048576 KiB"},
+    {"[limits]\nmax_expand_ratio = 0\n",
+     "2: max_expand_ratio: '0' is no whole number from 1 to 100000"},
+    {"[limits]\nmax_expand_ratio = 100001\n",
+     "2: max_expand_ratio: '100001' is no whole number from 1 to 100000"},
     {"[limits]\nmax_columns = 0\n", "2: max_columns: '0' is no whole number from 1 to 1048576"},
     {"[limits]\nmax_reported_errors = all\n",
      "2: max_reported_errors: 'all' is no whole number from 0 to 1000000"},
@@ -113,15 +117,15 @@ static void check_defaults(const struct config *config)
 {
     check(config->merge == CONFIG_MERGE_ARRIVAL && config->interval == 60 && config->rescan == 60 &&
               config->poll == 5 && config->settle == 5 && config->stale == 600 &&
-              !config->recursive,
+              !config->recursive && config->confirm == CONFIG_CONFIRM_NONE,
           "defaults of [watch]");
     check(config->source == CONFIG_SOURCE_KEEP && config->bad_rows == CONFIG_REJECT_FILE &&
               config->max_bad_percent == 100 && !config->merge_duplicates &&
               !config->merge_changed && !config->newline_required,
           "defaults of [merge]");
     check(config->max_file_bytes == 0 && config->max_row_bytes == 1048576 &&
-              config->max_columns == 1024 && config->max_reported_errors == 1000 &&
-              config->level == LOG_LEVEL_INFO,
+              config->max_columns == 1024 && config->max_expand_ratio == 200 &&
+              config->max_reported_errors == 1000 && config->level == LOG_LEVEL_INFO,
           "defaults of [limits] and [log]");
 }
 
@@ -130,10 +134,11 @@ static void test_values(void)
     static const char content[] =
         "[paths]\ndata_dir = /srv/data\nschema = \"my schema.ini\"\n"
         "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\npoll = 9\nsettle = 0\nstale = 4\n"
-        "recursive = yes\n"
+        "recursive = yes\nconfirm = done\n"
         "[merge]\nsource = delete\nbad_rows = reject-rows\nmax_bad_percent = 7\n"
         "duplicates = merge\nchanged = merge\nfinal_newline = required\n"
-        "[limits]\nmax_file_mib = 1048576\nmax_row_kib = 8\nmax_columns = 9\n"
+        "[limits]\nmax_file_mib = 1048576\nmax_row_kib = 8\nmax_columns = 9\nmax_expand_ratio = "
+        "10\n"
         "max_reported_errors = 0\n[log]\nlevel = debug\n";
     struct config config;
     struct cause cause;
@@ -144,15 +149,16 @@ static void test_values(void)
     check_text(config.data_dir, "/srv/data", "data_dir");
     check(strstr(config.schema, "/etc/my schema.ini") != NULL, "schema: %s", config.schema);
     check(config.merge == CONFIG_MERGE_TIMER && config.interval == 2 && config.rescan == 3 &&
-              config.poll == 9 && config.settle == 0 && config.stale == 4 && config.recursive,
+              config.poll == 9 && config.settle == 0 && config.stale == 4 && config.recursive &&
+              config.confirm == CONFIG_CONFIRM_DONE,
           "[watch]");
     check(config.source == CONFIG_SOURCE_DELETE && config.bad_rows == CONFIG_REJECT_ROWS &&
               config.max_bad_percent == 7 && config.merge_duplicates && config.merge_changed &&
               config.newline_required,
           "[merge]");
     check(config.max_file_bytes == (uint64_t)1 << 40 && config.max_row_bytes == 8192 &&
-              config.max_columns == 9 && config.max_reported_errors == 0 &&
-              config.level == LOG_LEVEL_DEBUG,
+              config.max_columns == 9 && config.max_expand_ratio == 10 &&
+              config.max_reported_errors == 0 && config.level == LOG_LEVEL_DEBUG,
           "[limits] and [log]");
     config_free(&config);
     write_config("");

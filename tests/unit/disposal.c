@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "packing.h"
 #include "place.h"
+#include "survey.h"
 #include "unit.h"
 
 #define REASONS(line)                                                                              \
@@ -100,7 +102,7 @@ static void write_reasons(uint64_t seq, uint64_t line)
     message = violations_add(&violations, CODE_BLANK_ROW, line, 0, NULL, NULL, 0);
     buffer_string(message, "a line too many");
     violations_added(&violations);
-    if (disposal_write_reasons(&dir, seq, &violations, NULL, &cause) < 0)
+    if (disposal_write_reasons(&dir, seq, &violations, NULL, NULL, &cause) < 0)
         abort();
     violations_free(&violations);
 }
@@ -225,6 +227,95 @@ static void test_accepted(void)
 }
 
 /* Names of the greatest length. */
+/* Takes a file with what is beside it; the number of its line. */
+static uint64_t take_with_sidecars(enum verdict verdict, const char *name, const char *text,
+                                   const char *sum)
+{
+    struct signature signature = drop(name, text);
+    struct sidecars sidecars;
+    char path[64];
+    uint64_t seq;
+
+    snprintf(path, sizeof path, "%s.sha256", name);
+    place_put_text(dir.drop, path, sum);
+    snprintf(path, sizeof path, "%s.done", name);
+    place_put_text(dir.drop, path, "");
+    if (sidecar_look(dir.drop, name, &sidecars) != SPOOL_FILE)
+        abort();
+    if (verdict == VERDICT_QUARANTINED)
+        write_reasons(ledger.next_seq, 1);
+    seq = book(verdict, name, text);
+    if (disposal_take_sidecars(&dir, name, &sidecars, seq, &cause) < 0 ||
+        disposal_take(&dir, name, &signature, seq, &cause) < 0)
+        abort();
+    return seq;
+}
+
+static void test_sidecars(void)
+{
+    struct sidecars sidecars;
+    uint64_t seq;
+
+    open_dir();
+    config.source = CONFIG_SOURCE_ARCHIVE;
+    seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "1");
+    check(count_in(dir.drop) == 0 && count_in(dir.moving) == 3, "sidecars go with their file");
+    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+              holds(dir.archive, "a.csv", ".sha256", "1") &&
+              holds(dir.archive, "a.csv", ".done", "") && count_in(dir.moving) == 0,
+          "to the archive");
+    seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "1");
+    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+              count_in(dir.archive) == 3 && count_in(dir.moving) == 0,
+          "a copy of all of them is dropped");
+    seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "2");
+    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+              holds(dir.archive, "a.csv", ".~2~", "one") &&
+              holds(dir.archive, "a.csv", ".~2~.sha256", "2") && count_in(dir.archive) == 6,
+          "with another checksum it is no copy");
+    unlinkat(dir.archive, "a.csv", 0);
+    seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "two", "3");
+    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+              holds(dir.archive, "a.csv", ".~3~.sha256", "3") &&
+              holds(dir.archive, "a.csv", ".sha256", "1"),
+          "a checksum that was left alone is not overwritten");
+    seq = take_with_sidecars(VERDICT_MERGED, "d.csv", "one", "1");
+    check(disposal_finish(&dir, "d.csv", seq, DISPOSAL_DELETE, &cause) == 0 &&
+              count_in(dir.moving) == 0,
+          "or are deleted");
+    seq = take_with_sidecars(VERDICT_MERGED, "k.csv", "one", "1");
+    check(disposal_finish(&dir, "k.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+              count_in(dir.moving) == 0 && count_in(dir.drop) == 3,
+          "or come back");
+    close_dir();
+
+    open_dir();
+    seq = take_with_sidecars(VERDICT_QUARANTINED, "q.csv", "bad", "1");
+    check(disposal_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
+              count_in(dir.quarantine) == 4 && holds(dir.quarantine, "q.csv", ".sha256", "1"),
+          "a crash before they are placed");
+    seq = take_with_sidecars(VERDICT_QUARANTINED, "r.csv", "bad", "1");
+    {
+        char name[64];
+
+        snprintf(name, sizeof name, "%" PRIu64 ".csv", seq);
+        renameat(dir.moving, name, dir.drop, "r.csv");
+    }
+    check(disposal_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
+              count_in(dir.drop) == 3 && holds(dir.drop, "r.csv", ".sha256", "1"),
+          "without their file they come back");
+    sidecar_look(dir.drop, "r.csv", &sidecars);
+    place_put_text(dir.drop, "r.csv.sha256", "another");
+    check(disposal_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
+              count_in(dir.moving) == 1 && holds(dir.drop, "r.csv", ".sha256", "another"),
+          "one that is another by now stays");
+    place_put_text(dir.drop, "r.csv.done", "newer");
+    check(disposal_return_sidecars(&dir, "r.csv", 90, &cause) == 0 && count_in(dir.moving) == 0 &&
+              holds(dir.drop, "r.csv", ".done", "newer"),
+          "and one that comes back overwrites nothing");
+    close_dir();
+}
+
 static void test_long_names(void)
 {
     char eva[256], udo[256];
@@ -801,6 +892,61 @@ static void test_recover_accepted(void)
     }
 }
 
+/* Takes a packed file with this inside, of which the line says `booked`. */
+static struct buffer take_packed(enum unpack_format format, const char *inside, const char *name,
+                                 const char *booked)
+{
+    struct buffer packed = {0};
+    struct signature read;
+    uint64_t seq;
+
+    pack(&packed, format, inside, strlen(inside));
+    place_put(dir.drop, name, packed.data, packed.len);
+    if (spool_look(dir.drop, name, &read) != SPOOL_FILE)
+        abort();
+    seq = book(VERDICT_MERGED, name, booked);
+    if (disposal_take(&dir, name, &read, seq, &cause) < 0)
+        abort();
+    return packed;
+}
+
+static bool holds_packed(int fd, const char *name, struct buffer *packed)
+{
+    struct buffer bytes = {0};
+    bool same = place_get(fd, name, &bytes) && bytes.len == packed->len &&
+                memcmp(bytes.data, packed->data, bytes.len) == 0;
+
+    buffer_free(&bytes);
+    buffer_free(packed);
+    return same;
+}
+
+/* A packed file is known by what is inside, or by its own bytes where it cannot be unpacked. */
+static void test_recover_packed(void)
+{
+    struct buffer packed;
+    char from[32];
+
+    open_dir();
+    config.source = CONFIG_SOURCE_ARCHIVE;
+    packed = take_packed(UNPACK_GZIP, "good", "a.csv.gz", "good");
+    check(recovered() && holds_packed(dir.archive, "a.csv.gz", &packed), "a packed file goes on");
+    packed = take_packed(UNPACK_ZSTD, "good", "a.csv.zst", "good");
+    check(recovered() && holds_packed(dir.archive, "a.csv.zst", &packed), "of either kind");
+    packed = take_packed(UNPACK_PLAIN, "\x1F\x8B\x08", "b.csv.gz", "\x1F\x8B\x08");
+    check(recovered() && holds_packed(dir.archive, "b.csv.gz", &packed), "or known by its bytes");
+    packed = take_packed(UNPACK_GZIP, "other", "c.csv.gz", "good");
+    check(recovered() && holds_packed(dir.drop, "c.csv.gz", &packed), "another one goes back");
+    packed = (struct buffer){0};
+    pack(&packed, UNPACK_ZSTD, "good", 4);
+    snprintf(from, sizeof from, "%" PRIu64 ".csv", ledger.next_seq + 7);
+    place_put(dir.moving, from, packed.data, packed.len);
+    snprintf(from, sizeof from, "recovered.%" PRIu64 ".csv.zst", ledger.next_seq + 7);
+    check(recovered() && holds_packed(dir.drop, from, &packed),
+          "what nobody knows is dropped as %s", from);
+    close_dir();
+}
+
 static void test_recover_odd(void)
 {
     struct signature read;
@@ -864,7 +1010,8 @@ static void test_survey(void)
     size_t i;
 
     open_dir();
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0, "nothing yet");
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+          "nothing yet");
     quarantine("a.csv", "1", 1);
     quarantine("a.csv", "2", 2);
     quarantine("b.csv", "3", 3);
@@ -882,7 +1029,7 @@ static void test_survey(void)
     place_put_text(dir.quarantine, "notes.txt", "mine");
     place_put_text(dir.quarantine, "stranger.csv", "mine");
     mkdirat(dir.quarantine, "x.errors.csv", 0777);
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
           "%" PRIu64 " files to look at", survey.files);
     check(survey.resolved == 1, "%" PRIu64 " resolved", survey.resolved);
     for (i = 0; i < CODE_COUNT; i++)
@@ -891,31 +1038,31 @@ static void test_survey(void)
               survey.violations[CODE_FILE_TOO_LARGE] == 1 && total == 48,
           "%" PRIu64 " violations, those that are not listed too", total);
     book(VERDICT_MERGED, "a.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 3, "a later file resolves all of its name");
     memset(longest, 'x', 255);
     memcpy(longest + 251, ".csv", 5);
     quarantine(longest, "5", 5);
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 2, "a name of 255 bytes");
     mkdirat(dir.drop, "eva", 0777);
     mkdirat(dir.drop, "b.csv", 0777);
     quarantine("eva/b.csv", "6", 6);
     quarantine("eva/b.csv", "7", 7);
     quarantine("b.csv/c.csv", "8", 8);
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 5 && survey.resolved == 3 && survey.violations[CODE_BLANK_ROW] == 8,
           "and in directories: %" PRIu64, survey.files);
     book(VERDICT_MERGED, "b.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 4 && survey.resolved == 4, "b.csv is not eva/b.csv");
     book(VERDICT_MERGED, "eva/b.csv", "good");
     book(VERDICT_MERGED, "b.csv/c.csv", "good");
-    disposal_survey(&dir, &ledger, &survey, &cause);
+    survey_quarantine(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 7, "their own later files resolve them");
     datadir_close(&dir);
     dir.quarantine = -1;
-    check(disposal_survey(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
           "where there is no quarantine there is nothing in it");
     ledger_close(&ledger);
 }
@@ -934,6 +1081,7 @@ int main(void)
     memcpy(longest + 251, ".csv", 5);
     test_quarantine();
     test_accepted();
+    test_sidecars();
     test_long_names();
     test_directories();
     test_take();
@@ -945,6 +1093,7 @@ int main(void)
     test_resolve();
     test_recover_accepted();
     test_recover_odd();
+    test_recover_packed();
     test_survey();
     test_recover_quarantine();
     test_recover_cleared();

@@ -314,12 +314,62 @@ static void test_names(void)
           "only temporary files are swept away");
 }
 
+static void test_group(void)
+{
+    struct durable_group group = {0};
+    char name[16];
+    unsigned i, good = 0;
+    size_t before = count_files();
+
+    syncs = 0;
+    check(durable_group_sync(&group, "nothing", &cause) == 0 && syncs == 0,
+          "a group of no files takes no sync");
+    for (i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "g%u", i);
+        good += durable_group_write(&group, dir, name, name, 2, &cause) == 0 &&
+                place_holds(dir, name, name);
+    }
+    check(good == 3 && syncs == 0 && count_files() == before + 3,
+          "files of a group have their names, and are not synced");
+    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 4,
+          "then each is synced once, and the directory once");
+    syncs = 0;
+    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 0, "and no more");
+    for (i = 0; i < DURABLE_GROUP + 1; i++)
+        good += durable_group_write(&group, dir, "g0", "again", 5, &cause) == 0;
+    check(good == 3 + DURABLE_GROUP + 1 && syncs == DURABLE_GROUP && group.count == 1,
+          "more than a group holds: those before are synced");
+    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == DURABLE_GROUP + 2,
+          "the last one and the directory as before");
+    write_errno = ENOSPC;
+    check(durable_group_write(&group, dir, "g0", "more", 4, &cause) < 0 &&
+              cause.kind == CAUSE_TROUBLE && place_holds(dir, "g0", "again"),
+          "no space: the old one stays");
+    write_errno = 0;
+    durable_group_write(&group, dir, "g1", "lost", 4, &cause);
+    durable_group_forget(&group);
+    syncs = 0;
+    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 0,
+          "what is forgotten is not synced");
+    durable_group_write(&group, dir, "g1", "bad", 3, &cause);
+    sync_errno = EIO;
+    check(durable_group_sync(&group, "g", &cause) < 0 && cause.kind == CAUSE_STOP &&
+              group.count == 0,
+          "a sync that fails ends it all");
+    sync_errno = 0;
+    for (i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "g%u", i);
+        unlinkat(dir, name, 0);
+    }
+}
+
 int main(void)
 {
     dir = place_enter();
     umask(0);
     test_write();
     test_replace();
+    test_group();
     test_copy();
     test_move(0, "by renaming");
     test_move(EINVAL, "by linking");

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "packing.h"
 #include "place.h"
 #include "unit.h"
 
@@ -126,7 +127,8 @@ static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
         return buffer_text(&verdict);
     }
     close(order.fd);
-    check_bytes(bytes, order.size, &ask);
+    if (unpack_format_of(order.name) == UNPACK_PLAIN)
+        check_bytes(bytes, order.size, &ask);
     note_verdict();
     return buffer_text(&verdict);
 }
@@ -618,13 +620,184 @@ static void test_meta(void)
     check(result.has_meta && meta == digest_check("user_id=eva\n", 12), "and tells it apart");
     run("t,v\n1,2\n", (struct ask){.name = "udo_20240101.csv"});
     check(result.has_meta && result.meta != meta, "from another user's");
+    run("PAR1", (struct ask){.name = "eva_20240101.csv"});
+    check(!result.has_meta && result.meta == 0, "nothing of it is left for the next file");
     run("t,v,user_id\n1,2,udo\n", (struct ask){.name = "eva_20240101.csv"});
     check(!result.has_meta, "but not where the file says who it is");
     check_text(buffer_text(&accepted), "1,2,,udo\n", "which rules");
 }
 
+/* ---- packed
+ * -------------------------------------------------------------------------------------- */
+
+static struct buffer packed;
+
+static const char *const packed_names[] = {"data.csv", "data.csv.gz", "data.csv.zst"};
+
+static const char *run_as(enum unpack_format format, struct ask ask)
+{
+    if (ask.name == NULL)
+        ask.name = packed_names[format];
+    return run_bytes(packed.len == 0 ? "" : packed.data, packed.len, ask);
+}
+
+static const char *run_packed(enum unpack_format format, const char *text, struct ask ask)
+{
+    buffer_clear(&packed);
+    pack(&packed, format, text, strlen(text));
+    return run_as(format, ask);
+}
+
+static bool hash_is(const unsigned char sha[DIGEST_SIZE], const char *bytes, size_t len)
+{
+    unsigned char want[DIGEST_SIZE];
+
+    hash(bytes, len, want);
+    return memcmp(sha, want, DIGEST_SIZE) == 0;
+}
+
+static bool says(const char *text)
+{
+    struct buffer out = {0};
+    bool found;
+
+    violations_summary(&result.violations, &out);
+    found = strstr(buffer_text(&out), text) != NULL;
+    if (!found)
+        printf("# it says: %s\n", buffer_text(&out));
+    buffer_free(&out);
+    return found;
+}
+
+/* It is known by its own bytes, and nothing of it counts. */
+static void check_broken(const char *what)
+{
+    check(result.broken && result.bytes == packed.len && result.violations.total == 1 &&
+              hash_is(result.sha256, packed.data, packed.len) && result.rows == 0 &&
+              result.bad_rows == 0 && result.rest == 0 && !result.no_rows && !result.prefix_found &&
+              judgement_rejects(&result, &config),
+          "%s counts for nothing", what);
+}
+
+static void test_packed(enum unpack_format format)
+{
+    static const char text[] = HEADER "1,2,a\n2,3,\n";
+    uint64_t meta;
+
+    check_text(run_packed(format, text, USUAL), "2+0", "a good packed file");
+    check_text(buffer_text(&accepted), "1,2,a,anonymous\n2,3,,anonymous\n", "gives its rows");
+    check(result.bytes == strlen(text) && hash_is(result.sha256, text, strlen(text)) &&
+              hash_is(result.raw_sha256, packed.data, packed.len) && !result.broken,
+          "is known by the CSV inside");
+    check_text(run_packed(format, "\xEF\xBB\xBF" HEADER "1,2,a\n\n3,4,", USUAL),
+               "2+1 no-newline blank-row:3 BAD", "lines are those of the CSV");
+    check_text(run_packed(format, "", USUAL), "0+0 no-rows", "nothing inside");
+    check_text(run_packed(format, HEADER, USUAL), "0+0 no-rows", "a header inside");
+    check_text(run_packed(format, "PK\x03\x04", USUAL), "0+0 format-error:0 BAD", "a zip inside");
+    check(!result.broken && says("what is inside is no CSV but zip"), "is no fault of the packing");
+    check_text(run_packed(format, "\x1F\x8B\x08", USUAL), "0+0 format-error:0 BAD", "packed twice");
+    run_packed(UNPACK_PLAIN, text, (struct ask){.name = "eva_20240101.csv"});
+    meta = result.meta;
+    run_packed(format, text,
+               (struct ask){.name = format == UNPACK_GZIP ? "eva_20240101.csv.gz"
+                                                          : "eva_20240101.csv.zst"});
+    check(result.has_meta && result.meta == meta, "the name says the same of it");
+    check_text(buffer_text(&accepted), "1,2,a,eva\n2,3,,eva\n", "in its rows, too");
+}
+
+static void test_packed_broken(enum unpack_format format)
+{
+    static const char text[] = HEADER "1,2,a\n2,x,\n";
+    struct buffer whole = {0};
+    size_t i, found = 0;
+
+    pack(&whole, format, text, strlen(text));
+    for (i = 1; i < whole.len; i++) {
+        buffer_clear(&packed);
+        buffer_append(&packed, whole.data, i);
+        found += strcmp(run_as(format, USUAL), "0+0 truncated-file:0 BAD") == 0 &&
+                 judgement_only_truncated(&result);
+    }
+    check(found == whole.len - 1, "each cut is one, and no more is said");
+    check_broken("a cut file");
+    check(says("send it again"), "and its sender is told");
+    config.bad_rows = CONFIG_REJECT_ROWS;
+    check_text(run_as(format, (struct ask){.prefix = HEADER "1,2,a\n"}), "0+0 truncated-file:0 BAD",
+               "also where rows are rejected");
+    check_broken("with a booked beginning");
+    check_text(run_as(format, (struct ask){.complete_only = true}), "0+0 truncated-file:0 BAD",
+               "also where it may still grow");
+    config.bad_rows = CONFIG_REJECT_FILE;
+    buffer_clear(&packed);
+    buffer_append(&packed, whole.data, whole.len);
+    buffer_byte(&packed, '\n');
+    check_text(run_as(format, USUAL), "0+0 format-error:0 BAD", "something behind it");
+    check_broken("it");
+    check(says("something else follows"), "it is said what");
+    packed.len--;
+    packed.data[packed.len - 3] ^= 1;
+    check_text(run_as(format, USUAL), "0+0 format-error:0 BAD", "a flipped bit");
+    check_broken("it");
+    check(says("is damaged"), "it is said what");
+    check_text(run_bytes(text, strlen(text), (struct ask){.name = packed_names[format]}),
+               "0+0 format-error:0 BAD", "CSV that is not packed");
+    check(says("name it NAME.csv"), "it is said what to do");
+    buffer_free(&whole);
+}
+
+static void test_packed_prefix(enum unpack_format format)
+{
+    check_text(run_packed(format, HEADER "1,2,a\n3,4,\n", (struct ask){.prefix = HEADER "1,2,a\n"}),
+               "1+0 prefix", "what was booked is passed over");
+    check_text(buffer_text(&accepted), "3,4,,anonymous\n", "the rest is new");
+    check_text(run_packed(format, HEADER "1,2,a\n3,4,\n", (struct ask){.prefix = HEADER "1,2,b\n"}),
+               "2+0", "other content is not");
+    check_text(run_packed(format, HEADER "1,2,a\n", (struct ask){.prefix = HEADER "1,2,a\n3,4,\n"}),
+               "1+0", "nor is content that is longer than the file");
+    check_text(run_packed(format, HEADER "1,2,a\n", (struct ask){.prefix = HEADER "1,2,a\n"}),
+               "0+0 prefix", "all of it may be booked");
+    check_text(run_packed(format, HEADER "1,2,a\n3,4,\n", (struct ask){.prefix = HEADER "1,2,a"}),
+               "1+0 prefix", "also without its line end");
+    check_text(run_packed(format, HEADER "1,2,a\r\n3,4,\n", (struct ask){.prefix = HEADER "1,2,a"}),
+               "1+0 prefix", "or with CRLF");
+    check_text(run_packed(format, HEADER "1,2,ab\n3,4,\n", (struct ask){.prefix = HEADER "1,2,a"}),
+               "2+0 continued", "a last row that goes on is none");
+    check_text(run_packed(format, HEADER "1,2,a\r", (struct ask){.prefix = HEADER "1,2,a"}),
+               "0+1 continued truncated-file:2 BAD", "nor is one with half a line end");
+    run_packed(format, HEADER "1,2,a\n", USUAL);
+    pack(&packed, format, "3,4,\n5,6", 8);
+    check_text(run_as(format, (struct ask){.prefix = HEADER "1,2,a\n", .complete_only = true}),
+               "1+0 prefix rest=3", "a member that was appended, and is no whole row yet");
+}
+
+static void test_packed_limits(enum unpack_format format)
+{
+    struct buffer text = {0};
+
+    buffer_string(&text, "t,v\n");
+    while (text.len < 3 << 20)
+        buffer_string(&text, "1,2\n1,2\n1,2\n1,2\n");
+    buffer_clear(&packed);
+    pack(&packed, format, text.data, text.len);
+    check_text(run_as(format, USUAL), "786432+0", "the same row again and again");
+    config.max_expand_ratio = 200;
+    check_text(run_as(format, USUAL), "0+0 file-too-large:0 BAD", "is too dense");
+    check_broken("it");
+    check(says("max_expand_ratio = 200"), "it is said what allows it");
+    config.max_expand_ratio = 0;
+    config.max_file_bytes = 2 << 20;
+    check_text(run_as(format, USUAL), "0+0 file-too-large:0 BAD", "too large a CSV inside");
+    check(says("max_file_mib = 2"), "it is said what allows it");
+    config.max_file_bytes = 4 << 20;
+    check_text(run_as(format, USUAL), "786432+0", "a limit above it");
+    config.max_file_bytes = 0;
+    buffer_free(&text);
+}
+
 int main(void)
 {
+    enum unpack_format format;
+
     static const char text[] = "[schema]\nname = x\nfilename = {user_id}_20240101.csv\n"
                                "[field.1]\nname = t\ntype = number\nrequired = true\n"
                                "[field.2]\nname = v\ntype = integer\nrequired = true\n"
@@ -664,6 +837,13 @@ int main(void)
     test_sink();
     test_limits();
     test_meta();
+    for (format = UNPACK_GZIP; format <= UNPACK_ZSTD; format++) {
+        test_packed(format);
+        test_packed_broken(format);
+        test_packed_prefix(format);
+        test_packed_limits(format);
+    }
+    buffer_free(&packed);
     judge_free(&judge);
     judge_free(&judge);
     judgement_free(&result);

@@ -19,7 +19,7 @@
 
 #define UNUSED __attribute__((unused))
 
-static char place[] = "/tmp/phasesentinel-unit.XXXXXX";
+static char place[40] = "/tmp/phasesentinel-unit.XXXXXX";
 
 UNUSED static int place_remove_one(const char *path, const struct stat *st, int type,
                                    struct FTW *ftw)

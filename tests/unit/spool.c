@@ -19,14 +19,17 @@ static struct cause cause;
 
 static void test_names(void)
 {
-    static const char *const good[] = {"a.csv",   "A.CSV",  "x.CsV",    "a..csv",
-                                       " .csv",   "\n.csv", "\xFF.csv", "a.csv.csv",
-                                       "-rf.csv", "%.csv",  "a/b.csv",  "a.csv/b.csv"};
+    static const char *const good[] = {"a.csv",    "A.CSV",     "x.CsV",        "a..csv",
+                                       " .csv",    "\n.csv",    "\xFF.csv",     "a.csv.csv",
+                                       "-rf.csv",  "%.csv",     "a/b.csv",      "a.csv/b.csv",
+                                       "a.csv.gz", "A.CSV.ZST", "a.csv.csv.Gz", "a/b.csv.zst"};
     static const char *const bad[] = {"",         ".",          "..",         ".csv",
                                       ".a.csv",   "a.csv~",     "a.csv.part", "a.csv.filepart",
                                       "acsv",     "csv",        "a.cs",       ".a.csv.XXXXXX",
-                                      "a.csv ",   "sedXXXXXX",  "a.csv.gz",   "..csv",
-                                      ".a/b.csv", "a/.b/c.csv", "a/.b.csv",   "a.csv/"};
+                                      "a.csv ",   "sedXXXXXX",  "a.csv.bz2",  "..csv",
+                                      ".a/b.csv", "a/.b/c.csv", "a/.b.csv",   "a.csv/",
+                                      ".csv.gz",  "a/.csv.zst", "a.gz",       "a.csv.gz.zst",
+                                      "a.csvgz",  "csv.gz"};
     static const char *const good_directories[] = {"a", "a/b", "a.csv", "a./b.", "a/lost+found/b"};
     static const char *const bad_directories[] = {".a", "a/.b", ".a/b", "lost+found",
                                                   "a/lost+found"};
@@ -42,6 +45,31 @@ static void test_names(void)
         check(spool_name_counts(good[i]), "'%s' counts", good[i]);
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
         check(!spool_name_counts(bad[i]), "'%s' does not", bad[i]);
+}
+
+static void test_suffixes(void)
+{
+    static const struct {
+        const char *name, *suffix, *csv;
+    } table[] = {
+        {"a.csv", ".csv", "a.csv"},
+        {"a.CSV", ".CSV", "a.CSV"},
+        {"a.csv.gz", ".csv.gz", "a.csv"},
+        {"b/a.csv.csv.zst", ".csv.zst", "b/a.csv.csv"},
+        {"A.Csv.ZST", ".Csv.ZST", "A.Csv"},
+        {"a.txt", "", "a.txt"},
+        {"a.gz", "", "a.gz"},
+        {".csv.gz", "", ".csv.gz"},
+        {"", "", ""},
+    };
+    char csv[32];
+    size_t i;
+
+    for (i = 0; i < sizeof table / sizeof *table; i++) {
+        check_text(spool_suffix(table[i].name), table[i].suffix, "the end of a name");
+        snprintf(csv, sizeof csv, "%.*s", (int)spool_csv_length(table[i].name), table[i].name);
+        check_text(csv, table[i].csv, "the name of the CSV inside");
+    }
 }
 
 static void make_odd_things(void)
@@ -375,6 +403,7 @@ int main(void)
     umask(022);
     dir = place_enter();
     test_names();
+    test_suffixes();
     make_odd_things();
     test_kinds();
     without_openat2(ENOSYS, "is not known");

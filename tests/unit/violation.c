@@ -36,11 +36,12 @@ static void test_names(void)
 {
     /* The words of the contract, in its order. */
     static const char *const words[CODE_COUNT] = {
-        "blank-label",      "duplicate-label", "missing-label",    "extra-label",
-        "blank-row",        "missing-cell",    "extra-cell",       "type-error",
-        "constraint-error", "encoding-error",  "stray-quote",      "unterminated-quote",
-        "truncated-file",   "row-too-long",    "too-many-columns", "file-too-large",
-        "format-error",     "changed-file",    "file-type",        "file-unreadable"};
+        "blank-label",      "duplicate-label", "missing-label",     "extra-label",
+        "blank-row",        "missing-cell",    "extra-cell",        "type-error",
+        "constraint-error", "encoding-error",  "stray-quote",       "unterminated-quote",
+        "truncated-file",   "row-too-long",    "too-many-columns",  "file-too-large",
+        "format-error",     "changed-file",    "checksum-mismatch", "file-type",
+        "file-unreadable"};
     int code;
 
     for (code = 0; code < CODE_COUNT; code++) {

@@ -89,19 +89,24 @@ static void test_quiet(void)
     struct signature now = first;
     int i;
 
-    waiting_look(file, &first, 100);
+    waiting_look(file, &first, 0, 100);
     check(file->looked && file->since == 100, "the first look");
-    waiting_look(file, &first, 200);
+    waiting_look(file, &first, 0, 200);
     check(file->since == 100, "unchanged it is quiet since then");
     for (i = 0; i < 5; i++) {
         now = first;
         *(i == 0 ? &now.device : i == 1 ? &now.inode : &now.size) += i < 3;
         now.mtime += i == 3;
         now.ctime += i == 4;
-        waiting_look(file, &now, 300 + i);
+        waiting_look(file, &now, 0, 300 + i);
         check(file->since == 300 + i && signature_equal(&file->signature, &now),
               "changed in part %d it is quiet from now on", i);
     }
+    waiting_look(file, &now, 7, 400);
+    waiting_look(file, &now, 7, 500);
+    check(file->since == 400, "what comes beside it begins its quiet anew, once");
+    waiting_look(file, &now, 0, 600);
+    check(file->since == 600, "and what goes");
     clear();
 }
 
@@ -194,7 +199,7 @@ static void test_recall(void)
     struct waiting_file *file = add("a.csv");
     char *boot;
 
-    waiting_look(file, &first, since);
+    waiting_look(file, &first, 0, since);
     noticed = file->noticed -= 1000 * SECOND;
     waiting.changed = true;
     reload();
@@ -203,12 +208,12 @@ static void test_recall(void)
           "when it came to our notice is remembered");
     reload();
     file = waiting_find(&waiting, "a.csv");
-    waiting_look(file, &first, waiting_now());
+    waiting_look(file, &first, 0, waiting_now());
     check(file->since / 1000000 == since / 1000000, "also through a run that does not look");
     reload();
     other.mtime++;
     file = waiting_find(&waiting, "a.csv");
-    waiting_look(file, &other, since + 200 * SECOND);
+    waiting_look(file, &other, 0, since + 200 * SECOND);
     check(file->since == since + 200 * SECOND, "changed meanwhile it is quiet from now on");
     file->since = since;
     file->signature = first;
@@ -223,11 +228,11 @@ static void test_recall(void)
     file = waiting_find(&waiting, "a.csv");
     check(file != NULL && file->since > since + 90 * SECOND, "times of another boot do not count");
     if (file != NULL)
-        waiting_look(file, &first, since + 300 * SECOND);
+        waiting_look(file, &first, 0, since + 300 * SECOND);
     check(file != NULL && file->since == since + 300 * SECOND, "nor its signature");
     buffer_free(&bytes);
     clear();
-    waiting_look(add("b.csv"), &first, waiting_now() + 3600 * SECOND);
+    waiting_look(add("b.csv"), &first, 0, waiting_now() + 3600 * SECOND);
     reload();
     file = waiting_find(&waiting, "b.csv");
     check(file != NULL && file->since <= waiting_now(), "nor does a time that is yet to come");
