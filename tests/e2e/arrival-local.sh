@@ -40,7 +40,8 @@ way_slow()
 }
 
 way_unzip() { (cd "$SRC" && zip -q "$SITE/$1.zip" "$1") && unzip -q "$SITE/$1.zip" -d "$DROP"; }
-way_gunzip() { gzip -c "$SRC/$1" >"$DROP/$1.gz" && gunzip "$DROP/$1.gz"; }
+# In place, from a name that is not taken for a packed file.
+way_gunzip() { gzip -c "$SRC/$1" >"$DROP/$1.z" && gunzip -S .z "$DROP/$1.z"; }
 
 # A file without a name that is linked in when it is whole.
 way_tmpfile()
