@@ -111,7 +111,9 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
         reason = WAIT_TROUBLE;
         why = strerror(errno);
     } else if (kind != SPOOL_FILE) {
-        why = "is no regular file";
+        why = look->sidecars.closed_link
+                  ? "is a hard link to a file that not everybody may read: send a copy"
+                  : "is no regular file";
     } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
         last = wanted[confirm];
         reason = WAIT_UNCONFIRMED;
@@ -122,7 +124,8 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
     if (why == NULL)
         return true;
     buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
-    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail), WAITING_NEVER);
+    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail),
+              look->sidecars.closed_link ? look->now + SECOND : WAITING_NEVER);
     buffer_free(&detail);
     return false;
 }

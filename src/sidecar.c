@@ -114,24 +114,29 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
 static enum spool_kind read_sum(int dir_fd, const char *path, const char *base,
                                 struct sidecars *sidecars)
 {
-    struct signature *signature = &sidecars->each[SPOOL_SHA256].signature;
+    struct spool_taken taken;
     struct cause cause = {0};
-    enum spool_kind kind;
     ssize_t len = -1;
     char *text;
-    int fd;
 
-    kind = spool_open(dir_fd, path, &fd, signature);
-    if (kind != SPOOL_FILE)
-        return kind;
+    spool_take(dir_fd, path, &taken);
+    errno = taken.errnum;
+    if (taken.kind != SPOOL_FILE)
+        return taken.kind;
+    sidecars->each[SPOOL_SHA256].signature = taken.signature;
+    sidecars->closed_link = taken.closed_link;
+    if (taken.closed_link) {
+        close(taken.fd);
+        return SPOOL_OTHER;
+    }
     text = malloc(SIDECAR_BYTES);
     errno = ENOMEM;
     if (text != NULL)
-        len = durable_read(fd, text, SIDECAR_BYTES, 0, path, &cause);
+        len = durable_read(taken.fd, text, SIDECAR_BYTES, 0, path, &cause);
     if (len >= 0)
         sidecars->has_sum = sidecar_parse(text, (size_t)len, base, sidecars->sha256);
     free(text);
-    close(fd);
+    close(taken.fd);
     if (text != NULL)
         errno = cause.errnum;
     return len < 0 ? SPOOL_TROUBLE : SPOOL_FILE;

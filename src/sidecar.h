@@ -23,7 +23,8 @@ struct sidecars {
         bool there;
         struct signature signature;
     } each[SPOOL_SIDECARS];
-    bool has_sum; /* the checksum could be read from NAME.sha256 */
+    bool closed_link; /* NAME.sha256 is one: it is not read (spool.h) */
+    bool has_sum;     /* the checksum could be read from NAME.sha256 */
     unsigned char sha256[DIGEST_SIZE];
 };
 

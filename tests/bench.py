@@ -169,10 +169,11 @@ class Floor:
 
 def latency(base, count):
     """From rename to the ledger line: until the line is there and the lock's mark, cleared after its sync, is gone.
-    Right before each, what two bare syncs take."""
+    Right before each, what two bare syncs take. The daemon is idle: it has written the statistics of the last one."""
     place = Place(base)
     daemon = start_daemon(place)
     ledger, lock = os.path.join(place.data, "state/ledger.csv"), os.path.join(place.data, "state/lock")
+    last, prometheus = 0, os.path.join(place.data, "stats/phasesentinel.prom")
     bare = Floor(place.path)
     times, floor = [], []
     for number in range(count):
@@ -180,6 +181,8 @@ def latency(base, count):
         hidden = os.path.join(place.data, "user_data", ".hidden")
         with open(hidden, "w", encoding="ascii") as out:
             out.write("\n".join([head] + lines) + "\n")
+        while number > 0 and os.stat(prometheus).st_mtime_ns < last:
+            time.sleep(0.01)
         time.sleep(0.02)
         floor.append(bare.measure())
         time.sleep(0.02)
@@ -189,6 +192,7 @@ def latency(base, count):
         while os.stat(ledger).st_size == size or os.stat(lock).st_size > 0:
             pass
         times.append((time.monotonic() - start) * 1000)
+        last = time.time_ns()
     bare.close()
     stop(daemon)
     place.remove()

@@ -106,7 +106,11 @@ judged_late()
     judged=$(ledger | awk -F, '$5 == "again.csv" { print $3; exit }')
     written=$(date -r "$DATA/quarantine/again.csv" +%s%3N)
     check "$state: but quiet before that" test $(($(date -d "$judged" +%s%3N) - written)) -ge 1000
-    is "$(verdicts open.csv)" '' "$state: bad, but open for writing: not judged"
+    if [[ -z $DATA_OWNER ]]; then
+        is "$(verdicts open.csv)" '' "$state: bad, but open for writing: not judged"
+    else
+        skip "$state: bad, but open for writing" "of another user's files the kernel does not tell: quiet decides"
+    fi
     kill "$holder"
     quarantined open.csv missing-cell "$state: closed, it goes to quarantine"
     forget_pid "$holder"

@@ -40,7 +40,7 @@ way_slow()
 }
 
 way_unzip() { (cd "$SRC" && zip -q "$SITE/$1.zip" "$1") && unzip -q "$SITE/$1.zip" -d "$DROP"; }
-way_gunzip() { gzip -c "$SRC/$1" >"$DROP/$1.gz" && gunzip "$DROP/$1.gz"; }
+way_gunzip() { gzip -c "$SRC/$1" >"$DROP/$1.z" && gunzip -S .z "$DROP/$1.z"; } # NAME.csv.gz would be a file of its own
 
 # A file without a name that is linked in when it is whole.
 way_tmpfile()

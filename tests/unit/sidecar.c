@@ -138,6 +138,15 @@ static void test_look(void)
     check(mkdirat(dir, "a.csv.sha256", 0777) == 0 &&
               sidecar_look(dir, "a.csv", &sidecars) == SPOOL_DIRECTORY,
           "nor a directory");
+    unlinkat(dir, "a.csv.sha256", AT_REMOVEDIR);
+    place_put_text(dir, "key", SUM);
+    check(fchmodat(dir, "key", 0600, 0) == 0 && linkat(dir, "key", dir, "a.csv.sha256", 0) == 0 &&
+              sidecar_look(dir, "a.csv", &sidecars) == SPOOL_OTHER && !sidecars.has_sum &&
+              sidecars.closed_link,
+          "nor what is a hard link to something that is closed to others");
+    check(unlinkat(dir, "key", 0) == 0 && sidecar_look(dir, "a.csv", &sidecars) == SPOOL_FILE &&
+              sidecars.has_sum && !sidecars.closed_link,
+          "until that is its only name");
     violations_free(&violations);
     buffer_free(&said);
 }

@@ -211,6 +211,84 @@ static void test_writer(void)
     check(spool_writer(-1) == SPOOL_WRITER_UNKNOWN, "of nothing nothing is known");
 }
 
+/* Two names change what they stand for, again and again, until the process is ended. */
+static void swap_for_ever(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        renameat2(dir, "swapped.csv", dir, ".link", RENAME_EXCHANGE);
+        renameat2(dir, "swapped", dir, ".links", RENAME_EXCHANGE);
+    }
+}
+
+/* Opened while it is swapped for a link, the name is never what that leads to. */
+static bool opens_only(const char *name, ino_t inode)
+{
+    unsigned opened = 0, refused = 0;
+    struct signature signature;
+    int fd;
+
+    while (opened < 2000 || refused < 2000) {
+        if (spool_open(dir, name, &fd, &signature) != SPOOL_FILE) {
+            refused++;
+            continue;
+        }
+        opened++;
+        close(fd);
+        if (signature.inode != inode)
+            return false;
+    }
+    return true;
+}
+
+static void test_swapped(void)
+{
+    struct stat file, below;
+    pid_t child = fork();
+
+    if (child == 0)
+        swap_for_ever();
+    /* Under either name, it is the file that is no link. */
+    if (fstatat(dir, "kept.csv", &file, 0) < 0 || fstatat(dir, "kept", &below, 0) < 0)
+        abort();
+    check(opens_only("swapped.csv", file.st_ino),
+          "what is swapped for a link: the file or nothing");
+    check(opens_only("swapped/x.csv", below.st_ino), "a directory that is, too");
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void make_swapped(void)
+{
+    place_put_text(dir, "secret", "secret");
+    place_put_text(dir, "swapped.csv", "a,b\n1,2");
+    if (mkdirat(dir, "swapped", 0777) < 0 || mkdirat(dir, ".outside", 0777) < 0)
+        abort();
+    place_put_text(dir, "swapped/x.csv", "a,b\n1,2");
+    place_put_text(dir, ".outside/x.csv", "secret");
+    if (symlinkat("secret", dir, ".link") < 0 || symlinkat(".outside", dir, ".links") < 0 ||
+        linkat(dir, "swapped.csv", dir, "kept.csv", 0) < 0 ||
+        linkat(dir, "swapped/x.csv", dir, "kept", 0) < 0)
+        abort();
+}
+
+static void remove_swapped(void)
+{
+    static const char *const links[] = {"swapped.csv", ".link", "kept.csv", "kept", "secret"};
+    size_t i;
+
+    unlinkat(dir, ".outside/x.csv", 0);
+    unlinkat(dir, ".outside", AT_REMOVEDIR);
+    unlinkat(dir, "swapped/x.csv", 0);
+    unlinkat(dir, ".links/x.csv", 0);
+    for (i = 0; i < sizeof links / sizeof *links; i++)
+        unlinkat(dir, links[i], 0);
+    if (unlinkat(dir, "swapped", 0) < 0)
+        unlinkat(dir, "swapped", AT_REMOVEDIR);
+    if (unlinkat(dir, ".links", 0) < 0)
+        unlinkat(dir, ".links", AT_REMOVEDIR);
+}
+
 /* Kernels and sandboxes without openat2: the call fails so, and everything must be as before. */
 static void without_openat2(int error, const char *what)
 {
@@ -236,6 +314,7 @@ static void without_openat2(int error, const char *what)
             _exit(79);
         unit_failures = 0;
         test_kinds();
+        test_swapped();
         _exit(unit_failures);
     }
     waitpid(child, &status, 0);
@@ -406,8 +485,11 @@ int main(void)
     test_suffixes();
     make_odd_things();
     test_kinds();
+    make_swapped();
+    test_swapped();
     without_openat2(ENOSYS, "is not known");
     without_openat2(EPERM, "is forbidden");
+    remove_swapped();
     test_signature();
     test_writer();
     test_scan();
