@@ -514,6 +514,18 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
            memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
 }
 
+/*
+ * The inode held what the file begins with, but the old name gave it another user: the same bytes
+ * of somebody else. Renamed so, or the number of a removed file was given to a new one.
+ */
+static bool is_of_another(const struct look *look)
+{
+    const struct judgement *result = &look->judgement;
+
+    return look->base == &look->inode && (result->prefix_found || result->continued_line > 0) &&
+           (look->inode.has_meta != result->has_meta || look->inode.meta != result->meta);
+}
+
 int look_read(struct look *look, struct judge *judge, struct cause *cause)
 {
     const struct judgement *result = &look->judgement;
@@ -523,10 +535,14 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
     *cause = (struct cause){.kind = CAUSE_AGAIN};
     steady = read_steadily(look, judge, cause);
     /* It does not begin with the longest content; with another? */
-    for (i = 1; steady > 0 && i < look->base_count && !result->prefix_found && !result->broken &&
-                result->continued_line == 0;
+    for (i = 1; steady > 0 && i < look->base_count && !result->broken &&
+                (is_of_another(look) || (!result->prefix_found && result->continued_line == 0));
          i++) {
         look->base = look->bases[i];
+        steady = read_steadily(look, judge, cause);
+    }
+    if (steady > 0 && is_of_another(look)) {
+        look->base = look->bases[0] != &look->inode ? look->bases[0] : NULL;
         steady = read_steadily(look, judge, cause);
     }
     if (steady > 0 && wants_complete_rows(look)) {

@@ -223,7 +223,8 @@ class Run:
     def misplaced(self, extra):
         """Files whose rows do not stand once and in order; extra: first cells that come behind, by number."""
         standing = self.standing()
-        return ["%s: %s instead of 0 to %d and %s" % (file.name, standing[file.number], file.rows - 1, extra.get(file.number))
+        return ["%s: %s instead of 0 to %d and %s" % (file.name, standing[file.number], file.rows - 1,
+                                                      extra.get(file.number))
                 for file in self.senders.files
                 if standing[file.number] != list(range(file.rows)) + extra.get(file.number, [])]
 
