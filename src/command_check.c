@@ -38,14 +38,19 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
 {
     char *directory = strdup(path), *base = strdup(path);
     enum spool_kind kind = SPOOL_TROUBLE;
+    struct spool_taken taken;
     int fd = -1;
 
     if (directory != NULL && base != NULL)
         fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        kind = spool_open(fd, basename(base), ret_fd, signature);
+        spool_take(fd, basename(base), &taken);
+        kind = taken.kind;
+        errno = taken.errnum;
+        *ret_fd = taken.fd;
+        *signature = taken.signature;
         if (kind == SPOOL_FILE)
-            sidecar_look(fd, spool_base(path), sidecars);
+            sidecar_look(fd, spool_base(path), taken.whose.owner, sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
         kind = SPOOL_GONE;

@@ -199,6 +199,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
                (!look->patient || judgement_rejects(&look->judgement, look->desk->config))) {
         *ret_decision = decide_failing(look);
     } else if (result->no_newline && !look->patient && !look->sidecars.each[SPOOL_SHA256].there) {
+        look->file->cut = look->signature.size;
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
                   "its last row has no newline: it counts once the file is quiet",
                   look->file->since + seconds(look->desk->config->settle));

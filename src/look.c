@@ -82,12 +82,12 @@ static bool link_waits(struct look *look)
         look->signature.inode == desk->merge->training.inode)
         drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
                   "a hard link to training_data.csv: remove it", WAITING_NEVER);
-    else if (look->taken.closed_link)
+    else if (look->taken.whose.linked && look->taken.whose.closed && !look->is_ours)
         drop_wait(
             desk->drop, look->file, WAIT_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
             "name, or chmod a+r",
-            look->now + SECOND);
+            look->now < look->file->since + 5 * SECOND ? look->now + SECOND : WAITING_NEVER);
     else
         return false;
     return true;
@@ -111,9 +111,15 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
         reason = WAIT_TROUBLE;
         why = strerror(errno);
     } else if (kind != SPOOL_FILE) {
-        why = look->sidecars.closed_link
-                  ? "is a hard link to a file that not everybody may read: send a copy"
-                  : "is no regular file";
+        why = "is no regular file";
+    } else if (look->sidecars.linked) {
+        reason = WAIT_UNCONFIRMED;
+        why = "has another name: it counts once that is gone";
+    } else if (look->sidecars.foreign && confirm != CONFIG_CONFIRM_NONE &&
+               !look->sidecars.each[wanted[confirm]].there) {
+        last = wanted[confirm];
+        reason = WAIT_UNCONFIRMED;
+        why = "belongs to another user than the file, or has another name: it does not count";
     } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
         last = wanted[confirm];
         reason = WAIT_UNCONFIRMED;
@@ -125,7 +131,7 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
         return true;
     buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
     drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail),
-              look->sidecars.closed_link ? look->now + SECOND : WAITING_NEVER);
+              look->sidecars.linked ? look->now + SECOND : WAITING_NEVER);
     buffer_free(&detail);
     return false;
 }
@@ -168,10 +174,11 @@ static bool claim(struct look *look)
     drop_count_in(look->desk->drop, look->file);
     look->sidecars = (struct sidecars){0};
     if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
-        beside = sidecar_look(look->desk->dir->drop, look->file->name, &look->sidecars);
+        beside = sidecar_look(look->desk->dir->drop, look->file->name, look->taken.whose.owner,
+                              &look->sidecars);
+    if (look->sidecars.foreign)
+        log_debug("%s: what somebody else put beside it does not count", look->name);
     waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
-    if (link_waits(look))
-        return false;
     note_writer(look);
     look->known = is_known(look);
     quiet_at = look->file->since + seconds(look->desk->config->settle);
@@ -293,9 +300,11 @@ static int recall(struct look *look, struct cause *cause)
     look->has_own = own > 0;
     if (own == 0)
         look->own.at = 0;
-    look->has_inode =
-        at != 0 && at < ledger->end && ledger_at(ledger, at, &look->inode, &stale) > 0 &&
-        look->inode.verdict != VERDICT_QUARANTINED && strcmp(look->inode.name, name) != 0;
+    look->has_inode = at != 0 && at < ledger->end &&
+                      ledger_at(ledger, at, &look->inode, &stale) > 0 &&
+                      look->inode.verdict != VERDICT_QUARANTINED;
+    look->is_ours = look->has_inode && strcmp(look->inode.name, name) == 0;
+    look->has_inode &= !look->is_ours;
     if (look->has_own)
         add_base(look, &look->own);
     if (recall_siblings(look, cause) < 0)
@@ -404,6 +413,7 @@ void look_put_off(struct look *look, const struct cause *cause)
 {
     int64_t now = waiting_now(), spent = now - look->now;
 
+    log_debug("%s: no verdict: %s", look->name, cause->text);
     if (cause->kind == CAUSE_TROUBLE)
         drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
                   now + seconds(look->desk->config->rescan));
@@ -472,6 +482,8 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     if (recall(look, cause) < 0)
         return -1;
     look->growing &= look->base_count == 0;
+    if (link_waits(look))
+        return 0;
     /* A checksum that came after its file was merged may contradict it. */
     if (look->sidecars.each[SPOOL_SHA256].there &&
         !(look->has_last && look->sidecars.has_sum &&

@@ -67,6 +67,7 @@ struct look {
     struct ledger_line own;   /* the longest content that was booked for this name */
     struct ledger_line inode; /* what this inode held under another name: a renamed file */
     bool has_own, has_inode;
+    bool is_ours; /* this inode was booked under this name */
     /* NAME.csv, NAME.csv.gz and NAME.csv.zst are one growing file: the longest content that was
      * booked for each of the other two names; at is 0 if none was. */
     struct ledger_line siblings[LOOK_SIBLINGS];

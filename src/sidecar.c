@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -111,7 +112,25 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
  * -----------------------------------------------------------------------------------------
  */
 
-static enum spool_kind read_sum(int dir_fd, const char *path, const char *base,
+#define MOMENT INT64_C(2000000000) /* in which a rename by link and unlink is over */
+
+/* Does it count, by whose it is? */
+static bool counts(const struct spool_whose *whose, const struct signature *signature, uid_t owner,
+                   struct sidecars *sidecars)
+{
+    struct timespec now;
+
+    if (!whose->linked && (whose->owner == owner || whose->owner == 0 || whose->owner == geteuid()))
+        return true;
+    clock_gettime(CLOCK_REALTIME, &now);
+    sidecars->foreign = true;
+    sidecars->linked |=
+        whose->linked && now.tv_sec * INT64_C(1000000000) + now.tv_nsec < signature->ctime + MOMENT;
+    return false;
+}
+
+/* SPOOL_GONE: it does not count. */
+static enum spool_kind read_sum(int dir_fd, const char *path, const char *base, uid_t owner,
                                 struct sidecars *sidecars)
 {
     struct spool_taken taken;
@@ -123,12 +142,11 @@ static enum spool_kind read_sum(int dir_fd, const char *path, const char *base,
     errno = taken.errnum;
     if (taken.kind != SPOOL_FILE)
         return taken.kind;
-    sidecars->each[SPOOL_SHA256].signature = taken.signature;
-    sidecars->closed_link = taken.closed_link;
-    if (taken.closed_link) {
+    if (!counts(&taken.whose, &taken.signature, owner, sidecars)) {
         close(taken.fd);
-        return SPOOL_OTHER;
+        return SPOOL_GONE;
     }
+    sidecars->each[SPOOL_SHA256].signature = taken.signature;
     text = malloc(SIDECAR_BYTES);
     errno = ENOMEM;
     if (text != NULL)
@@ -142,30 +160,42 @@ static enum spool_kind read_sum(int dir_fd, const char *path, const char *base,
     return len < 0 ? SPOOL_TROUBLE : SPOOL_FILE;
 }
 
-enum spool_kind sidecar_look(int dir_fd, const char *name, struct sidecars *ret_sidecars)
+static enum spool_kind look_for(int dir_fd, const char *name, enum spool_sidecar which, uid_t owner,
+                                struct sidecars *sidecars)
+{
+    struct signature *signature = &sidecars->each[which].signature;
+    enum spool_kind kind = SPOOL_TROUBLE;
+    struct spool_whose whose;
+    struct buffer path = {0};
+
+    buffer_printf(&path, "%s%s", name, spool_sidecar_suffix(which));
+    errno = ENOMEM;
+    if (!buffer_failed(&path))
+        kind = spool_look_whose(dir_fd, buffer_text(&path), signature, &whose);
+    if (kind == SPOOL_TROUBLE && errno == ENAMETOOLONG)
+        kind = SPOOL_GONE;
+    if ((kind == SPOOL_FILE || kind == SPOOL_OTHER || kind == SPOOL_DIRECTORY) &&
+        !counts(&whose, signature, owner, sidecars))
+        kind = SPOOL_GONE;
+    if (kind == SPOOL_FILE && which == SPOOL_SHA256)
+        kind = read_sum(dir_fd, buffer_text(&path), spool_base(name), owner, sidecars);
+    buffer_free(&path);
+    return kind;
+}
+
+enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+                             struct sidecars *ret_sidecars)
 {
     enum spool_kind kind, result = SPOOL_FILE;
-    struct buffer path = {0};
     int i;
 
     *ret_sidecars = (struct sidecars){0};
     for (i = 0; i < SPOOL_SIDECARS && result == SPOOL_FILE; i++) {
-        struct sidecar *sidecar = &ret_sidecars->each[i];
-
-        buffer_clear(&path);
-        buffer_printf(&path, "%s%s", name, spool_sidecar_suffix((enum spool_sidecar)i));
-        errno = ENOMEM;
-        kind = buffer_failed(&path) ? SPOOL_TROUBLE
-                                    : spool_look(dir_fd, buffer_text(&path), &sidecar->signature);
-        if (kind == SPOOL_TROUBLE && errno == ENAMETOOLONG)
-            kind = SPOOL_GONE;
-        if (kind == SPOOL_FILE && i == SPOOL_SHA256)
-            kind = read_sum(dir_fd, buffer_text(&path), spool_base(name), ret_sidecars);
-        sidecar->there = kind != SPOOL_GONE;
-        if (sidecar->there)
+        kind = look_for(dir_fd, name, (enum spool_sidecar)i, owner, ret_sidecars);
+        ret_sidecars->each[i].there = kind != SPOOL_GONE;
+        if (kind != SPOOL_GONE)
             result = kind;
     }
-    buffer_free(&path);
     return result;
 }
 
@@ -201,7 +231,7 @@ bool sidecar_agrees(const struct sidecars *sidecars, const char *name,
     if (!sidecars->each[SPOOL_SHA256].there ||
         (sidecars->has_sum && memcmp(sidecars->sha256, sha256, DIGEST_SIZE) == 0))
         return true;
-    message = violations_add(violations, CODE_CHECKSUM_MISMATCH, 0, 0, NULL, NULL, 0);
+    message = violations_add_first(violations, CODE_CHECKSUM_MISMATCH);
     if (message == NULL)
         return false;
     if (sidecars->has_sum) {
@@ -216,6 +246,6 @@ bool sidecar_agrees(const struct sidecars *sidecars, const char *name,
             "%s%s holds no SHA-256 of this file: write it by sha256sum and send both again", base,
             suffix);
     }
-    violations_added(violations);
+    violations_added_first(violations);
     return false;
 }

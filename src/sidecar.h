@@ -4,7 +4,9 @@
  * NAME.sha256 holds its checksum, as sha256sum writes it; NAME.done, whatever it holds, says that
  * it is whole. They are as little to be trusted as the file: links and FIFOs are never opened, and
  * no more than SIDECAR_BYTES are read. A sidecar says only that its file may be judged, and by
- * which hash; where it contradicts the file that is a violation, checksum-mismatch.
+ * which hash; where it contradicts the file that is a violation, checksum-mismatch. Only the file's
+ * owner may say that, root, or we: what somebody else puts beside it, or links there, counts for
+ * nothing.
  */
 #ifndef PHASESENTINEL_SIDECAR_H
 #define PHASESENTINEL_SIDECAR_H
@@ -23,17 +25,19 @@ struct sidecars {
         bool there;
         struct signature signature;
     } each[SPOOL_SIDECARS];
-    bool closed_link; /* NAME.sha256 is one: it is not read (spool.h) */
-    bool has_sum;     /* the checksum could be read from NAME.sha256 */
+    bool foreign; /* one that does not count is there */
+    bool linked;  /* it is just now being renamed, or so: look again in a moment */
+    bool has_sum; /* the checksum could be read from NAME.sha256 */
     unsigned char sha256[DIGEST_SIZE];
 };
 
 /*
- * Looks for the sidecars of the name. SPOOL_FILE: those that are there were read. Else what hinders
- * that: SPOOL_OTHER, SPOOL_DIRECTORY, SPOOL_UNREADABLE or SPOOL_TROUBLE with errno, of the last one
- * in the order of the enum that is `there`.
+ * Looks for the sidecars of the name, a file of this owner. SPOOL_FILE: those that are there were
+ * read. Else what hinders that: SPOOL_OTHER, SPOOL_DIRECTORY, SPOOL_UNREADABLE or SPOOL_TROUBLE
+ * with errno, of the last one in the order of the enum that is `there`.
  */
-enum spool_kind sidecar_look(int dir_fd, const char *name, struct sidecars *ret_sidecars);
+enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+                             struct sidecars *ret_sidecars);
 
 /* What is there, as it is now: 0 if nothing is. */
 uint64_t sidecar_hash(const struct sidecars *sidecars);

@@ -208,29 +208,45 @@ enum spool_kind spool_enter(int dir_fd, const char *name, int *ret_fd)
     return SPOOL_DIRECTORY;
 }
 
+static void take_whose(const struct stat *st, struct spool_whose *whose)
+{
+    *whose = (struct spool_whose){st->st_uid, !S_ISDIR(st->st_mode) && st->st_nlink > 1,
+                                  (st->st_mode & S_IROTH) == 0};
+}
+
 /* What stands behind a name without directories. */
-static enum spool_kind look_at(int dir_fd, const char *base, struct signature *ret_signature)
+static enum spool_kind look_at(int dir_fd, const char *base, struct signature *ret_signature,
+                               struct spool_whose *ret_whose)
 {
     struct stat st;
 
     if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return kind_of_errno();
     take_signature(&st, ret_signature);
+    take_whose(&st, ret_whose);
     return kind_of(&st);
 }
 
 enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_signature)
+{
+    struct spool_whose ignored;
+
+    return spool_look_whose(dir_fd, name, ret_signature, &ignored);
+}
+
+enum spool_kind spool_look_whose(int dir_fd, const char *name, struct signature *ret_signature,
+                                 struct spool_whose *ret_whose)
 {
     const char *base = spool_base(name);
     enum spool_kind kind;
     int parent, error;
 
     if (base == name)
-        return look_at(dir_fd, name, ret_signature);
+        return look_at(dir_fd, name, ret_signature, ret_whose);
     parent = spool_open_parent(dir_fd, name);
     if (parent < 0) /* what is behind a link is not in the drop directory */
         return errno == ELOOP || errno == ENOTDIR ? SPOOL_GONE : kind_of_errno();
-    kind = look_at(parent, base, ret_signature);
+    kind = look_at(parent, base, ret_signature, ret_whose);
     error = errno;
     close(parent);
     errno = error;
@@ -316,7 +332,7 @@ void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
     if (ret_taken->kind != SPOOL_FILE)
         return;
     take_signature(&st, &ret_taken->signature);
-    ret_taken->closed_link = st.st_nlink > 1 && (st.st_mode & S_IROTH) == 0;
+    take_whose(&st, &ret_taken->whose);
     ret_taken->writer = spool_writer(ret_taken->fd);
 }
 

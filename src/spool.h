@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cause.h"
 
@@ -70,6 +71,21 @@ enum spool_kind {
 
 enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_signature);
 
+/*
+ * Whose it is, by what its inode tells. That it has another name may be somebody else's doing:
+ * where the kernel does not protect hard links, a stranger may link what only we may read. Whoever
+ * may read a file anyway needs no link to it.
+ */
+struct spool_whose {
+    uid_t owner;
+    bool linked; /* it has another name */
+    bool closed; /* not everybody may read it */
+};
+
+/* As spool_look; *ret_whose is filled for whatever is there. */
+enum spool_kind spool_look_whose(int dir_fd, const char *name, struct signature *ret_signature,
+                                 struct spool_whose *ret_whose);
+
 /* Opens a regular file for reading, never through a link and never blocking. */
 enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
                            struct signature *ret_signature);
@@ -91,10 +107,7 @@ struct spool_taken {
     int fd;               /* of SPOOL_FILE; else -1 */
     struct signature signature;
     enum spool_writer writer;
-    /* It has another name, of which we cannot know who gave it, and is closed to others. Where the
-     * kernel does not protect hard links, a stranger may link what only we may read; whoever may
-     * read a file anyway needs no link to it. */
-    bool closed_link;
+    struct spool_whose whose;
 };
 void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken);
 

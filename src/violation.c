@@ -121,6 +121,28 @@ void violations_added(struct violations *violations)
     violation->message_len = violations->texts.len - violation->message;
 }
 
+struct buffer *violations_add_first(struct violations *violations, enum code code)
+{
+    const size_t max = violations->max;
+    struct buffer *message;
+
+    violations->max += max > 0 && violations->count == max;
+    message = violations_add(violations, code, 0, 0, NULL, NULL, 0);
+    violations->max = max;
+    return message;
+}
+
+void violations_added_first(struct violations *violations)
+{
+    struct violation first;
+
+    violations_added(violations);
+    first = violations->list[violations->count - 1];
+    memmove(violations->list + 1, violations->list,
+            (violations->count - 1) * sizeof *violations->list);
+    violations->list[0] = first;
+}
+
 static void print_one(const struct violations *violations, const struct violation *violation,
                       struct buffer *out)
 {

@@ -80,6 +80,11 @@ struct buffer *violations_add(struct violations *violations, enum code code, uin
 /* The last of the list has its message now. */
 void violations_added(struct violations *violations);
 
+/* The same for one that decides about the whole file, found last: it is listed whatever the cap is,
+ * unless that is 0, and comes first. */
+struct buffer *violations_add_first(struct violations *violations, enum code code);
+void violations_added_first(struct violations *violations);
+
 /* FILE:LINE: CODE: FIELD: message, a line each, made printable. */
 void violations_print(const struct violations *violations, const char *file, struct buffer *out);
 

@@ -116,6 +116,28 @@ gunzip -c "$SITE/q.gz" | sha256sum >"$DROP/q.csv.gz.sha256"
 cp "$SITE/q.gz" "$DROP/q.csv.gz"
 quarantined q.csv.gz checksum-mismatch "the checksum of what is in it is another one" "$SITE/q.gz"
 
+# Somebody else's word does not count.
+if as_root; then
+    sample 5 38 >"$SITE/s"
+    sum_of "$SITE/s" s.csv >"$SITE/sum"
+    install -o nobody -m 644 "$SITE/s" "$DROP/s.csv"
+    install -o daemon -m 644 "$SITE/sum" "$DROP/s.csv.sha256"
+    check "a checksum of another user than the file's: it waits" wait_for waits s.csv unconfirmed
+    has "$(cli status 2>&1)" 's\.csv\.sha256 belongs to another user' "and status says why"
+    install -o nobody -m 644 "$SITE/sum" "$DROP/s.csv.sha256"
+    arrived s.csv "$SITE/s" "with one of its own it is merged"
+else
+    skip "files of several users" "not root"
+fi
+sample 5 39 >"$SITE/t"
+sum_of "$SITE/t" t.csv >"$SITE/sum"
+ln "$SITE/sum" "$DROP/t.csv.sha256"
+cp "$SITE/t" "$DROP/t.csv"
+check "nor does a hard link count" wait_for waits t.csv unconfirmed
+rm "$SITE/sum" "$DROP/t.csv.sha256"
+sum_of "$SITE/t" t.csv >"$DROP/t.csv.sha256"
+arrived t.csv "$SITE/t" "until there is a file of its own"
+
 # Things that are no files.
 for thing in link fifo directory; do
     case $thing in
@@ -218,6 +240,14 @@ sum_of "$SITE/d" d.csv >"$DROP/d.csv.sha256"
 becomes 10 "sent again right, its rows are there once" eval 'rows_of d.csv | wc -l'
 check "and it stays" wait_for none_of d.csv
 
+# What decides is said first, whatever else is wrong.
+site rejecting bad_rows=reject-rows max_reported_errors=1
+sample 10 76 | sed '4s/^[^,]*/oops/;5s/^[^,]*/oops/' >"$DROP/r.csv"
+sum_of "$INI" r.csv >"$DROP/r.csv.sha256"
+exits 1 "bad rows, and a wrong checksum" cli merge
+has "$OUT" 'r\.csv: checksum-mismatch: the SHA-256' "merge says what rejects the whole file"
+is "$(codes_of r.csv | head -n 2 | tr '\n' ' ')" 'checksum-mismatch type-error ' "and the list begins with it"
+
 # --- the same in a user's directory, and by `check`
 
 site tree recursive=yes confirm=checksum source=archive
@@ -236,22 +266,29 @@ more_rows 1 82 0 >>"$SITE/a.csv"
 exits 1 "and exits 1 where it is another" cli check "$SITE/a.csv"
 has "$OUT" 'a\.csv: checksum-mismatch: the SHA-256 of the file is' "with that code"
 
-# --- a crash between the moves: a pair is completed together
+# --- a crash between the moves: all that belongs together is completed together
 
-site crash confirm=checksum source=archive settle=0
 if command -v strace >/dev/null; then
-    for point in 1 2 3 4 5 6; do
-        sample 10 "9$point" >"$SITE/a"
-        sum_of "$SITE/a" "p$point.csv" >"$DROP/p$point.csv.sha256"
-        cp "$SITE/a" "$DROP/p$point.csv"
-        strace -f -qq -o /dev/null -e trace=renameat2 -e "inject=renameat2:signal=KILL:when=$point" \
-            "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge >/dev/null 2>&1
-        run cli merge
-        run cli merge
-        check "killed before move $point: file and checksum are archived" \
-            test -e "$DATA/archive/p$point.csv" -a -e "$DATA/archive/p$point.csv.sha256"
-        is "$(rows_of "p$point.csv" | wc -l)" 10 "and merged once"
-        is "$(ls -A "$DROP")$(ls -A "$DATA/state/moving")" '' "nothing is left behind"
+    for place in archive quarantine; do
+        site "crash-$place" confirm=done source=archive settle=0
+        for ((point = 1; point < 30; point++)); do
+            sample 10 "9$point" >"$SITE/a"
+            [[ $place == archive ]] || sed -i 's/idle/sleeping/' "$SITE/a"
+            sum_of "$SITE/a" "p$point.csv" >"$DROP/p$point.csv.sha256"
+            : >"$DROP/p$point.csv.done"
+            cp "$SITE/a" "$DROP/p$point.csv"
+            run strace -f -qq -o /dev/null -e trace=renameat2 -e "inject=renameat2:signal=KILL:when=$point" \
+                "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
+            killed=$CODE
+            run cli merge
+            run cli merge
+            check "$place, killed before move $point: the file and what is beside it" test -e "$DATA/$place/p$point.csv" \
+                -a -e "$DATA/$place/p$point.csv.sha256" -a -e "$DATA/$place/p$point.csv.done"
+            is "$(ls -A "$DROP")$(ls -A "$DATA/state/moving")" '' "nothing is left behind"
+            ((killed == 137)) || break
+            [[ $place != archive ]] || is "$(rows_of "p$point.csv" | wc -l)" 10 "and merged once"
+        done
+        check "$place: each move was a point, at least six" test "$point" -gt 6
     done
 else
     skip "crashes between the moves" "no strace"

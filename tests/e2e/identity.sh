@@ -1,5 +1,6 @@
 #!/bin/bash
 # Identity is content: duplicates, renamed, grown, changed and corrected files, by the daemon and by `merge`.
+# shellcheck disable=SC2016 # awk's variables
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -167,6 +168,32 @@ head -c 1500 "$SITE/30" | sed '$d' >"$SITE/begun"
 arrived "$U1" "$SITE/begun" "and so on, when it is sent again"
 put "$U1" <"$SITE/30"
 arrived "$U1" "$SITE/30" "up to its last row"
+
+# And one whose collector writes the line end before each row: its last row never has one, while it grows.
+site newline-first settle=5
+start_daemon
+sample 10 4 >"$SITE/10"
+head -c -1 <(head -n 4 "$SITE/10") >"$DROP/$U1"
+check "a new file without a last newline waits" wait_for eval 'cli status | grep -q no-final-newline'
+head -n 3 "$SITE/10" >"$SITE/begun"
+for row in 5 6 7; do
+    printf '\n%s' "$(sed -n "${row}p" "$SITE/10")" >>"$DROP/$U1"
+    head -n $((row - 1)) "$SITE/10" >"$SITE/begun"
+    arrived "$U1" "$SITE/begun" "with row $((row - 1)) all rows before it are merged"
+done
+printf '\n' >>"$DROP/$U1"
+head -n 7 "$SITE/10" >"$SITE/begun"
+arrived "$U1" "$SITE/begun" "and the last one with its line end"
+
+# A snapshot of hard links takes nothing from what is merged already; a new name of something closed does wait.
+site snapshot
+start_daemon
+sample 10 4 >"$SITE/10"
+(umask 027 && head -n 6 "$SITE/10" >"$DROP/$U1")
+check "a file that not everybody may read is merged" wait_for booked "$U1" merged
+cp -al "$DROP" "$SITE/snapshot"
+tail -n +7 "$SITE/10" >>"$DROP/$U1"
+arrived "$U1" "$SITE/10" "and its new rows, when a snapshot has given it another name"
 
 # Rewritten shorter, then appended to: measured against what it was last, not against the longest it ever was.
 site rewritten changed=merge

@@ -240,7 +240,7 @@ static uint64_t take_with_sidecars(enum verdict verdict, const char *name, const
     place_put_text(dir.drop, path, sum);
     snprintf(path, sizeof path, "%s.done", name);
     place_put_text(dir.drop, path, "");
-    if (sidecar_look(dir.drop, name, &sidecars) != SPOOL_FILE)
+    if (sidecar_look(dir.drop, name, geteuid(), &sidecars) != SPOOL_FILE)
         abort();
     if (verdict == VERDICT_QUARANTINED)
         write_reasons(ledger.next_seq, 1);
@@ -304,7 +304,7 @@ static void test_sidecars(void)
     check(disposal_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
               count_in(dir.drop) == 3 && holds(dir.drop, "r.csv", ".sha256", "1"),
           "without their file they come back");
-    sidecar_look(dir.drop, "r.csv", &sidecars);
+    sidecar_look(dir.drop, "r.csv", geteuid(), &sidecars);
     place_put_text(dir.drop, "r.csv.sha256", "another");
     check(disposal_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
               count_in(dir.moving) == 1 && holds(dir.drop, "r.csv", ".sha256", "another"),
