@@ -79,7 +79,8 @@ for state in down stopped overflowed; do
     [[ $state == down ]] || start_daemon
     [[ $state == down ]] || kill -STOP "$DAEMON_PID"
     if [[ $state == overflowed ]]; then
-        for ((i = 0; i < $(cat /proc/sys/fs/inotify/max_queued_events); i++)); do
+        queue=$(cat /proc/sys/fs/inotify/max_queued_events)
+        for ((i = 0; i < queue; i++)); do
             : >"$DROP/.noise$i"
         done
     fi
