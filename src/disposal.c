@@ -384,6 +384,42 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
     return 0;
 }
 
+/* 0: no slot of the name holds a file. */
+static unsigned last_slot(int slots, const char *name)
+{
+    char slot[SLOT_NAME_SIZE];
+    unsigned n = 0;
+
+    do
+        slot_name(slot, name, ++n, "");
+    while (exists(slots, slot));
+    return n - 1;
+}
+
+int disposal_follow(const struct datadir *dir, const char *name, const struct sidecars *read,
+                    uint64_t seq, enum disposal disposal, struct cause *cause)
+{
+    int slots, result = 0;
+    unsigned n;
+
+    if (disposal_take_sidecars(dir, name, read, seq, cause) < 0)
+        return -1;
+    if (disposal == DISPOSAL_DELETE) {
+        drop_sidecars(dir, seq);
+        return 0;
+    }
+    slots = slot_open(dir->archive, name, true, cause);
+    if (slots < 0)
+        return -1;
+    n = last_slot(slots, name);
+    if (n > 0 && sidecars_fit(dir, slots, name, n, seq))
+        result = place_sidecars(dir, seq, slots, name, n, cause);
+    else
+        result = disposal_return_sidecars(dir, name, seq, cause);
+    close(slots);
+    return result;
+}
+
 static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct cause *cause)
 {
     char slot[SLOT_NAME_SIZE], companion[SLOT_NAME_SIZE];

@@ -65,6 +65,13 @@ int disposal_return_sidecars(const struct datadir *dir, const char *name, uint64
 int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
                     enum disposal disposal, struct cause *cause);
 
+/*
+ * Sidecars that came after their file, of the line with this number, has left: they follow it, to
+ * the last of its slots, or are deleted. Where they do not fit they stay.
+ */
+int disposal_follow(const struct datadir *dir, const char *name, const struct sidecars *read,
+                    uint64_t seq, enum disposal disposal, struct cause *cause);
+
 /* NAME was accepted: copies in quarantine that are a prefix of it (fd) are taken away, with their
  * companions. */
 int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,

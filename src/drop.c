@@ -166,7 +166,8 @@ struct scan {
     struct scanned {
         char *name; /* owned */
         bool is_file;
-    } * found; /* those to be looked at */
+        bool beside; /* what was found is a sidecar of it */
+    } * found;       /* those to be looked at */
     size_t count, cap;
     struct cause *cause;
     bool failed;
@@ -202,6 +203,26 @@ static enum seen_state meet(struct scan *scan, const char *name, enum spool_kind
     return state;
 }
 
+/* It is to be looked at. Takes the name. */
+static void note(struct scan *scan, char *name, bool is_file, bool beside)
+{
+    scan->failed |= name == NULL;
+    if (!scan->failed && scan->count == scan->cap) {
+        size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
+        struct scanned *found = realloc(scan->found, cap * sizeof *found);
+
+        scan->failed = found == NULL;
+        if (found != NULL) {
+            scan->found = found;
+            scan->cap = cap;
+        }
+    }
+    if (scan->failed)
+        free(name);
+    else
+        scan->found[scan->count++] = (struct scanned){name, is_file, beside};
+}
+
 static void scan_found(void *context, const char *name, enum spool_kind kind,
                        const struct signature *signature)
 {
@@ -224,20 +245,7 @@ static void scan_found(void *context, const char *name, enum spool_kind kind,
             recheck_add(&scan->drop->recheck, name, known.last_at, scan->due);
         return;
     }
-    if (scan->count == scan->cap) {
-        size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
-        struct scanned *found = realloc(scan->found, cap * sizeof *found);
-
-        if (found == NULL) {
-            scan->failed = true;
-            return;
-        }
-        scan->found = found;
-        scan->cap = cap;
-    }
-    scan->found[scan->count] = (struct scanned){strdup(name), kind == SPOOL_FILE};
-    scan->failed = scan->found[scan->count].name == NULL;
-    scan->count += !scan->failed;
+    note(scan, strdup(name), kind == SPOOL_FILE, false);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -253,11 +261,14 @@ static void scan_enter(void *context, const char *directory, int fd)
         scan->drop->enter(scan->drop->enter_context, directory, fd);
 }
 
-static void scan_sidecar(void *context)
+/* Where files leave, their own may have left before it came. */
+static void scan_sidecar(void *context, const char *name)
 {
-    const struct scan *scan = context;
+    struct scan *scan = context;
 
     scan->drop->sidecars = true;
+    if (!scan->keeps && !scan->count_only)
+        note(scan, strndup(name, spool_sidecar_of(name)), false, true);
 }
 
 /* Fills in what was found; to be freed in any case. As spool_scan. */
@@ -307,7 +318,7 @@ int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
         drop->changed |= files != drop->files || rows != drop->rows;
         for (i = 0; i < scan.count && result == 0; i++) {
             result = arrive(drop, scan.found[i].name, false, due, cause);
-            if (result == 0)
+            if (result == 0 && !scan.found[i].beside)
                 waiting_find(&drop->waiting, scan.found[i].name)->counted = scan.found[i].is_file;
         }
         /* What was waited for and is not there has to be looked at once, to find that out. */

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disposal.h"
 #include "log.h"
 
 #define SECOND INT64_C(1000000000)
@@ -134,6 +135,27 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
               look->sidecars.linked ? look->now + SECOND : WAITING_NEVER);
     buffer_free(&detail);
     return false;
+}
+
+/* Its checksum came after it, and it has left: is it that of what was accepted? Where sidecars are
+ * waited for none can be late. */
+static int follow(struct look *look, struct cause *cause)
+{
+    const struct desk *desk = look->desk;
+    const enum disposal disposal = disposal_of_accepted(desk->config);
+    const char *name = look->file->name;
+    int found;
+
+    if (!desk->drop->sidecars || disposal == DISPOSAL_KEEP ||
+        desk->config->confirm != CONFIG_CONFIRM_NONE ||
+        sidecar_look(desk->dir->drop, name, SIDECAR_ANYONE, &look->sidecars) != SPOOL_FILE ||
+        !look->sidecars.has_sum)
+        return 0;
+    found = ledger_last(&desk->merge->ledger, name, &look->last, cause);
+    if (found <= 0 || look->last.verdict == VERDICT_QUARANTINED ||
+        memcmp(look->last.sha256, look->sidecars.sha256, DIGEST_SIZE) != 0)
+        return found < 0 ? -1 : 0;
+    return disposal_follow(desk->dir, name, &look->sidecars, look->last.seq, disposal, cause);
 }
 
 /* May the file be judged now? Else it waits, is done, or is gone. */
@@ -476,6 +498,8 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
     look->base = NULL;
+    if (look->taken.kind == SPOOL_GONE && follow(look, cause) < 0)
+        return -1;
     if (!claim(look))
         return 0;
     look->growing = file->cut > 0 && look->signature.size > file->cut;
@@ -527,15 +551,20 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
 }
 
 /*
- * The inode held what the file begins with, but the old name gave it another user: the same bytes
- * of somebody else. Renamed so, or the number of a removed file was given to a new one.
+ * The inode held what the file begins with, but not this file: the number of a removed one was
+ * given again, to the same bytes of another user. A renamed file is older than its line, which has
+ * milliseconds. Where nothing tells how old it is, no row shall be lost.
  */
 static bool is_of_another(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
+    int64_t born;
 
-    return look->base == &look->inode && (result->prefix_found || result->continued_line > 0) &&
-           (look->inode.has_meta != result->has_meta || look->inode.meta != result->meta);
+    if (look->base != &look->inode || (!result->prefix_found && result->continued_line == 0) ||
+        (look->inode.has_meta == result->has_meta && look->inode.meta == result->meta))
+        return false;
+    born = spool_born(look->fd);
+    return born < 0 || born > look->inode.time + SECOND / 1000;
 }
 
 int look_read(struct look *look, struct judge *judge, struct cause *cause)

@@ -120,7 +120,8 @@ static bool counts(const struct spool_whose *whose, const struct signature *sign
 {
     struct timespec now;
 
-    if (!whose->linked && (whose->owner == owner || whose->owner == 0 || whose->owner == geteuid()))
+    if (!whose->linked && (owner == SIDECAR_ANYONE || whose->owner == owner || whose->owner == 0 ||
+                           whose->owner == geteuid()))
         return true;
     clock_gettime(CLOCK_REALTIME, &now);
     sidecars->foreign = true;
@@ -165,7 +166,7 @@ static enum spool_kind look_for(int dir_fd, const char *name, enum spool_sidecar
 {
     struct signature *signature = &sidecars->each[which].signature;
     enum spool_kind kind = SPOOL_TROUBLE;
-    struct spool_whose whose;
+    struct spool_whose whose = {0};
     struct buffer path = {0};
 
     buffer_printf(&path, "%s%s", name, spool_sidecar_suffix(which));

@@ -18,7 +18,8 @@
 #include "spool.h"
 #include "violation.h"
 
-#define SIDECAR_BYTES (64 * 1024)
+#define SIDECAR_BYTES  (64 * 1024)
+#define SIDECAR_ANYONE ((uid_t)-1) /* an owner: who it is does not matter */
 
 struct sidecars {
     struct sidecar {

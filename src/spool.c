@@ -286,6 +286,15 @@ enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
     return kind;
 }
 
+int64_t spool_born(int fd)
+{
+    struct statx stx;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 || (stx.stx_mask & STATX_BTIME) == 0)
+        return -1;
+    return stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
+}
+
 enum spool_kind spool_signature(int fd, struct signature *ret_signature)
 {
     struct stat st;
@@ -397,15 +406,14 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
     struct signature signature = {0};
     enum spool_kind kind = kind_of_entry(entry, &signature);
     const char *path = entry->name;
+    bool sidecar;
 
     if (kind == SPOOL_DIRECTORY)
         counts = order->recursive && spool_directory_counts(entry->name);
-    if (!counts && spool_sidecar_of(entry->name) > 0) {
-        if (order->sidecar != NULL)
-            order->sidecar(order->context);
+    sidecar = !counts && kind != SPOOL_GONE && spool_sidecar_of(entry->name) > 0;
+    if (sidecar && order->sidecar == NULL)
         return 0;
-    }
-    if (!counts) {
+    if (!counts && !sidecar) {
         scan->ignored++;
         return 0;
     }
@@ -416,9 +424,11 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
         if (buffer_failed(&scan->path))
             return cause_memory(scan->cause);
     }
-    if (kind == SPOOL_DIRECTORY)
+    if (sidecar)
+        order->sidecar(order->context, path);
+    else if (kind == SPOOL_DIRECTORY)
         return push(scan, path);
-    if (kind != SPOOL_GONE)
+    else if (kind != SPOOL_GONE)
         order->found(order->context, path, kind, &signature);
     return 0;
 }

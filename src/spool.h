@@ -90,6 +90,9 @@ enum spool_kind spool_look_whose(int dir_fd, const char *name, struct signature 
 enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
                            struct signature *ret_signature);
 
+/* When the file was made, in nanoseconds since the epoch; -1: its file system does not tell. */
+int64_t spool_born(int fd);
+
 enum spool_kind spool_signature(int fd, struct signature *ret_signature);
 
 enum spool_writer { SPOOL_NO_WRITER, SPOOL_WRITER, SPOOL_WRITER_UNKNOWN };
@@ -143,7 +146,8 @@ struct spool_order {
         names_only; /* files are not looked at where the directory tells their kind: no signature */
     /* A directory is open and will be listed next, "" the one itself; NULL: nothing is done. */
     void (*enter)(void *context, const char *name, int fd);
-    void (*sidecar)(void *context); /* there is one; NULL: nothing is done */
+    /* There is a sidecar of this name; NULL: nothing is done. */
+    void (*sidecar)(void *context, const char *name);
     spool_found *found;
     void *context;
 };

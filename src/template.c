@@ -160,6 +160,7 @@ static void find_tails(const struct template *template, const char *name, size_t
 {
     size_t i = template->count, at, taken;
 
+    /* cppcheck-suppress uninitvar */
     memset(tails->fits[i], false, len);
     tails->fits[i][len] = true;
     while (i-- > 0) {

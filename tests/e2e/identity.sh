@@ -82,20 +82,27 @@ becomes 20 "renamed and appended to while nobody looks, too" training_rows
 after_merge
 is "$(training_rows)" 21 "each row stands there once"
 
-# The number of an inode is given again: to a file with the same bytes, but of another user.
-site renamed-to-another
+# The number of an inode is given again, to a file with the same bytes, but of another user: that is no renamed file.
+site inode-again
 sample 10 1 >"$SITE/a"
 cp "$SITE/a" "$DROP/$U1"
 start_daemon
 arrived "$U1" "$SITE/a" "a file is merged"
-mv "$DROP/$U1" "$DROP/$U2"
-arrived "$U2" "$SITE/a" "renamed to another user's, its rows are merged as theirs"
-is "$(training_rows)" 20 "and the others are still there"
-sample 10 2 | head -c -1 >"$DROP/$U1"
-check "a last row without line end is merged" wait_for booked "$U1" merged
-sample 15 2 >"$SITE/15"
-cp "$SITE/15" "$DROP/.$U1" && cat "$DROP/.$U1" >"$DROP/$U1" && mv "$DROP/$U1" "$DROP/u3_web_20240101_120000.csv"
-arrived u3_web_20240101_120000.csv "$SITE/15" "grown and renamed to another user's, all its rows are theirs"
+inode=$(stat -c %i "$DROP/$U1")
+kill -STOP "$DAEMON_PID" # else it may be the first to make a file
+rm "$DROP/$U1"
+for ((i = 0; i < 500; i++)); do
+    cp "$SITE/a" "$DROP/.another$i"
+    [[ $(stat -c %i "$DROP/.another$i") != "$inode" ]] || break
+done
+((i < 500)) || comment "this file system gives numbers only once"
+mv "$DROP/.another$((i < 500 ? i : 0))" "$DROP/$U2"
+rm -f "$DROP"/.another*
+kill -CONT "$DAEMON_PID"
+arrived "$U2" "$SITE/a" "another user's file with that inode is merged, too"
+mv "$DROP/$U2" "$DROP/u3_web_20240101_120000.csv"
+check "a renamed file is known" wait_for booked u3_web_20240101_120000.csv
+is "$(training_rows)" 20 "whoever its new name says"
 
 site merge-duplicates duplicates=merge
 sample 10 1 >"$SITE/a"
