@@ -178,6 +178,9 @@ static enum spool_kind look_for(int dir_fd, const char *name, enum spool_sidecar
     if ((kind == SPOOL_FILE || kind == SPOOL_OTHER || kind == SPOOL_DIRECTORY) &&
         !counts(&whose, signature, owner, sidecars))
         kind = SPOOL_GONE;
+    /* Whoever writes it has only just made it. */
+    if (kind == SPOOL_FILE && which == SPOOL_SHA256 && signature->size == 0)
+        kind = SPOOL_GONE;
     if (kind == SPOOL_FILE && which == SPOOL_SHA256)
         kind = read_sum(dir_fd, buffer_text(&path), spool_base(name), owner, sidecars);
     buffer_free(&path);

@@ -121,6 +121,10 @@ static void test_look(void)
                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b854, but a.csv.sha256 "
                "says " SUM ": one of them was cut or changed on its way; send both again\n",
                "is told");
+    place_put_text(dir, "a.csv.sha256", "");
+    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE &&
+              !sidecars.each[SPOOL_SHA256].there,
+          "an empty file has not come yet");
     place_put_text(dir, "a.csv.sha256", "soon");
     sidecar_look(dir, "a.csv", geteuid(), &sidecars);
     check(sidecars.each[SPOOL_SHA256].there && !sidecars.has_sum &&
