@@ -195,7 +195,7 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
         disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
                                &look->rejected, &booking->reasons, cause) < 0)
         goto out;
-    if (training_append(&desk->merge->training, &look->accepted, cause) < 0)
+    if (training_append(&desk->merge->training, &look->accepted, desk->pool, cause) < 0)
         goto out;
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
              verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");

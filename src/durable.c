@@ -208,20 +208,21 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     return result;
 }
 
-int durable_transfer(int from_fd, uint64_t length, int to_fd, uint64_t offset, const char *what,
-                     struct cause *cause)
+int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
+                     const char *what, struct cause *cause)
 {
-    off_t from = 0, to = (off_t)offset;
+    off_t source = (off_t)from, target = (off_t)to;
+    uint64_t done = 0;
     ssize_t n;
 
-    while ((uint64_t)from < length) {
-        n = copy_file_range(from_fd, &from, to_fd, &to, (size_t)(length - (uint64_t)from), 0);
+    while (done < length) {
+        n = copy_file_range(from_fd, &source, to_fd, &target, (size_t)(length - done), 0);
         if (n <= 0 && errno != EINTR)
             break;
+        done = (uint64_t)source - from;
     }
     /* Not every file system knows how; and what is wrong with this one a plain copy will say. */
-    return copy_bytes(from_fd, (uint64_t)from, length - (uint64_t)from, to_fd, (uint64_t)to, what,
-                      cause);
+    return copy_bytes(from_fd, from + done, length - done, to_fd, to + done, what, cause);
 }
 
 void durable_hurry(int fd, uint64_t offset, uint64_t length)

@@ -29,9 +29,9 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
 
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 
-/* Appends `length` bytes from the start of one file to another, at the offset. */
-int durable_transfer(int from_fd, uint64_t length, int to_fd, uint64_t offset, const char *what,
-                     struct cause *cause);
+/* Copies `length` bytes from one file into another, each at its offset. */
+int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
+                     const char *what, struct cause *cause);
 
 /* The disk may begin to write these bytes: the sync to come is shorter then. */
 void durable_hurry(int fd, uint64_t offset, uint64_t length);

@@ -12,7 +12,7 @@
 #include "report.h"
 
 #define BATCH_FILES 10000
-#define BATCH_TIME  INT64_C(200000000) /* a batch that has taken so long is committed */
+#define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
 int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
                 struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,

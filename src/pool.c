@@ -67,14 +67,15 @@ static void *work(void *context)
     return NULL;
 }
 
+/* One more than there are processors: a job may wait for the disk. */
 static unsigned wanted_threads(void)
 {
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
 
-    if (count > POOL_MOST)
+    if (count >= POOL_MOST)
         return POOL_MOST;
-    return count < 2 ? 2 : (unsigned)count;
+    return count < 2 ? 3 : (unsigned)count + 1;
 }
 
 struct pool *pool_open(void)
@@ -137,6 +138,16 @@ void pool_wait(struct pool *pool, struct job *job, unsigned worker)
     while (job->state != JOB_IDLE)
         pthread_cond_wait(&pool->done, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
+}
+
+bool pool_is_done(struct pool *pool, const struct job *job)
+{
+    bool done;
+
+    pthread_mutex_lock(&pool->mutex);
+    done = job->state == JOB_IDLE;
+    pthread_mutex_unlock(&pool->mutex);
+    return done;
 }
 
 void pool_close(struct pool *pool)

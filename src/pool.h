@@ -22,8 +22,8 @@ struct job {
 
 struct pool;
 
-/* As many threads as there are processors to run on, two at least; fewer where the system gives no
- * more. NULL: out of memory. */
+/* A thread for each processor that we may run on, and one more: a job may wait for the disk. Three
+ * at least; fewer where the system gives no more. NULL: out of memory. */
 struct pool *pool_open(void);
 unsigned pool_size(const struct pool *pool);
 
@@ -31,6 +31,7 @@ unsigned pool_size(const struct pool *pool);
  */
 void pool_submit(struct pool *pool, struct job *job, bool is_short);
 void pool_wait(struct pool *pool, struct job *job, unsigned worker); /* returns at once if idle */
+bool pool_is_done(struct pool *pool, const struct job *job);         /* as after pool_wait */
 
 void pool_close(struct pool *pool); /* no job may be left; takes NULL */
 

@@ -17,9 +17,6 @@
 #include "text.h"
 
 #define WRITE_SIZE     (1024 * 1024)
-#define KEEP_SIZE      (256 * 1024)
-#define FEW_SIZE       (64 * 1024) /* fewer bytes wait in memory for more */
-#define HURRY_SIZE     (8 * 1024 * 1024)
 #define VERIFY_SIZE    (16 * 1024 * 1024)
 #define HEADER_ROW_MAX (16 * 1024 * 1024)
 
@@ -34,7 +31,7 @@ static int64_t now(void)
 void training_init(struct training *training, const struct datadir *dir,
                    const struct schema *schema)
 {
-    *training = (struct training){.dir = dir, .schema = schema, .fd = -1};
+    *training = (struct training){.dir = dir, .schema = schema, .fd = -1, .tail = {.fd = -1}};
 }
 
 void training_close(struct training *training)
@@ -45,14 +42,14 @@ void training_close(struct training *training)
         close(training->fd);
     training->fd = -1;
     layout_free(&training->layout);
-    buffer_free(&training->buffer);
+    appender_free(&training->tail);
     training->dir = NULL;
 }
 
 /* The file ends here, and all of it is committed. */
 static void stand_at(struct training *training, uint64_t end)
 {
-    training->end = training->written = training->hurried = end;
+    appender_stand(&training->tail, training->fd, DATADIR_TRAINING, end);
 }
 
 /* ---- the header
@@ -553,7 +550,6 @@ int training_open(struct training *training, struct ledger *ledger, struct cause
 
     if (opened < 0)
         return -1;
-    buffer_clear(&training->buffer);
     if (opened == 0)
         return start(training, ledger, cause);
     if (fstat(training->fd, &st) < 0)
@@ -587,73 +583,18 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 /* ---- appending
  * ----------------------------------------------------------------------------------- */
 
-/* So many bytes more are in the file. */
-static void note_written(struct training *training, uint64_t len)
+int training_append(struct training *training, const struct spill *rows, struct pool *pool,
+                    struct cause *cause)
 {
-    training->written += len;
-    if (training->written - training->hurried < HURRY_SIZE)
-        return;
-    durable_hurry(training->fd, training->hurried, training->written - training->hurried);
-    training->hurried = training->written;
-}
-
-static int write_out(struct training *training, const struct buffer *bytes, struct cause *cause)
-{
-    if (bytes->len == 0)
-        return 0;
-    if (durable_write(training->fd, bytes->data, bytes->len, training->written, DATADIR_TRAINING,
-                      cause) < 0)
-        return -1;
-    note_written(training, bytes->len);
-    return 0;
-}
-
-static int flush(struct training *training, struct cause *cause)
-{
-    if (write_out(training, &training->buffer, cause) < 0)
-        return -1;
-    buffer_clear(&training->buffer);
-    return 0;
-}
-
-int training_append(struct training *training, const struct spill *rows, struct cause *cause)
-{
-    if (rows->fd < 0 && rows->length < FEW_SIZE) {
-        buffer_append(&training->buffer, rows->memory.data, rows->memory.len);
-        if (buffer_failed(&training->buffer))
-            return cause_memory(cause);
-        return training->buffer.len < WRITE_SIZE ? 0 : flush(training, cause);
-    }
-    if (flush(training, cause) < 0)
-        return -1;
-    if (rows->fd < 0)
-        return write_out(training, &rows->memory, cause);
-    if (durable_transfer(rows->fd, rows->length, training->fd, training->written, DATADIR_TRAINING,
-                         cause) < 0)
-        return -1;
-    note_written(training, rows->length);
-    return 0;
+    return appender_add(&training->tail, rows, pool, cause);
 }
 
 int training_commit(struct training *training, struct cause *cause)
 {
-    if (flush(training, cause) < 0)
-        return -1;
-    if (training->buffer.cap > KEEP_SIZE)
-        buffer_free(&training->buffer);
-    if (training->written == training->end)
-        return 0;
-    if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0)
-        return -1;
-    stand_at(training, training->written);
-    return 0;
+    return appender_commit(&training->tail, cause);
 }
 
 int training_abandon(struct training *training, uint64_t end, struct cause *cause)
 {
-    buffer_clear(&training->buffer);
-    if (training->fd >= 0 && durable_truncate(training->fd, end, DATADIR_TRAINING, cause) < 0)
-        return -1;
-    stand_at(training, end);
-    return 0;
+    return appender_abandon(&training->tail, end, cause);
 }

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "buffer.h"
+#include "appender.h"
 #include "cause.h"
 #include "datadir.h"
 #include "ledger.h"
@@ -33,10 +33,7 @@ struct training {
     dev_t device;
     ino_t inode;
     struct layout layout; /* from the file's own header */
-    uint64_t end;         /* committed */
-    uint64_t written;     /* in the file, committed or not */
-    uint64_t hurried;     /* the disk has been told to write up to here */
-    struct buffer buffer; /* what follows `written` */
+    struct appender tail;
 };
 
 void training_init(struct training *training, const struct datadir *dir,
@@ -61,7 +58,9 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
 int training_check_schema(const struct datadir *dir, const struct schema *schema,
                           struct cause *cause);
 
-int training_append(struct training *training, const struct spill *rows, struct cause *cause);
+/* With a pool (or NULL) the disk begins early. */
+int training_append(struct training *training, const struct spill *rows, struct pool *pool,
+                    struct cause *cause);
 int training_commit(struct training *training, struct cause *cause);
 
 /* The file ends at `end` again, whatever was appended or half written since. */

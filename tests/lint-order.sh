@@ -54,4 +54,5 @@ only '#include <zlib' unpack
 only '#include <zstd' unpack
 only '(^|[^_[:alnum:]])(fsync|fdatasync|ftruncate|rename|renameat|renameat2)\(' durable
 only 'durable_(write|truncate)\(.*DATADIR_TRAINING' training
+only 'appender_[a-z]+\(' appender training
 exit $failed

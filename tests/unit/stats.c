@@ -51,7 +51,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
     static struct ledger_line line;
     static unsigned number;
     struct tally tally = {0};
-    uint64_t mark = training.end;
+    uint64_t mark = training.tail.end;
     bool has_rows = verdict == VERDICT_MERGED || verdict == VERDICT_GROWN;
 
     line = (struct ledger_line){.verdict = verdict, .bytes = ++number, .time = time * SECOND};

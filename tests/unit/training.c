@@ -117,7 +117,7 @@ static void test_start(void)
               w.ledger.start.range_hash == digest_check(HEADER, strlen(HEADER)) &&
               w.ledger.pending.len == 0,
           "which the first line of the ledger books");
-    check(w.training.layout.count == 4 && w.training.end == strlen(HEADER), "its layout is known");
+    check(w.training.layout.count == 4 && w.training.tail.end == strlen(HEADER), "its layout is known");
     for (i = 0; i < 4; i++)
         check(w.training.layout.fields[i] == (int)i, "column %zu is field %zu", i, i);
     check(training_open(&w.training, &w.ledger, &cause) == 0 && w.ledger.next_seq == 2,
@@ -265,7 +265,7 @@ static void test_tail(void)
     place_append(w.dir.root, DATADIR_TRAINING, "3,4,,y\n5,");
     check(reopen() == 0 && file_is(HEADER "1,2,,x\n") && cut_is("3,4,,y\n5,"),
           "a tail that was never committed is kept in state/cut and cut off");
-    check(w.training.end == strlen(HEADER "1,2,,x\n"), "and not counted");
+    check(w.training.tail.end == strlen(HEADER "1,2,,x\n"), "and not counted");
     merge("b.csv", "7,8,,x\n");
     check(reopen() == 0 && file_is(HEADER "1,2,,x\n7,8,,x\n"), "rows follow where it stood");
     close_world();
@@ -418,7 +418,7 @@ static bool append_random(struct buffer *model, size_t most)
     }
     same = spill.length == model->len - from &&
            spill_hash(&spill) == digest_check(model->data + from, model->len - from);
-    if (training_append(&w.training, &spill, &cause) < 0)
+    if (training_append(&w.training, &spill, NULL, &cause) < 0)
         abort();
     buffer_free(&bytes);
     spill_free(&spill);
@@ -447,13 +447,13 @@ static void test_appending(void)
         for (j = place_below(4); j > 0; j--)
             wrong += !append_random(&model, place_below(5) == 0 ? 3000000 : 20000);
         if (place_below(3) == 0) {
-            if (training_abandon(&w.training, w.training.end, &cause) < 0)
+            if (training_abandon(&w.training, w.training.tail.end, &cause) < 0)
                 abort();
-            model.len = (size_t)w.training.end;
+            model.len = (size_t)w.training.tail.end;
         } else if (training_commit(&w.training, &cause) < 0) {
             abort();
         }
-        wrong += w.training.end != model.len || !file_is_model(&model);
+        wrong += w.training.tail.end != model.len || !file_is_model(&model);
     }
     check(wrong == 0, "%zu batches of %zu bytes, some abandoned: %zu wrong", rounds, model.len,
           wrong);
@@ -468,17 +468,17 @@ static void test_tally(void)
     start_world();
     merge("a.csv", "1,2,,eva\n3,4,\"x\ny\",udo\n");
     merge("b.csv", "1,2,,eva\n,,,\n");
-    check(training_tally(&w.training, strlen(HEADER), w.training.end - strlen(HEADER), &tally,
+    check(training_tally(&w.training, strlen(HEADER), w.training.tail.end - strlen(HEADER), &tally,
                          &cause) == 0 &&
               tally.rows == 4 && counter_get(&tally.by[TALLY_USERS], "eva", 3) == 2 &&
               counter_get(&tally.by[TALLY_USERS], "udo", 3) == 1 &&
               counter_get(&tally.by[TALLY_USERS], "", 0) == 1,
           "the rows of ranges, by user");
     tally_free(&tally);
-    check(training_tally(&w.training, 0, w.training.end, &tally, &cause) == 0 && tally.rows == 4,
+    check(training_tally(&w.training, 0, w.training.tail.end, &tally, &cause) == 0 && tally.rows == 4,
           "the header is no row");
     tally_free(&tally);
-    check(training_tally(&w.training, w.training.end, 0, &tally, &cause) == 0 && tally.rows == 0,
+    check(training_tally(&w.training, w.training.tail.end, 0, &tally, &cause) == 0 && tally.rows == 0,
           "nothing in nothing");
     tally_free(&tally);
     close_world();

@@ -1,0 +1,139 @@
+#include "appender.h"
+
+#include "durable.h"
+
+#define WRITE_SIZE (1024 * 1024)
+#define KEEP_SIZE  (256 * 1024)
+#define FEW_SIZE   (64 * 1024) /* fewer bytes wait in memory for more */
+#define EARLY_SIZE (4 * 1024 * 1024)
+
+void appender_stand(struct appender *appender, int fd, const char *what, uint64_t end)
+{
+    appender->fd = fd;
+    appender->what = what;
+    appender->end = appender->written = appender->begun = end;
+}
+
+void appender_free(struct appender *appender)
+{
+    buffer_free(&appender->buffer);
+}
+
+/* ---- early syncs -------------------------------------------------------------------------------
+ */
+
+static void sync_early(struct job *job, unsigned worker)
+{
+    struct appender *appender = (struct appender *)(void *)job;
+
+    (void)worker;
+    appender->failed = durable_sync(appender->fd, appender->what, &appender->cause);
+}
+
+static int early_result(const struct appender *appender, struct cause *cause)
+{
+    if (appender->failed < 0)
+        *cause = appender->cause;
+    return appender->failed;
+}
+
+static int finish_early(struct appender *appender, struct cause *cause)
+{
+    if (appender->pool != NULL)
+        pool_wait(appender->pool, &appender->job, 0);
+    return early_result(appender, cause);
+}
+
+/* So many bytes more are in the file. */
+static int note_written(struct appender *appender, uint64_t len, struct cause *cause)
+{
+    appender->written += len;
+    if (appender->pool == NULL || appender->written - appender->begun < EARLY_SIZE ||
+        !pool_is_done(appender->pool, &appender->job))
+        return 0;
+    if (early_result(appender, cause) < 0)
+        return -1;
+    appender->begun = appender->written;
+    appender->job.run = sync_early;
+    pool_submit(appender->pool, &appender->job, false);
+    return 0;
+}
+
+/* ---- appending ---------------------------------------------------------------------------------
+ */
+
+static int write_out(struct appender *appender, const struct buffer *bytes, struct cause *cause)
+{
+    if (bytes->len == 0)
+        return 0;
+    if (durable_write(appender->fd, bytes->data, bytes->len, appender->written, appender->what,
+                      cause) < 0)
+        return -1;
+    return note_written(appender, bytes->len, cause);
+}
+
+static int flush(struct appender *appender, struct cause *cause)
+{
+    if (buffer_failed(&appender->buffer))
+        return cause_memory(cause);
+    if (write_out(appender, &appender->buffer, cause) < 0)
+        return -1;
+    buffer_clear(&appender->buffer);
+    return 0;
+}
+
+/* Rows that were too many for memory. */
+static int transfer(struct appender *appender, const struct spill *rows, struct cause *cause)
+{
+    uint64_t done, len;
+
+    for (done = 0; done < rows->length; done += len) {
+        len = rows->length - done < EARLY_SIZE ? rows->length - done : EARLY_SIZE;
+        if (durable_transfer(rows->fd, done, len, appender->fd, appender->written, appender->what,
+                             cause) < 0 ||
+            note_written(appender, len, cause) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int appender_add(struct appender *appender, const struct spill *rows, struct pool *pool,
+                 struct cause *cause)
+{
+    appender->pool = pool;
+    if (rows->fd < 0 && rows->length < FEW_SIZE) {
+        buffer_append(&appender->buffer, rows->memory.data, rows->memory.len);
+        if (buffer_failed(&appender->buffer))
+            return cause_memory(cause);
+        return appender->buffer.len < WRITE_SIZE ? 0 : flush(appender, cause);
+    }
+    if (flush(appender, cause) < 0)
+        return -1;
+    return rows->fd < 0 ? write_out(appender, &rows->memory, cause)
+                        : transfer(appender, rows, cause);
+}
+
+int appender_commit(struct appender *appender, struct cause *cause)
+{
+    if (flush(appender, cause) < 0 || finish_early(appender, cause) < 0)
+        return -1;
+    if (appender->buffer.cap > KEEP_SIZE)
+        buffer_free(&appender->buffer);
+    if (appender->written == appender->end)
+        return 0;
+    if (durable_sync(appender->fd, appender->what, cause) < 0)
+        return -1;
+    appender_stand(appender, appender->fd, appender->what, appender->written);
+    return 0;
+}
+
+int appender_abandon(struct appender *appender, uint64_t end, struct cause *cause)
+{
+    buffer_clear(&appender->buffer);
+    if (finish_early(appender, cause) < 0)
+        return -1;
+    if (appender->fd >= 0 && durable_truncate(appender->fd, end, appender->what, cause) < 0)
+        return -1;
+    appender_stand(appender, appender->fd, appender->what, end);
+    return 0;
+}
