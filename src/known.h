@@ -7,6 +7,7 @@
 #ifndef PHASESENTINEL_KNOWN_H
 #define PHASESENTINEL_KNOWN_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,9 +16,16 @@
 #define KNOWN_PLACES 64
 #define KNOWN_LENGTH 40
 
+/* A value as it is looked for: its first and its last eight bytes as little-endian words, those of
+ * a shorter one with zeros behind them. Up to sixteen bytes that is all of it. */
+struct known_key {
+    size_t len;
+    uint64_t head, tail;
+};
+
 struct known {
     struct known_value {
-        size_t len; /* 0: free */
+        struct known_key key; /* len 0: free */
         char text[KNOWN_LENGTH];
     } values[KNOWN_PLACES];
 };
@@ -27,36 +35,41 @@ static inline bool known_fits(size_t len)
     return len > 0 && len <= KNOWN_LENGTH;
 }
 
-/* The place of a value that fits: its first and last bytes tell values apart. */
-static inline size_t known_place(const char *text, size_t len)
+/* Of a value that fits. */
+static inline struct known_key known_key(const char *text, size_t len)
 {
-    uint64_t head = 0, tail = 0;
+    struct known_key key = {.len = len};
+    const size_t part = len < sizeof key.head ? len : sizeof key.head;
 
-    if (len >= sizeof head) {
-        memcpy(&head, text, sizeof head);
-        memcpy(&tail, text + len - sizeof tail, sizeof tail);
-    } else if (len >= 4) {
-        memcpy(&head, text, 4);
-        memcpy(&tail, text + len - 4, 4);
-    } else {
-        head = (unsigned char)text[0];
-        tail = (uint64_t)(unsigned char)text[len - 1] << 8 | (unsigned char)text[len / 2];
-    }
-    return (size_t)(((head + len) * 0x9E3779B97F4A7C15U ^ tail) * 0xC2B2AE3D27D4EB4FU >> 58);
+    memcpy(&key.head, text, part);
+    memcpy(&key.tail, text + len - part, part);
+    key.head = le64toh(key.head);
+    key.tail = le64toh(key.tail);
+    return key;
 }
 
-static inline bool known_holds(const struct known *known, size_t place, const char *text,
-                               size_t len)
+static inline size_t known_place(const struct known_key *key)
+{
+    return (size_t)(((key->head + key->len) * 0x9E3779B97F4A7C15U ^ key->tail) *
+                        0xC2B2AE3D27D4EB4FU >>
+                    58);
+}
+
+static inline bool known_holds(const struct known *known, size_t place, const struct known_key *key,
+                               const char *text)
 {
     const struct known_value *value = &known->values[place];
 
-    return value->len == len && memcmp(value->text, text, len) == 0;
+    return value->key.len == key->len && value->key.head == key->head &&
+           value->key.tail == key->tail &&
+           (key->len <= 2 * sizeof key->head || memcmp(value->text, text, key->len) == 0);
 }
 
-static inline void known_take(struct known *known, size_t place, const char *text, size_t len)
+static inline void known_take(struct known *known, size_t place, const struct known_key *key,
+                              const char *text)
 {
-    known->values[place].len = len;
-    memcpy(known->values[place].text, text, len);
+    known->values[place].key = *key;
+    memcpy(known->values[place].text, text, key->len);
 }
 
 #endif

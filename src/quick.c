@@ -4,24 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scan.h"
 #include "text.h"
 
 #define WORD sizeof(uint64_t)
 #define EACH UINT64_C(0x0101010101010101)
 #define HIGH (EACH * 0x80)
 
+/* Bytes that are scanned at first: if a row in doubt comes soon, more would be in vain. */
+#define FIRST_WINDOW 256
+
 struct quick_column {
     const struct field *field; /* NULL: the column is dropped, anything goes */
     struct known *known;
-    uint64_t *counts;  /* by place, where rows are counted by this column; else NULL */
-    unsigned digits;   /* numbers of so many digits before the point surely fit; 0: ask */
-    const char *start; /* of this row's cell */
-    const char *end;
-    size_t place; /* of its value */
-    /* The value before, which often comes again: its length, and its first bytes as they are
-     * loaded, with a mask of those that count. 0: none that is short enough. */
-    size_t again, again_place;
-    uint64_t bytes[2], mask[2];
+    uint64_t *counts;      /* by place, where rows are counted by this column; else NULL */
+    size_t digits;         /* integers of so many digits surely fit; 0: ask */
+    size_t decimal_digits; /* and numbers with so many before a point */
+    size_t place;          /* of the value in this row */
+};
+
+/* A row in the window that was scanned. */
+struct quick_row {
+    const char *start, *end; /* behind its line end */
+    const char *window;
+    const uint16_t *ends; /* of its cells, in the window */
+    const char *last_end; /* of its last cell, which a CR may follow */
 };
 
 /* Written for a row: some constant bytes, then cells that stand side by side in file and layout. */
@@ -47,24 +54,24 @@ static inline uint64_t not_digits(uint64_t word)
     return (((value & ~HIGH) + EACH * (0x80 - 10)) | value) & HIGH;
 }
 
-/* Marks at the bytes that are zero; exact up to the first mark. */
-static inline uint64_t zeros(uint64_t word)
-{
-    return (word - EACH) & ~word & HIGH;
-}
-
 static inline size_t first_mark(uint64_t marks)
 {
     return (size_t)__builtin_ctzll(marks) / 8;
 }
 
+/* A mask of the first `len` bytes of a word, 1 at least. */
+static inline uint64_t first_bytes(size_t len)
+{
+    return UINT64_MAX >> 8 * (len < WORD ? WORD - len : 0);
+}
+
 /* ---- a file's plan -----------------------------------------------------------------------------
  */
 
-static unsigned sure_digits(const struct field *field)
+static size_t sure_digits(const struct field *field)
 {
     uint64_t limit = 10;
-    unsigned digits = 0;
+    size_t digits = 0;
 
     if (field->quick_start > 0)
         return 0;
@@ -90,6 +97,7 @@ static void plan_columns(struct quick *quick)
         column->field = &sheet->schema->fields[field];
         column->known = &sheet->known[field];
         column->digits = sure_digits(column->field);
+        column->decimal_digits = column->field->type == FIELD_NUMBER ? column->digits : 0;
     }
     quick->counted = 0;
     for (i = 0; i < TALLY_COUNT; i++) {
@@ -189,49 +197,35 @@ void quick_close(struct quick *quick)
 /* ---- a cell ------------------------------------------------------------------------------------
  */
 
-/* A number without sign and exponent that surely fits: returns what follows it, or NULL. */
-static inline const char *pass_number(const struct quick_column *column, const char *at)
+/* How many digits stand here; something else follows them. */
+static inline size_t count_digits(const char *at)
 {
-    uint64_t marks = not_digits(load(at));
-    const char *end;
-    size_t whole;
+    uint64_t marks;
+    size_t count = 0;
 
-    if (marks == 0)
-        return NULL;
-    whole = first_mark(marks);
-    if (whole == 0 || whole > column->digits)
-        return NULL;
-    if (at[whole] != '.')
-        return at + whole;
-    if (column->field->type != FIELD_NUMBER)
-        return NULL;
-    marks &= marks - 1;
-    end = at;
-    while (marks == 0) {
-        end += WORD;
-        marks = not_digits(load(end));
-    }
-    end += first_mark(marks);
-    return end == at + whole + 1 ? NULL : end;
+    while ((marks = not_digits(load(at + count))) == 0)
+        count += WORD;
+    return count + first_mark(marks);
 }
 
-/* The comma, line feed or NUL that ends the cell. */
-static inline const char *find_end(const char *at)
+/* Is it a number without sign and exponent that surely fits? */
+static inline bool is_sure_number(const struct quick_column *column, const char *text, size_t len)
 {
-    for (;; at += WORD) {
-        uint64_t word = load(at);
-        uint64_t marks = zeros(word) | zeros(word ^ (EACH * ',')) | zeros(word ^ (EACH * '\n'));
+    uint64_t marks = not_digits(load(text)), more = marks & (marks - 1);
+    size_t whole = marks != 0 ? first_mark(marks) : count_digits(text);
 
-        if (marks != 0)
-            return at + first_mark(marks);
-    }
+    if (whole == len)
+        return whole - 1 < column->digits;
+    if (text[whole] != '.' || whole - 1 >= column->decimal_digits || whole + 1 >= len)
+        return false;
+    return (more != 0 ? first_mark(more) : whole + 1 + count_digits(text + whole + 1)) == len;
 }
 
 /* What a cell may hold without a quote around it. */
 static bool is_plain(const char *text, size_t len)
 {
     return memchr(text, '"', len) == NULL && memchr(text, '\r', len) == NULL &&
-           text_invalid_utf8(text, len) == len;
+           memchr(text, '\0', len) == NULL && text_invalid_utf8(text, len) == len;
 }
 
 /* The rows that were passed since the last time, by the values of the columns that are counted. */
@@ -264,7 +258,7 @@ static int count_rows(struct quick *quick, struct tally *tally, struct cause *ca
             bool empty = place == KNOWN_PLACES;
 
             if (counts[place] > 0 && counter_add(counter, empty ? "" : value->text,
-                                                 empty ? 0 : value->len, counts[place]) < 0)
+                                                 empty ? 0 : value->key.len, counts[place]) < 0)
                 return cause_memory(cause);
             counts[place] = 0;
         }
@@ -272,51 +266,25 @@ static int count_rows(struct quick *quick, struct tally *tally, struct cause *ca
     return 0;
 }
 
-/* A mask of the first `len` bytes of a word. */
-static uint64_t first_bytes(size_t len)
+/* As known_key; zeros or other cells are behind each cell, so whole words can be loaded. */
+static inline struct known_key load_key(const char *text, size_t len)
 {
-    return len >= WORD ? UINT64_MAX : (UINT64_C(1) << (8 * len)) - 1;
+    uint64_t mask = first_bytes(len);
+
+    return (struct known_key){len, load(text) & mask,
+                              load(text + (len > WORD ? len - WORD : 0)) & mask};
 }
 
-static void remember(struct quick_column *column, size_t len)
+/* A value that is not known to be good yet. 1: it is; 0: let others say; -1. */
+static int pass_new_value(struct quick *quick, struct quick_column *column,
+                          const struct known_key *key, const char *text, struct tally *tally,
+                          struct cause *cause)
 {
-    column->again = len <= 2 * WORD ? len : 0;
-    column->again_place = column->place;
-    column->mask[0] = first_bytes(len);
-    column->mask[1] = len > WORD ? first_bytes(len - WORD) : 0;
-    column->bytes[0] = load(column->start) & column->mask[0];
-    column->bytes[1] = load(column->start + WORD) & column->mask[1];
-}
-
-/* The value of the row before, once more? */
-static inline bool is_again(const struct quick_column *column, const char *at, char delimiter)
-{
-    return column->again > 0 && at[column->again] == delimiter &&
-           (((load(at) ^ column->bytes[0]) & column->mask[0]) |
-            ((load(at + WORD) ^ column->bytes[1]) & column->mask[1])) == 0;
-}
-
-/* Any other value: known to be good, or found to be. 1: it is; 0: let others say; -1. */
-static int pass_value(struct quick *quick, struct quick_column *column, struct tally *tally,
-                      struct cause *cause)
-{
-    const char *text = column->start;
-    size_t len = (size_t)(column->end - text);
     struct known *known = column->known;
+    const size_t len = key->len;
 
-    column->place = KNOWN_PLACES;
-    if (len == 0 && quick->no_empty)
-        return 0;
-    if (known_fits(len)) {
-        column->place = known_place(text, len);
-        if (known != NULL && known_holds(known, column->place, text, len)) {
-            remember(column, len);
-            return 1;
-        }
-    } else if (len > 0 && column->counts != NULL) {
-        return 0;
-    }
-    if (!is_plain(text, len))
+    if ((len == 0 && quick->no_empty) || (len > 0 && !known_fits(len) && column->counts != NULL) ||
+        !is_plain(text, len))
         return 0;
     if (known == NULL) /* a column that is dropped */
         return 1;
@@ -327,62 +295,79 @@ static int pass_value(struct quick *quick, struct quick_column *column, struct t
     if (column->counts != NULL && column->counts[column->place] > 0 &&
         count_rows(quick, tally, cause) < 0)
         return -1;
-    known_take(known, column->place, text, len);
-    remember(column, len);
+    known_take(known, column->place, key, text);
     return 1;
+}
+
+static inline int pass_value(struct quick *quick, struct quick_column *column, const char *text,
+                             size_t len, struct tally *tally, struct cause *cause)
+{
+    struct known_key key = {.len = len};
+
+    column->place = KNOWN_PLACES;
+    if (known_fits(len)) {
+        key = load_key(text, len);
+        column->place = known_place(&key);
+        if (column->known != NULL && known_holds(column->known, column->place, &key, text))
+            return 1;
+    }
+    return pass_new_value(quick, column, &key, text, tally, cause);
 }
 
 /* ---- a row -------------------------------------------------------------------------------------
  */
 
-/* 1: *at is behind the row; 0: it is not beyond doubt, or not whole; -1. */
-static int pass_row(struct quick *quick, const char **at, struct tally *tally, struct cause *cause)
+static inline const char *cell_start(const struct quick_row *row, size_t cell)
 {
-    struct quick_column *column = quick->columns, *last = column + quick->sheet->columns - 1;
-    const char *p = *at, *end;
-    char delimiter = ',';
-    int passed;
-
-    for (;; column++) {
-        if (column == last)
-            delimiter = '\n';
-        column->start = p;
-        end = column->digits > 0 ? pass_number(column, p) : NULL;
-        if (end != NULL && *end == delimiter) {
-            column->end = end;
-        } else if (is_again(column, p, delimiter)) {
-            end = column->end = p + column->again;
-            column->place = column->again_place;
-        } else {
-            end = find_end(p);
-            if (*end != delimiter)
-                return 0;
-            column->end = end - (column == last && end > p && end[-1] == '\r');
-            passed = pass_value(quick, column, tally, cause);
-            if (passed <= 0)
-                return passed;
-        }
-        p = end + 1;
-        if (column == last)
-            break;
-    }
-    if ((uint64_t)(p - *at) > quick->max_row_bytes)
-        return 0;
-    *at = p;
-    return 1;
+    return cell == 0 ? row->start : row->window + row->ends[cell - 1] + 1;
 }
 
-static void write_row(const struct quick *quick, struct buffer *out)
+static inline int pass_cell(struct quick *quick, struct quick_column *column, const char *text,
+                            size_t len, struct tally *tally, struct cause *cause)
+{
+    if (column->digits > 0 && is_sure_number(column, text, len))
+        return 1;
+    return pass_value(quick, column, text, len, tally, cause);
+}
+
+/* 1: it is beyond doubt; 0: it is not; -1. */
+static int pass_row(struct quick *quick, struct quick_row *row, struct tally *tally,
+                    struct cause *cause)
+{
+    struct quick_column *column = quick->columns, *last = column + quick->sheet->columns - 1;
+    const uint16_t *ends = row->ends;
+    const char *text = row->start, *end;
+    int passed;
+
+    for (; column < last; column++, text = end + 1) {
+        end = row->window + *ends++;
+        if (*end != ',')
+            return 0;
+        passed = pass_cell(quick, column, text, (size_t)(end - text), tally, cause);
+        if (passed <= 0)
+            return passed;
+    }
+    end = row->window + *ends;
+    if (*end != '\n' || (uint64_t)(row->end - row->start) > quick->max_row_bytes)
+        return 0;
+    row->last_end = end - (end > text && end[-1] == '\r');
+    return pass_cell(quick, column, text, (size_t)(row->last_end - text), tally, cause);
+}
+
+static void write_row(const struct quick *quick, const struct quick_row *row, struct buffer *out)
 {
     const char *constants = quick->constants.data;
     size_t i;
 
     for (i = 0; i < quick->piece_count; i++) {
         const struct quick_piece *piece = &quick->pieces[i];
-        const char *start = quick->columns[piece->first].start;
+        const char *start = cell_start(row, piece->first);
+        const char *end = piece->last + 1 == quick->sheet->columns
+                              ? row->last_end
+                              : row->window + row->ends[piece->last];
 
         buffer_append(out, constants + piece->constant, piece->constant_len);
-        buffer_append(out, start, (size_t)(quick->columns[piece->last].end - start));
+        buffer_append(out, start, (size_t)(end - start));
     }
     buffer_append(out, constants + quick->tail, quick->constants.len - quick->tail);
 }
@@ -396,34 +381,57 @@ static void note_counts(struct quick *quick)
         quick->counted_columns[i]->counts[quick->counted_columns[i]->place]++;
 }
 
-ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
-                     struct tally *tally, uint64_t *rows, struct cause *cause)
+/* The rows of the window at *at, which is moved behind them. 1: there is none, or the next one is
+ * not whole in it; 0: the next one is not beyond doubt; -1. */
+static int pass_window(struct quick *quick, const char **at, size_t size, struct buffer *out,
+                       struct tally *tally, uint64_t *rows, struct cause *cause)
 {
-    const char *at = text, *row, *as_it_is = text;
-    int passed = 0;
-    size_t i;
+    const size_t columns = quick->sheet->columns;
+    struct quick_row row = {.window = *at};
+    const char *as_it_is = *at;
+    uint16_t ends[SCAN_ENDS];
+    size_t next, count = scan_ends(*at, size, ends);
+    int passed = 1;
 
-    /* Others have been at the table of known values. */
-    for (i = 0; i < quick->sheet->columns; i++)
-        quick->columns[i].again = 0;
-
-    while (at < text + len) {
-        row = at;
-        passed = pass_row(quick, &at, tally, cause);
+    for (next = 0; next + columns <= count; next += columns) {
+        row.start = *at;
+        row.ends = ends + next;
+        row.end = row.window + row.ends[columns - 1] + 1;
+        passed = pass_row(quick, &row, tally, cause);
         if (passed <= 0)
             break;
         ++*rows;
+        *at = row.end;
         if (out == NULL)
             continue;
         note_counts(quick);
-        if (quick->as_it_is && at[-2] != '\r')
+        if (quick->as_it_is && row.last_end + 1 == row.end)
             continue;
-        buffer_append(out, as_it_is, quick->as_it_is ? (size_t)(row - as_it_is) : 0);
-        write_row(quick, out);
-        as_it_is = at;
+        buffer_append(out, as_it_is, quick->as_it_is ? (size_t)(row.start - as_it_is) : 0);
+        write_row(quick, &row, out);
+        as_it_is = row.end;
     }
     if (out != NULL && quick->as_it_is)
-        buffer_append(out, as_it_is, (size_t)(at - as_it_is));
+        buffer_append(out, as_it_is, (size_t)(*at - as_it_is));
+    return passed;
+}
+
+ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
+                     struct tally *tally, uint64_t *rows, struct cause *cause)
+{
+    const char *at = text, *end = text + len, *window;
+    size_t size = FIRST_WINDOW;
+    int passed = 1;
+
+    while (passed > 0 && at < end) {
+        window = at;
+        if (size > (size_t)(end - at))
+            size = (size_t)(end - at);
+        passed = pass_window(quick, &at, size, out, tally, rows, cause);
+        if (at == window && (size == SCAN_SIZE || at + size == end))
+            break;
+        size = size > SCAN_SIZE / 4 ? SCAN_SIZE : size * 4;
+    }
     if (passed < 0 || count_rows(quick, tally, cause) < 0)
         return -1;
     return at - text;

@@ -8,9 +8,11 @@
 #include "ahead.h"
 
 #define LOOKS 64
-#define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once */
-#define SHORT (32 * 1024)       /* a file that is read before a thread is awake */
-#define LARGE (1024 * 1024)     /* a file whose hashing is worth a thread */
+#define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once, at most */
+#define MANY  (1024 * 1024) /* so many keep all threads busy, and the processors' caches warm, */
+#define FEW   4                 /* and so many files in any case */
+#define SHORT (32 * 1024)   /* a file that is read before a thread is awake */
+#define LARGE (1024 * 1024) /* a file whose hashing is worth a thread */
 
 /* A look on its way through a thread. */
 struct reader {
@@ -28,7 +30,8 @@ struct readers {
     struct pool *pool;                   /* NULL: not needed yet */
     struct judge judges[POOL_MOST + 1];  /* the first is the calling thread's */
     struct reader *free, *first, **last; /* first to last: being read */
-    uint64_t bytes;                      /* of these */
+    uint64_t bytes;                      /* of these, */
+    size_t count;                        /* and how many they are */
     struct reader *apart;                /* a large file's; NULL: none */
     int fd;                              /* eventfd: it is read */
     struct ahead ahead;
@@ -199,7 +202,9 @@ struct look *readers_apart(struct readers *readers, int *ret_read, struct cause 
 
 bool readers_have_room(const struct readers *readers, const struct look *look)
 {
-    return readers->first == NULL || readers->bytes + look_weight(look) <= ROOM;
+    const uint64_t bytes = readers->bytes + look_weight(look);
+
+    return readers->first == NULL || (bytes <= ROOM && (readers->count < FEW || bytes <= MANY));
 }
 
 void readers_read(struct readers *readers, struct look *look, bool alone)
@@ -215,6 +220,7 @@ void readers_read(struct readers *readers, struct look *look, bool alone)
     *readers->last = reader;
     readers->last = &reader->next;
     readers->bytes += weight;
+    readers->count++;
     if (readers->pool == NULL || alone)
         run(&reader->job, 0);
     else
@@ -233,6 +239,7 @@ struct look *readers_next(struct readers *readers, int *ret_read, struct cause *
     if (readers->first == NULL)
         readers->last = &readers->first;
     readers->bytes -= look_weight(&reader->look);
+    readers->count--;
     *ret_read = reader->read;
     if (reader->read <= 0)
         *cause = reader->cause;

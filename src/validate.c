@@ -427,14 +427,18 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         const struct field *field;
         struct known *known;
         enum field_fault fault;
-        size_t place;
+        struct known_key key = {0};
+        size_t place = KNOWN_PLACES;
 
         if (sheet->field_of[i] < 0)
             continue;
         known = &sheet->known[sheet->field_of[i]];
-        place = known_fits(cell->len) ? known_place(cell->text, cell->len) : KNOWN_PLACES;
-        if (place < KNOWN_PLACES && known_holds(known, place, cell->text, cell->len))
-            continue;
+        if (known_fits(cell->len)) {
+            key = known_key(cell->text, cell->len);
+            place = known_place(&key);
+            if (known_holds(known, place, &key, cell->text))
+                continue;
+        }
         field = &sheet->schema->fields[sheet->field_of[i]];
         fault = field_check(field, cell->text, cell->len, NULL);
         if (fault == FIELD_NO_MEMORY) {
@@ -445,7 +449,7 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
             add_misfit(sheet, row, i, fault, violations);
             valid = false;
         } else if (field->type != FIELD_NUMBER && place < KNOWN_PLACES) {
-            known_take(known, place, cell->text, cell->len);
+            known_take(known, place, &key, cell->text);
         }
     }
     return valid;

@@ -117,7 +117,8 @@ static void test_start(void)
               w.ledger.start.range_hash == digest_check(HEADER, strlen(HEADER)) &&
               w.ledger.pending.len == 0,
           "which the first line of the ledger books");
-    check(w.training.layout.count == 4 && w.training.tail.end == strlen(HEADER), "its layout is known");
+    check(w.training.layout.count == 4 && w.training.tail.end == strlen(HEADER),
+          "its layout is known");
     for (i = 0; i < 4; i++)
         check(w.training.layout.fields[i] == (int)i, "column %zu is field %zu", i, i);
     check(training_open(&w.training, &w.ledger, &cause) == 0 && w.ledger.next_seq == 2,
@@ -475,10 +476,12 @@ static void test_tally(void)
               counter_get(&tally.by[TALLY_USERS], "", 0) == 1,
           "the rows of ranges, by user");
     tally_free(&tally);
-    check(training_tally(&w.training, 0, w.training.tail.end, &tally, &cause) == 0 && tally.rows == 4,
+    check(training_tally(&w.training, 0, w.training.tail.end, &tally, &cause) == 0 &&
+              tally.rows == 4,
           "the header is no row");
     tally_free(&tally);
-    check(training_tally(&w.training, w.training.tail.end, 0, &tally, &cause) == 0 && tally.rows == 0,
+    check(training_tally(&w.training, w.training.tail.end, 0, &tally, &cause) == 0 &&
+              tally.rows == 0,
           "nothing in nothing");
     tally_free(&tally);
     close_world();
