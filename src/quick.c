@@ -14,6 +14,8 @@
 /* Bytes that are scanned at first: if a row in doubt comes soon, more would be in vain. */
 #define FIRST_WINDOW 256
 
+#define COPY 16
+
 struct quick_column {
     const struct field *field; /* NULL: the column is dropped, anything goes */
     struct known *known;
@@ -149,6 +151,7 @@ static void plan_row(struct quick *quick)
             text_csv_cell(&quick->constants, sheet->filled[field], strlen(sheet->filled[field]));
     }
     buffer_byte(&quick->constants, '\n');
+    buffer_reserve(&quick->constants, COPY);
     quick->tail = constant;
     quick->as_it_is = quick->piece_count == 1 && constant == 0 && quick->constants.len == 1 &&
                       quick->pieces[0].first == 0 && quick->pieces[0].last + 1 == sheet->columns;
@@ -354,6 +357,19 @@ static int pass_row(struct quick *quick, struct quick_row *row, struct tally *ta
     return pass_cell(quick, column, text, (size_t)(row->last_end - text), tally, cause);
 }
 
+/* For few bytes a copy of fixed size, which needs no call. COPY bytes can be read from everywhere.
+ */
+static inline void put(struct buffer *out, const char *from, size_t len)
+{
+    if (out->cap - out->len < len + COPY && buffer_reserve(out, len + COPY) < 0)
+        return;
+    if (len <= COPY)
+        memcpy(out->data + out->len, from, COPY);
+    else
+        memcpy(out->data + out->len, from, len);
+    out->len += len;
+}
+
 static void write_row(const struct quick *quick, const struct quick_row *row, struct buffer *out)
 {
     const char *constants = quick->constants.data;
@@ -366,10 +382,10 @@ static void write_row(const struct quick *quick, const struct quick_row *row, st
                               ? row->last_end
                               : row->window + row->ends[piece->last];
 
-        buffer_append(out, constants + piece->constant, piece->constant_len);
-        buffer_append(out, start, (size_t)(end - start));
+        put(out, constants + piece->constant, piece->constant_len);
+        put(out, start, (size_t)(end - start));
     }
-    buffer_append(out, constants + quick->tail, quick->constants.len - quick->tail);
+    put(out, constants + quick->tail, quick->constants.len - quick->tail);
 }
 
 static void note_counts(struct quick *quick)

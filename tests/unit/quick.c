@@ -13,10 +13,12 @@
 #include "twice.h"
 #include "unit.h"
 
-#define SCHEMAS 4
+#define SCHEMAS  4
+#define REPEATED 40
 
 static struct schema schemas[SCHEMAS];
-static struct layout layouts[SCHEMAS + 1]; /* the last: columns the other way round */
+static struct layout
+    layouts[SCHEMAS + 1]; /* the last: columns the other way round, then often the first */
 static struct config configs[2];
 static struct outcome quick[SCHEMAS][2], reference[SCHEMAS][2];
 static int file;
@@ -394,9 +396,9 @@ int main(int argc, char **argv)
     start(2, "[schema]\nname = x\n[field.1]\nname = v\n");
     start(3, "[schema]\nname = x\nextra_fields = drop\n[field.1]\nname = a\n"
              "[field.2]\nname = b\ntype = integer\n[field.3]\nname = phase\ntype = integer\n");
-    layouts[SCHEMAS].count = layouts[0].count + 1;
+    layouts[SCHEMAS].count = layouts[0].count + 1 + REPEATED;
     layouts[SCHEMAS].fields = calloc(layouts[SCHEMAS].count, sizeof(int));
-    for (i = 0; i < layouts[SCHEMAS].count; i++)
+    for (i = 0; i <= layouts[0].count; i++)
         layouts[SCHEMAS].fields[i] = (int)(layouts[0].count - 1) - (int)i;
     if (argc <= 1) {
         test_corners();
