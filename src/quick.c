@@ -439,7 +439,8 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
     size_t size = FIRST_WINDOW;
     int passed = 1;
 
-    while (passed > 0 && at < end) {
+    /* Where one row is quoted the next one often is, too. */
+    while (passed > 0 && at < end && *at != '"') {
         window = at;
         if (size > (size_t)(end - at))
             size = (size_t)(end - at);
