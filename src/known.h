@@ -38,13 +38,26 @@ static inline bool known_fits(size_t len)
 /* Of a value that fits. */
 static inline struct known_key known_key(const char *text, size_t len)
 {
+    const unsigned char *bytes = (const unsigned char *)text;
     struct known_key key = {.len = len};
-    const size_t part = len < sizeof key.head ? len : sizeof key.head;
+    uint32_t first, last;
 
-    memcpy(&key.head, text, part);
-    memcpy(&key.tail, text + len - part, part);
-    key.head = le64toh(key.head);
-    key.tail = le64toh(key.tail);
+    if (len >= sizeof key.head) {
+        memcpy(&key.head, text, sizeof key.head);
+        memcpy(&key.tail, text + len - sizeof key.tail, sizeof key.tail);
+        key.head = le64toh(key.head);
+        key.tail = le64toh(key.tail);
+        return key;
+    }
+    if (len >= sizeof first) {
+        memcpy(&first, text, sizeof first);
+        memcpy(&last, text + len - sizeof last, sizeof last);
+        key.head = le32toh(first) | (uint64_t)le32toh(last) << 8 * (len - sizeof last);
+    } else {
+        key.head = bytes[0] | (uint64_t)bytes[len / 2] << 8 * (len / 2) |
+                   (uint64_t)bytes[len - 1] << 8 * (len - 1);
+    }
+    key.tail = key.head;
     return key;
 }
 
