@@ -10,7 +10,7 @@
 #define LOOKS 64
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once, at most */
 #define MANY  (1024 * 1024) /* so many keep all threads busy, and the processors' caches warm, */
-#define FEW   4                 /* and so many files in any case */
+#define FEW   4             /* and so many files in any case */
 #define SHORT (32 * 1024)   /* a file that is read before a thread is awake */
 #define LARGE (1024 * 1024) /* a file whose hashing is worth a thread */
 
