@@ -202,8 +202,10 @@ static int finish_apart(struct intake *intake, struct cause *cause)
         look->now = waiting_now(); /* soon again */
         read = 0;
     }
-    if (finish_file(intake, look, read, cause) < 0)
+    if (finish_file(intake, look, read, cause) < 0) {
+        file->due = waiting_now(); /* it was judged before this batch began: undo leaves it */
         return -1;
+    }
     if (again) {
         file->done = false;
         file->due = waiting_now();

@@ -93,6 +93,39 @@ wait_for gives 0 stat_of waiting
 is "$(training_rows)" $((rows + 3)) "its rows are there once"
 stop_daemon
 
+# Without quotes it takes the quick pass.
+plain=$TMP/plain.csv
+{
+    echo "$COLUMNS_REQUIRED"
+    seq 1200000 | sed 's/$/,50,50,8,1,1,1,1,idle/'
+} >"$plain"
+
+site plain
+cp "$plain" "$DROP/plain.csv"
+exits 0 "a large file without quotes" cli merge
+check "is merged as it is" same_bytes <(rows_of plain.csv | cut -d , -f 1-9) <(tail -n +2 "$plain")
+seq 1200001 1500000 | sed 's/$/,50,50,8,1,1,1,1,idle/' >>"$DROP/plain.csv"
+exits 0 "it grows a lot" cli merge
+is "$(verdicts plain.csv)" "merged grown" "that is seen"
+check "all is there once, in order" same_bytes <(tail -n +2 "$DATA/training_data.csv" | cut -d , -f 1-9) \
+    <(tail -n +2 "$DROP/plain.csv")
+
+site full rescan=1
+if as_root && mount -t tmpfs -o size=52m tmpfs "$DATA" 2>"$SITE/mount"; then
+    mounted+=("$DATA")
+    mkdir "$DROP"
+    start_daemon
+    cp "$big" "$DROP/big.csv"
+    check "there is no room for the rows of a large file" wait_for grep -q "No space left" "$SITE/daemon.log"
+    is "$(verdicts big.csv)" "" "it is not booked"
+    mount -o remount,size=200m "$DATA"
+    check "once there is room it is merged" wait_for booked big.csv merged
+    is "$(training_rows)" "$rows" "all of it, once"
+    stop_daemon
+else
+    skip "no room for a large file" "no tmpfs: $(cat "$SITE/mount" 2>/dev/null)"
+fi
+
 site bad
 echo '450000,50,50,8,1,1,1,1,idling' | cat "$big" - >"$TMP/bad.csv"
 cp "$TMP/bad.csv" "$DROP/bad.csv"
