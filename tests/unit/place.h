@@ -118,6 +118,13 @@ UNUSED static uint64_t place_random(void)
     return place_seed;
 }
 
+/* Other numbers for each seed, none of them soon the same again. */
+UNUSED static void place_start(uint64_t seed)
+{
+    place_seed ^= seed * 0x9E3779B97F4A7C15U;
+    place_seed += place_seed == 0;
+}
+
 UNUSED static size_t place_below(size_t limit)
 {
     return (size_t)((place_random() >> 11) % limit);

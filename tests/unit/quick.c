@@ -370,8 +370,7 @@ int main(int argc, char **argv)
     size_t i, inputs = argc > 1 ? strtoul(argv[1], NULL, 10) : place_rounds(100000);
     int dir = place_enter();
 
-    for (i = argc > 2 ? strtoul(argv[2], NULL, 10) : 0; i > 0; i--)
-        place_below(2);
+    place_start(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
     file = memfd_create("input", MFD_CLOEXEC);
     if (dir < 0 || fchdir(dir) < 0 || file < 0)
         abort();
