@@ -126,8 +126,11 @@ $(BUILD)/fuzzer/%: tests/fuzz/%.c $(LIBRARY)
 
 -include $(wildcard $(BUILD)/unit/*.d $(BUILD)/corpus/*.d $(BUILD)/fuzzer/*.d)
 
-differential: units ## the quick pass against the reference on INPUTS random files (default 10^8)
-	@$(BUILD)/unit/quick $(or $(INPUTS),100000000) $(or $(SEED),0)
+differential: units ## the quick pass against the reference on INPUTS random files (default 10^8; SEED=N for others)
+	@parts=$$(nproc); pids=; for part in $$(seq $$parts); do \
+		$(BUILD)/unit/quick $$(($(or $(INPUTS),100000000) / parts)) $$(($(or $(SEED),0) * parts + part)) & \
+		pids="$$pids $$!"; done; \
+	for pid in $$pids; do wait $$pid || exit 1; done
 
 FUZZ = $(BUILD)/fuzz
 FUZZ_TIME ?= 60

@@ -9,6 +9,7 @@ for both; the files are read once before each, so that both find them in memory.
 goal where there is one, and medians with their spread. Nothing here asserts a time.
 """
 import argparse
+import ctypes
 import mmap
 import os
 import random
@@ -167,6 +168,23 @@ class Floor:
             os.close(file)
 
 
+class Changes:
+    """Tells when something was written to one of these files, or one of them was cut (inotify)."""
+
+    def __init__(self, *paths):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.file = libc.inotify_init()
+        for path in paths:
+            if libc.inotify_add_watch(self.file, path.encode(), 0x2) < 0:  # IN_MODIFY
+                raise OSError(ctypes.get_errno(), path)
+
+    def wait(self):
+        os.read(self.file, 65536)
+
+    def close(self):
+        os.close(self.file)
+
+
 def latency(base, count):
     """From rename to the ledger line: until the line is there and the lock's mark, cleared after its sync, is gone.
     Right before each, what two bare syncs take. The daemon is idle: it has written the statistics of the last one."""
@@ -175,6 +193,7 @@ def latency(base, count):
     ledger, lock = os.path.join(place.data, "state/ledger.csv"), os.path.join(place.data, "state/lock")
     last, prometheus = 0, os.path.join(place.data, "stats/phasesentinel.prom")
     bare = Floor(place.path)
+    changes = Changes(ledger, lock)
     times, floor = [], []
     for number in range(count):
         head, lines = full(number, 10)
@@ -190,10 +209,11 @@ def latency(base, count):
         start = time.monotonic()
         os.rename(hidden, os.path.join(place.data, "user_data", f"l{number}.csv"))
         while os.stat(ledger).st_size == size or os.stat(lock).st_size > 0:
-            time.sleep(0.0001)  # to spin would take a processor from those who work, and triple the time
+            changes.wait()  # to spin would take a processor from those who work, and triple the time
         times.append((time.monotonic() - start) * 1000)
         last = time.time_ns()
     bare.close()
+    changes.close()
     stop(daemon)
     place.remove()
     show("rename to durable line, idle", medians(times), "1 and 5 ms", percentiles(times),
