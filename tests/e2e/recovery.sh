@@ -160,20 +160,22 @@ else
     skip "killed at each sync" "no strace"
 fi
 
-# --- A sync that fails in a thread, while more is read: as at the end.
+# --- A sync that fails in a thread while more is read, or a crash at it: as at the end.
 
 if command -v strace >/dev/null; then
-    site early
-    three_batches
-    for n in 1 2 3 4 5 6 7 8; do sample 30000 "90$n" >"$DROP/early$n.csv"; done
-    run strace -f -o "$SITE/strace" -e trace=fdatasync -e inject=fdatasync:error=EIO:when=1 \
-        "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
-    is "$CODE" 74 "a sync fails while rows are appended: merge stops"
-    main=$(sort -n "$SITE/strace" | head -n 1 | cut -d ' ' -f 1)
-    is "$(grep INJECTED "$SITE/strace" | grep -vc "^$main ")" 1 "it was one of a thread"
-    exits 0 "the next one" cli merge
-    is "$(training_rows)" $((30 + 8 * 30000)) "each row stands there once"
-    is "$(tail -n +2 "$TRAINING" | sort | uniq -d | wc -l)" 0 "none twice"
+    for how in error=EIO signal=KILL; do
+        site "early-${how#*=}"
+        three_batches
+        for n in 1 2 3 4 5 6 7 8; do sample 15000 "90$n" >"$DROP/early$n.csv"; done
+        run strace -f -o "$SITE/strace" -e trace=fdatasync -e inject="fdatasync:$how:when=1" \
+            "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
+        check "$how at a sync while rows are appended: merge stops" test "$CODE" = 74 -o "$CODE" -ge 128
+        main=$(sort -n "$SITE/strace" | head -n 1 | cut -d ' ' -f 1)
+        is "$(grep fdatasync "$SITE/strace" | grep -vc "^$main ")" 1 "it was one of a thread"
+        exits 0 "the next one" cli merge
+        is "$(training_rows)" $((30 + 8 * 15000)) "each row stands there once"
+        is "$(tail -n +2 "$TRAINING" | sort | uniq -d | wc -l)" 0 "none twice"
+    done
 else
     skip "a sync that fails early" "no strace"
 fi
