@@ -237,14 +237,14 @@ static void add_base(struct look *look, const struct ledger_line *line)
 /* The other names that the same CSV has packed, or not packed. */
 static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_SIZE])
 {
-    static const char *const packings[] = {"", ".gz", ".zst"};
-    const enum unpack_format format = unpack_format_of(name);
+    const enum unpack_format own = unpack_format_of(name);
+    enum unpack_format format;
     const int len = (int)spool_csv_length(name);
-    size_t i, count = 0;
+    size_t count = 0;
 
-    for (i = 0; i < sizeof packings / sizeof *packings; i++)
-        if (i != format)
-            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
+    for (format = UNPACK_PLAIN; format < UNPACK_FORMATS; format++)
+        if (format != own)
+            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, unpack_suffix(format));
 }
 
 /* Where nothing packed was ever booked, a plain file has none. */

@@ -30,6 +30,7 @@
 #include "sidecar.h"
 #include "spill.h"
 #include "spool.h"
+#include "unpack.h"
 #include "waiting.h"
 
 /* What looks need; borrowed. */
@@ -43,7 +44,7 @@ struct desk {
     bool lease_unknown; /* the kernel would not say who writes: said once */
 };
 
-#define LOOK_SIBLINGS 2
+#define LOOK_SIBLINGS (UNPACK_FORMATS - 1)
 
 struct look {
     struct desk *desk;
