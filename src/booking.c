@@ -9,8 +9,7 @@
 
 #include "disposal.h"
 
-#define SECOND    INT64_C(1000000000)
-#define YOUNG_AGE (2 * SECOND) /* seen.h */
+#define YOUNG_AGE (2 * WAITING_SECOND) /* seen.h */
 
 struct booked {
     char *name; /* owned */
@@ -32,7 +31,7 @@ static int64_t real_now(void)
     struct timespec time;
 
     clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * SECOND + time.tv_nsec;
+    return time.tv_sec * WAITING_SECOND + time.tv_nsec;
 }
 
 int booking_open(struct booking *booking, struct desk *desk, const struct schema *schema,
@@ -144,7 +143,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
                   const char *detail, struct cause *cause)
 {
     const struct desk *desk = booking->desk;
-    const int64_t settle_time = (int64_t)desk->config->settle * SECOND;
+    const int64_t settle_time = waiting_seconds(desk->config->settle);
     enum disposal disposal = disposal_of_accepted(desk->config);
     struct booked *booked = keep(booking, look, line, detail, cause);
     int64_t due;
@@ -164,10 +163,10 @@ static int settle(struct booking *booking, const struct look *look, const struct
         look->file->done = true;
     } else {
         /* Who keeps it open may do so for long. */
-        due = look->writer ? look->now + (int64_t)desk->config->rescan * SECOND
+        due = look->writer ? look->now + waiting_seconds(desk->config->rescan)
                            : look->file->since + settle_time;
         drop_wait(desk->drop, look->file, WAIT_DISPOSAL, "accepted; it leaves once it is quiet",
-                  due > look->now ? due : look->now + SECOND / 20);
+                  due > look->now ? due : look->now + WAITING_SOON);
     }
     return 0;
 }
@@ -347,7 +346,7 @@ static int leave(struct booking *booking, const struct booked *booked, struct ca
     else if (booked->reasons &&
              disposal_finish(dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
         return -1;
-    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + SECOND / 20,
+    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + WAITING_SOON,
                        cause);
 }
 

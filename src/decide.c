@@ -6,32 +6,24 @@
 
 #include "durable.h"
 
-#define SECOND INT64_C(1000000000)
-#define SOON   (SECOND / 20)
-
-static int64_t seconds(unsigned count)
-{
-    return (int64_t)count * SECOND;
-}
-
 /* It does not pass. Bad now, or may it still change? */
 static enum decision decide_failing(struct look *look)
 {
     const struct config *config = look->desk->config;
     struct buffer detail = {0};
-    int64_t due = look->file->since + seconds(config->settle);
+    int64_t due = look->file->since + waiting_seconds(config->settle);
     bool truncated = judgement_only_truncated(&look->judgement);
 
     look->file->cut = truncated ? look->signature.size : 0;
     if (truncated && config->stale > config->settle)
-        due = look->file->since + seconds(config->stale);
+        due = look->file->since + waiting_seconds(config->stale);
     if (look->patient && look->now >= due)
         return DECIDE_QUARANTINE;
     violations_summary(&look->judgement.violations, &detail);
     if (look->writer)
-        due = look->now + seconds(config->rescan);
+        due = look->now + waiting_seconds(config->rescan);
     drop_wait(look->desk->drop, look->file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING,
-              buffer_text(&detail), due > look->now ? due : look->now + SOON);
+              buffer_text(&detail), due > look->now ? due : look->now + WAITING_SOON);
     buffer_free(&detail);
     return DECIDE_WAIT;
 }
@@ -82,12 +74,12 @@ static enum decision wait_for_rest(struct look *look)
 {
     const struct config *config = look->desk->config;
     int64_t due = look->patient  ? WAITING_NEVER
-                  : look->writer ? look->now + seconds(config->rescan)
-                                 : look->file->since + seconds(config->settle);
+                  : look->writer ? look->now + waiting_seconds(config->rescan)
+                                 : look->file->since + waiting_seconds(config->settle);
 
     drop_wait(look->desk->drop, look->file, WAIT_INCOMPLETE,
               "its last row is incomplete; the rows before it are merged",
-              due > look->now ? due : look->now + SOON);
+              due > look->now ? due : look->now + WAITING_SOON);
     return DECIDE_WAIT;
 }
 
@@ -202,7 +194,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         look->file->cut = look->signature.size;
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
                   "its last row has no newline: it counts once the file is quiet",
-                  look->file->since + seconds(look->desk->config->settle));
+                  look->file->since + waiting_seconds(look->desk->config->settle));
     } else {
         *ret_decision = DECIDE_MERGE;
     }

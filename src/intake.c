@@ -496,7 +496,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
         return -1;
     booking->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);
-    report.time = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    report.time = now.tv_sec * WAITING_SECOND + now.tv_nsec;
     if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
         return -1;
     spool_look(intake->dir->stats, "stats.json", &intake->reported);

@@ -10,15 +10,7 @@
 #include "disposal.h"
 #include "log.h"
 
-#define SECOND INT64_C(1000000000)
-#define SOON   (SECOND / 20)
-
 #define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
-
-static int64_t seconds(unsigned count)
-{
-    return (int64_t)count * SECOND;
-}
 
 /* It is as it was judged, and was not read too soon after its last change to be sure of that. */
 static bool is_known(const struct look *look)
@@ -34,7 +26,7 @@ static bool is_known(const struct look *look)
 static void note_writer(struct look *look)
 {
     enum spool_writer writer = look->taken.writer;
-    bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
+    bool quiet = look->now - look->file->since >= waiting_seconds(look->desk->config->settle);
 
     if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
         look->desk->lease_unknown = true;
@@ -88,7 +80,8 @@ static bool link_waits(struct look *look)
             desk->drop, look->file, WAIT_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
             "name, or chmod a+r",
-            look->now < look->file->since + 5 * SECOND ? look->now + SECOND : WAITING_NEVER);
+            look->now < look->file->since + 5 * WAITING_SECOND ? look->now + WAITING_SECOND
+                                                               : WAITING_NEVER);
     else
         return false;
     return true;
@@ -132,7 +125,7 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
         return true;
     buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
     drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail),
-              look->sidecars.linked ? look->now + SECOND : WAITING_NEVER);
+              look->sidecars.linked ? look->now + WAITING_SECOND : WAITING_NEVER);
     buffer_free(&detail);
     return false;
 }
@@ -203,8 +196,8 @@ static bool claim(struct look *look)
     waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
     note_writer(look);
     look->known = is_known(look);
-    quiet_at = look->file->since + seconds(look->desk->config->settle);
-    latest = look->file->judged + seconds(look->desk->config->rescan);
+    quiet_at = look->file->since + waiting_seconds(look->desk->config->settle);
+    latest = look->file->judged + waiting_seconds(look->desk->config->rescan);
     if (look->writer && look->now < quiet_at && look->now < latest)
         drop_wait(look->desk->drop, look->file, WAIT_WRITER, "a program has it open for writing",
                   quiet_at < latest ? quiet_at : latest);
@@ -438,10 +431,10 @@ void look_put_off(struct look *look, const struct cause *cause)
     log_debug("%s: no verdict: %s", look->name, cause->text);
     if (cause->kind == CAUSE_TROUBLE)
         drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
-                  now + seconds(look->desk->config->rescan));
+                  now + waiting_seconds(look->desk->config->rescan));
     else /* the larger the file, the later */
         drop_wait(look->desk->drop, look->file, WAIT_WRITER, "it changed while it was read",
-                  now + SOON + 4 * spent);
+                  now + WAITING_SOON + 4 * spent);
 }
 
 /*
@@ -564,7 +557,7 @@ static bool is_of_another(const struct look *look)
         (look->inode.has_meta == result->has_meta && look->inode.meta == result->meta))
         return false;
     born = spool_born(look->fd);
-    return born < 0 || born > look->inode.time + SECOND / 1000;
+    return born < 0 || born > look->inode.time + WAITING_SECOND / 1000;
 }
 
 int look_read(struct look *look, struct judge *judge, struct cause *cause)
