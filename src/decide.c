@@ -34,7 +34,7 @@ static void add_changed(struct look *look)
     struct buffer *message = violations_add(violations, CODE_CHANGED_FILE,
                                             look->judgement.continued_line, 0, NULL, NULL, 0);
     char was[64] = "", is[64] = "";
-    uint64_t end = look->base->bytes, from = end < 40 ? 0 : end - 40;
+    uint64_t end = look->recall.base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;
     ssize_t n;
 
@@ -64,7 +64,7 @@ static void add_changed(struct look *look)
             "a file of this name with other content (%" PRIu64
             " bytes) was accepted before: if these are other rows, "
             "drop them under another name; to take such files anyway, set changed = merge",
-            look->own.bytes);
+            look->recall.own.bytes);
     }
     violations_added(violations);
 }
@@ -96,14 +96,14 @@ static int decide_known(struct look *look, const struct ledger_line *known,
         return 0;
     }
     *ret_decision = DECIDE_KNOWN;
-    if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
-        memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
-        look->last.has_meta == result->has_meta && look->last.meta == result->meta)
+    if (look->recall.has_last && look->recall.last.verdict != VERDICT_QUARANTINED &&
+        memcmp(look->recall.last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+        look->recall.last.has_meta == result->has_meta && look->recall.last.meta == result->meta)
         return 0;
     *ret_decision = DECIDE_DUPLICATE;
     /* Merged again if asked for, but never under the same name, nor because it was renamed. */
     if (!look->desk->config->merge_duplicates || strcmp(known->name, look->file->name) == 0 ||
-        look->has_inode)
+        look->recall.has_inode)
         return 0;
     own = malloc(sizeof *own);
     if (own == NULL)
@@ -182,7 +182,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         return found;
     if (result->prefix_found) {
         *ret_decision = decide_grown(look);
-    } else if (!result->broken && (look->has_own || result->continued_line > 0) &&
+    } else if (!result->broken && (look->recall.has_own || result->continued_line > 0) &&
                !(look->desk->config->merge_changed && look->patient &&
                  result->continued_line == 0)) {
         add_changed(look);

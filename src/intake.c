@@ -141,7 +141,7 @@ static int finish_file(struct intake *intake, struct look *look, int read, struc
     int result;
 
     /* Another file has been booked meanwhile that this one may go on from: once more. */
-    if (read > 0 && look_is_overtaken(look)) {
+    if (read > 0 && recall_is_overtaken(&look->recall, &intake->merge.ledger, look->name)) {
         cause_set(cause, CAUSE_AGAIN, "%s may go on from another file", look->name);
         look->now = waiting_now();
         read = 0;
