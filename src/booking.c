@@ -9,8 +9,7 @@
 
 #include "disposal.h"
 
-#define SECOND    INT64_C(1000000000)
-#define YOUNG_AGE (2 * SECOND) /* seen.h */
+#define YOUNG_AGE (2 * WAITING_SECOND) /* seen.h */
 
 struct booked {
     char *name; /* owned */
@@ -32,7 +31,7 @@ static int64_t real_now(void)
     struct timespec time;
 
     clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * SECOND + time.tv_nsec;
+    return time.tv_sec * WAITING_SECOND + time.tv_nsec;
 }
 
 int booking_open(struct booking *booking, struct desk *desk, const struct schema *schema,
@@ -144,7 +143,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
                   const char *detail, struct cause *cause)
 {
     const struct desk *desk = booking->desk;
-    const int64_t settle_time = (int64_t)desk->config->settle * SECOND;
+    const int64_t settle_time = waiting_seconds(desk->config->settle);
     enum disposal disposal = disposal_of_accepted(desk->config);
     struct booked *booked = keep(booking, look, line, detail, cause);
     int64_t due;
@@ -152,7 +151,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
     if (booked == NULL)
         return -1;
     booked->reasons = detail != NULL && line->rejected > 0;
-    booked->resolves = look->has_last;
+    booked->resolves = look->recall.has_last;
     booked->settled = look->known || look->judgement.rest == 0;
     booked->young = real_now() - look->signature.ctime < YOUNG_AGE;
     if (!booked->settled) {
@@ -164,10 +163,10 @@ static int settle(struct booking *booking, const struct look *look, const struct
         look->file->done = true;
     } else {
         /* Who keeps it open may do so for long. */
-        due = look->writer ? look->now + (int64_t)desk->config->rescan * SECOND
+        due = look->writer ? look->now + waiting_seconds(desk->config->rescan)
                            : look->file->since + settle_time;
         drop_wait(desk->drop, look->file, WAIT_DISPOSAL, "accepted; it leaves once it is quiet",
-                  due > look->now ? due : look->now + SECOND / 20);
+                  due > look->now ? due : look->now + WAITING_SOON);
     }
     return 0;
 }
@@ -186,8 +185,8 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     booking_fill_line(look->file->name, result, verdict, line);
     line->rows = result->rows;
     line->rejected = result->bad_rows;
-    if (result->prefix_found && look_base_is_foreign(look))
-        line->duplicate = look_base_rows(look);
+    if (result->prefix_found && recall_base_is_foreign(&look->recall))
+        line->duplicate = recall_base_rows(&look->recall, &desk->merge->ledger);
     line->length = look->accepted.length;
     line->range_hash = spill_hash(&look->accepted);
     /* The reasons of rejected rows go before the line that books them. */
@@ -228,7 +227,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     booking_fill_line(look->file->name, result, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += look_base_rows(look);
+        line->duplicate += recall_base_rows(&look->recall, &desk->merge->ledger);
     if (book(booking, look, line, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;
@@ -244,9 +243,9 @@ static bool is_quarantined_already(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
 
-    return look->has_last && look->last.verdict == VERDICT_QUARANTINED &&
-           memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
-           look->last.has_meta == result->has_meta && look->last.meta == result->meta;
+    return look->recall.has_last && look->recall.last.verdict == VERDICT_QUARANTINED &&
+           memcmp(look->recall.last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+           look->recall.last.has_meta == result->has_meta && look->recall.last.meta == result->meta;
 }
 
 static int quarantine_file(struct booking *booking, struct look *look, struct cause *cause)
@@ -263,7 +262,7 @@ static int quarantine_file(struct booking *booking, struct look *look, struct ca
         return cause_memory(cause);
     booking_fill_line(look->file->name, result, VERDICT_QUARANTINED, line);
     line->rejected = result->rows + result->bad_rows;
-    line->seq = again ? look->last.seq : desk->merge->ledger.next_seq;
+    line->seq = again ? look->recall.last.seq : desk->merge->ledger.next_seq;
     /* Where the line stands already nothing will wait for them. */
     if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL,
                                again ? NULL : &booking->reasons, cause) < 0 ||
@@ -291,7 +290,7 @@ int booking_carry_out(struct booking *booking, struct look *look, enum decision 
     case DECIDE_WAIT:
         return 0;
     case DECIDE_KNOWN:
-        return settle(booking, look, &look->last, NULL, cause);
+        return settle(booking, look, &look->recall.last, NULL, cause);
     case DECIDE_DUPLICATE:
         return skip_duplicate(booking, look, cause);
     case DECIDE_MERGE:
@@ -347,7 +346,7 @@ static int leave(struct booking *booking, const struct booked *booked, struct ca
     else if (booked->reasons &&
              disposal_finish(dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
         return -1;
-    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + SECOND / 20,
+    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + WAITING_SOON,
                        cause);
 }
 

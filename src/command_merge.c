@@ -11,7 +11,6 @@
 #include "intake.h"
 #include "text.h"
 
-#define SECOND    INT64_C(1000000000)
 #define LOCK_WAIT 30000 /* milliseconds */
 
 struct run {
@@ -60,7 +59,7 @@ static void wait_for_work(const struct intake *intake)
     if (due == WAITING_NEVER)
         ppoll(&ready, 1, NULL, NULL);
     else if (due > now) {
-        pause = (struct timespec){(due - now) / SECOND, (due - now) % SECOND};
+        pause = (struct timespec){(due - now) / WAITING_SECOND, (due - now) % WAITING_SECOND};
         ppoll(&ready, 1, &pause, NULL);
     }
 }
@@ -79,7 +78,7 @@ static bool is_passed(const struct waiting *waiting)
 
 int command_run_intake(struct intake *intake, struct cause *cause)
 {
-    const int64_t quiet = (int64_t)intake->config->settle * SECOND + SECOND / 2;
+    const int64_t quiet = waiting_seconds(intake->config->settle) + WAITING_SECOND / 2;
     int64_t deadline = waiting_now();
     bool passed = false, reading;
 

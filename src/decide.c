@@ -6,32 +6,24 @@
 
 #include "durable.h"
 
-#define SECOND INT64_C(1000000000)
-#define SOON   (SECOND / 20)
-
-static int64_t seconds(unsigned count)
-{
-    return (int64_t)count * SECOND;
-}
-
 /* It does not pass. Bad now, or may it still change? */
 static enum decision decide_failing(struct look *look)
 {
     const struct config *config = look->desk->config;
     struct buffer detail = {0};
-    int64_t due = look->file->since + seconds(config->settle);
+    int64_t due = look->file->since + waiting_seconds(config->settle);
     bool truncated = judgement_only_truncated(&look->judgement);
 
     look->file->cut = truncated ? look->signature.size : 0;
     if (truncated && config->stale > config->settle)
-        due = look->file->since + seconds(config->stale);
+        due = look->file->since + waiting_seconds(config->stale);
     if (look->patient && look->now >= due)
         return DECIDE_QUARANTINE;
     violations_summary(&look->judgement.violations, &detail);
     if (look->writer)
-        due = look->now + seconds(config->rescan);
+        due = look->now + waiting_seconds(config->rescan);
     drop_wait(look->desk->drop, look->file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING,
-              buffer_text(&detail), due > look->now ? due : look->now + SOON);
+              buffer_text(&detail), due > look->now ? due : look->now + WAITING_SOON);
     buffer_free(&detail);
     return DECIDE_WAIT;
 }
@@ -42,7 +34,7 @@ static void add_changed(struct look *look)
     struct buffer *message = violations_add(violations, CODE_CHANGED_FILE,
                                             look->judgement.continued_line, 0, NULL, NULL, 0);
     char was[64] = "", is[64] = "";
-    uint64_t end = look->base->bytes, from = end < 40 ? 0 : end - 40;
+    uint64_t end = look->recall.base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;
     ssize_t n;
 
@@ -72,7 +64,7 @@ static void add_changed(struct look *look)
             "a file of this name with other content (%" PRIu64
             " bytes) was accepted before: if these are other rows, "
             "drop them under another name; to take such files anyway, set changed = merge",
-            look->own.bytes);
+            look->recall.own.bytes);
     }
     violations_added(violations);
 }
@@ -82,12 +74,12 @@ static enum decision wait_for_rest(struct look *look)
 {
     const struct config *config = look->desk->config;
     int64_t due = look->patient  ? WAITING_NEVER
-                  : look->writer ? look->now + seconds(config->rescan)
-                                 : look->file->since + seconds(config->settle);
+                  : look->writer ? look->now + waiting_seconds(config->rescan)
+                                 : look->file->since + waiting_seconds(config->settle);
 
     drop_wait(look->desk->drop, look->file, WAIT_INCOMPLETE,
               "its last row is incomplete; the rows before it are merged",
-              due > look->now ? due : look->now + SOON);
+              due > look->now ? due : look->now + WAITING_SOON);
     return DECIDE_WAIT;
 }
 
@@ -104,14 +96,14 @@ static int decide_known(struct look *look, const struct ledger_line *known,
         return 0;
     }
     *ret_decision = DECIDE_KNOWN;
-    if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
-        memcmp(look->last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
-        look->last.has_meta == result->has_meta && look->last.meta == result->meta)
+    if (look->recall.has_last && look->recall.last.verdict != VERDICT_QUARANTINED &&
+        memcmp(look->recall.last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
+        look->recall.last.has_meta == result->has_meta && look->recall.last.meta == result->meta)
         return 0;
     *ret_decision = DECIDE_DUPLICATE;
     /* Merged again if asked for, but never under the same name, nor because it was renamed. */
     if (!look->desk->config->merge_duplicates || strcmp(known->name, look->file->name) == 0 ||
-        look->has_inode)
+        look->recall.has_inode)
         return 0;
     own = malloc(sizeof *own);
     if (own == NULL)
@@ -190,7 +182,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         return found;
     if (result->prefix_found) {
         *ret_decision = decide_grown(look);
-    } else if (!result->broken && (look->has_own || result->continued_line > 0) &&
+    } else if (!result->broken && (look->recall.has_own || result->continued_line > 0) &&
                !(look->desk->config->merge_changed && look->patient &&
                  result->continued_line == 0)) {
         add_changed(look);
@@ -202,7 +194,7 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
         look->file->cut = look->signature.size;
         drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
                   "its last row has no newline: it counts once the file is quiet",
-                  look->file->since + seconds(look->desk->config->settle));
+                  look->file->since + waiting_seconds(look->desk->config->settle));
     } else {
         *ret_decision = DECIDE_MERGE;
     }

@@ -518,7 +518,6 @@ out:
 /* What a file that the ledger does not know is called when it comes back. */
 static void recovered_name(char *out, size_t size, int dir_fd, const char *file, uint64_t seq)
 {
-    static const char *const packings[] = {"", ".gz", ".zst"};
     enum unpack_format format = UNPACK_PLAIN;
     struct signature ignored;
     struct cause cause;
@@ -531,7 +530,7 @@ static void recovered_name(char *out, size_t size, int dir_fd, const char *file,
         format = n > 0 ? unpack_format_seen(first, (size_t)n) : UNPACK_PLAIN;
         close(fd);
     }
-    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, packings[format]);
+    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, unpack_suffix(format));
 }
 
 static int recover_one(const struct datadir *dir, const struct ledger *ledger,

@@ -5,10 +5,9 @@
 
 #include "disposal.h"
 
-#define SECOND        INT64_C(1000000000)
-#define RECHECK_AGE   (2 * SECOND)        /* no longer young */
-#define RECHECK_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
-#define RECHECK_BATCH 500                 /* what arrives meanwhile does not wait for more */
+#define RECHECK_AGE   (2 * WAITING_SECOND) /* no longer young */
+#define RECHECK_BYTES (UINT64_C(1) << 20)  /* a larger file waits for the next scan */
+#define RECHECK_BATCH 500                  /* what arrives meanwhile does not wait for more */
 
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
               int state_fd, struct cause *cause)

@@ -141,7 +141,7 @@ static int finish_file(struct intake *intake, struct look *look, int read, struc
     int result;
 
     /* Another file has been booked meanwhile that this one may go on from: once more. */
-    if (read > 0 && look_is_overtaken(look)) {
+    if (read > 0 && recall_is_overtaken(&look->recall, &intake->merge.ledger, look->name)) {
         cause_set(cause, CAUSE_AGAIN, "%s may go on from another file", look->name);
         look->now = waiting_now();
         read = 0;
@@ -496,7 +496,7 @@ static int write_report(struct intake *intake, bool seen, struct cause *cause)
         return -1;
     booking->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);
-    report.time = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    report.time = now.tv_sec * WAITING_SECOND + now.tv_nsec;
     if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
         return -1;
     spool_look(intake->dir->stats, "stats.json", &intake->reported);

@@ -10,15 +10,7 @@
 #include "disposal.h"
 #include "log.h"
 
-#define SECOND INT64_C(1000000000)
-#define SOON   (SECOND / 20)
-
 #define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
-
-static int64_t seconds(unsigned count)
-{
-    return (int64_t)count * SECOND;
-}
 
 /* It is as it was judged, and was not read too soon after its last change to be sure of that. */
 static bool is_known(const struct look *look)
@@ -34,7 +26,7 @@ static bool is_known(const struct look *look)
 static void note_writer(struct look *look)
 {
     enum spool_writer writer = look->taken.writer;
-    bool quiet = look->now - look->file->since >= seconds(look->desk->config->settle);
+    bool quiet = look->now - look->file->since >= waiting_seconds(look->desk->config->settle);
 
     if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
         look->desk->lease_unknown = true;
@@ -83,12 +75,13 @@ static bool link_waits(struct look *look)
         look->signature.inode == desk->merge->training.inode)
         drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
                   "a hard link to training_data.csv: remove it", WAITING_NEVER);
-    else if (look->taken.whose.linked && look->taken.whose.closed && !look->is_ours)
+    else if (look->taken.whose.linked && look->taken.whose.closed && !look->recall.is_ours)
         drop_wait(
             desk->drop, look->file, WAIT_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
             "name, or chmod a+r",
-            look->now < look->file->since + 5 * SECOND ? look->now + SECOND : WAITING_NEVER);
+            look->now < look->file->since + 5 * WAITING_SECOND ? look->now + WAITING_SECOND
+                                                               : WAITING_NEVER);
     else
         return false;
     return true;
@@ -132,7 +125,7 @@ static bool is_confirmed(struct look *look, enum spool_kind kind)
         return true;
     buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
     drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail),
-              look->sidecars.linked ? look->now + SECOND : WAITING_NEVER);
+              look->sidecars.linked ? look->now + WAITING_SECOND : WAITING_NEVER);
     buffer_free(&detail);
     return false;
 }
@@ -151,11 +144,12 @@ static int follow(struct look *look, struct cause *cause)
         sidecar_look(desk->dir->drop, name, SIDECAR_ANYONE, &look->sidecars) != SPOOL_FILE ||
         !look->sidecars.has_sum)
         return 0;
-    found = ledger_last(&desk->merge->ledger, name, &look->last, cause);
-    if (found <= 0 || look->last.verdict == VERDICT_QUARANTINED ||
-        memcmp(look->last.sha256, look->sidecars.sha256, DIGEST_SIZE) != 0)
+    found = ledger_last(&desk->merge->ledger, name, &look->recall.last, cause);
+    if (found <= 0 || look->recall.last.verdict == VERDICT_QUARANTINED ||
+        memcmp(look->recall.last.sha256, look->sidecars.sha256, DIGEST_SIZE) != 0)
         return found < 0 ? -1 : 0;
-    return disposal_follow(desk->dir, name, &look->sidecars, look->last.seq, disposal, cause);
+    return disposal_follow(desk->dir, name, &look->sidecars, look->recall.last.seq, disposal,
+                           cause);
 }
 
 /* May the file be judged now? Else it waits, is done, or is gone. */
@@ -203,8 +197,8 @@ static bool claim(struct look *look)
     waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
     note_writer(look);
     look->known = is_known(look);
-    quiet_at = look->file->since + seconds(look->desk->config->settle);
-    latest = look->file->judged + seconds(look->desk->config->rescan);
+    quiet_at = look->file->since + waiting_seconds(look->desk->config->settle);
+    latest = look->file->judged + waiting_seconds(look->desk->config->rescan);
     if (look->writer && look->now < quiet_at && look->now < latest)
         drop_wait(look->desk->drop, look->file, WAIT_WRITER, "a program has it open for writing",
                   quiet_at < latest ? quiet_at : latest);
@@ -217,127 +211,6 @@ static bool claim(struct look *look)
     else
         return is_confirmed(look, beside);
     return false;
-}
-
-static void add_base(struct look *look, const struct ledger_line *line)
-{
-    size_t i;
-
-    for (i = 0; i < look->base_count; i++)
-        if (look->bases[i]->bytes == line->bytes &&
-            memcmp(look->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
-            return;
-    i = look->base_count++;
-
-    for (; i > 0 && look->bases[i - 1]->bytes < line->bytes; i--)
-        look->bases[i] = look->bases[i - 1];
-    look->bases[i] = line;
-}
-
-/* The other names that the same CSV has packed, or not packed. */
-static void sibling_names(const char *name, char out[LOOK_SIBLINGS][LEDGER_NAME_SIZE])
-{
-    static const char *const packings[] = {"", ".gz", ".zst"};
-    const enum unpack_format format = unpack_format_of(name);
-    const int len = (int)spool_csv_length(name);
-    size_t i, count = 0;
-
-    for (i = 0; i < sizeof packings / sizeof *packings; i++)
-        if (i != format)
-            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, packings[i]);
-}
-
-/* Where nothing packed was ever booked, a plain file has none. */
-static bool may_have_siblings(const struct look *look)
-{
-    return look->desk->merge->ledger.index.packed || unpack_format_of(look->name) != UNPACK_PLAIN;
-}
-
-static int recall_siblings(struct look *look, struct cause *cause)
-{
-    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
-    size_t i;
-
-    for (i = 0; i < LOOK_SIBLINGS; i++)
-        look->siblings[i].at = 0;
-    if (!may_have_siblings(look))
-        return 0;
-    sibling_names(look->name, names);
-    for (i = 0; i < LOOK_SIBLINGS; i++) {
-        int found = ledger_longest(&look->desk->merge->ledger, names[i], &look->siblings[i], cause);
-
-        if (found < 0)
-            return -1;
-        if (found > 0)
-            add_base(look, &look->siblings[i]);
-    }
-    return 0;
-}
-
-bool look_is_overtaken(const struct look *look)
-{
-    char names[LOOK_SIBLINGS][LEDGER_NAME_SIZE];
-    struct ledger_known known;
-    size_t i;
-
-    if (!may_have_siblings(look))
-        return false;
-    sibling_names(look->name, names);
-    for (i = 0; i < LOOK_SIBLINGS; i++) {
-        ledger_name(&look->desk->merge->ledger, names[i], &known);
-        if (known.longest_at != look->siblings[i].at)
-            return true;
-    }
-    return false;
-}
-
-bool look_base_is_foreign(const struct look *look)
-{
-    return look->base != &look->own && look->base != &look->last;
-}
-
-uint64_t look_base_rows(const struct look *look)
-{
-    const struct ledger *ledger = &look->desk->merge->ledger;
-
-    return look->base == &look->inode || look->base == &look->last
-               ? ledger_rows_of(ledger, look->base->name)
-               : ledger_rows_of_longest(ledger, look->base->name);
-}
-
-/* What the ledger knows of this name, of its siblings, and of this inode under another one. */
-static int recall(struct look *look, struct cause *cause)
-{
-    const struct ledger *ledger = &look->desk->merge->ledger;
-    const char *name = look->file->name;
-    struct cause stale; /* the cache may point anywhere */
-    int last = ledger_last(ledger, name, &look->last, cause);
-    int own = ledger_longest(ledger, name, &look->own, cause);
-    uint64_t at = seen_inode(&look->desk->drop->seen, &look->signature);
-
-    look->base_count = 0;
-    if (last < 0 || own < 0)
-        return -1;
-    look->has_last = last > 0;
-    look->has_own = own > 0;
-    if (own == 0)
-        look->own.at = 0;
-    look->has_inode = at != 0 && at < ledger->end &&
-                      ledger_at(ledger, at, &look->inode, &stale) > 0 &&
-                      look->inode.verdict != VERDICT_QUARANTINED;
-    look->is_ours = look->has_inode && strcmp(look->inode.name, name) == 0;
-    look->has_inode &= !look->is_ours;
-    if (look->has_own)
-        add_base(look, &look->own);
-    if (recall_siblings(look, cause) < 0)
-        return -1;
-    if (look->has_inode)
-        add_base(look, &look->inode);
-    if (look->has_last && look->last.verdict != VERDICT_QUARANTINED &&
-        look->last.verdict != VERDICT_FORGOTTEN && look->last.at != look->own.at)
-        add_base(look, &look->last);
-    look->base = look->base_count > 0 ? look->bases[0] : NULL;
-    return 0;
 }
 
 static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
@@ -382,9 +255,9 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
                                 .stop = &look->desk->stop};
     int result;
 
-    if (look->base != NULL) {
-        order.prefix_bytes = look->base->bytes;
-        memcpy(order.prefix_sha, look->base->sha256, DIGEST_SIZE);
+    if (look->recall.base != NULL) {
+        order.prefix_bytes = look->recall.base->bytes;
+        memcpy(order.prefix_sha, look->recall.base->sha256, DIGEST_SIZE);
     }
     spill_clear(&look->accepted);
     spill_clear(&look->rejected);
@@ -438,10 +311,10 @@ void look_put_off(struct look *look, const struct cause *cause)
     log_debug("%s: no verdict: %s", look->name, cause->text);
     if (cause->kind == CAUSE_TROUBLE)
         drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
-                  now + seconds(look->desk->config->rescan));
+                  now + waiting_seconds(look->desk->config->rescan));
     else /* the larger the file, the later */
         drop_wait(look->desk->drop, look->file, WAIT_WRITER, "it changed while it was read",
-                  now + SOON + 4 * spent);
+                  now + WAITING_SOON + 4 * spent);
 }
 
 /*
@@ -497,21 +370,22 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
     look->now = waiting_now();
     look->layout = look->desk->merge->training.layout;
     look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
-    look->base = NULL;
+    look->recall.base = NULL;
     if (look->taken.kind == SPOOL_GONE && follow(look, cause) < 0)
         return -1;
     if (!claim(look))
         return 0;
     look->growing = file->cut > 0 && look->signature.size > file->cut;
-    if (recall(look, cause) < 0)
+    if (recall_file(&look->recall, &look->desk->merge->ledger, &look->desk->drop->seen, look->name,
+                    &look->signature, cause) < 0)
         return -1;
-    look->growing &= look->base_count == 0;
+    look->growing &= look->recall.base_count == 0;
     if (link_waits(look))
         return 0;
     /* A checksum that came after its file was merged may contradict it. */
     if (look->sidecars.each[SPOOL_SHA256].there &&
-        !(look->has_last && look->sidecars.has_sum &&
-          memcmp(look->sidecars.sha256, look->last.sha256, DIGEST_SIZE) == 0))
+        !(look->recall.has_last && look->sidecars.has_sum &&
+          memcmp(look->sidecars.sha256, look->recall.last.sha256, DIGEST_SIZE) == 0))
         look->known = false;
     return 1;
 }
@@ -531,40 +405,28 @@ int look_part(struct look *look, struct cause *cause)
 int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause)
 {
     const struct layout *layout = &look->desk->merge->training.layout;
-    uint64_t last = look->has_last ? look->last.at : 0, own = look->has_own ? look->own.at : 0;
-    uint64_t base = look->base == NULL ? 0 : look->base->at;
-    bool overtaken = look_is_overtaken(look);
     struct signature now;
-    size_t i;
+    int same;
 
     look->file = file;
-    if (recall(look, cause) < 0)
-        return -1;
-    for (i = 0; i < look->base_count && look->bases[i]->at != base;)
-        i++;
-    if (overtaken || (base != 0 && i == look->base_count) ||
-        last != (look->has_last ? look->last.at : 0) || own != (look->has_own ? look->own.at : 0))
-        return 0;
-    look->base = base == 0 ? NULL : look->bases[i];
+    same = recall_again(&look->recall, &look->desk->merge->ledger, &look->desk->drop->seen,
+                        look->name, &look->signature, cause);
+    if (same <= 0)
+        return same;
     return is_in_place(look, &now) && layout->count == look->layout.count &&
            memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
 }
 
-/*
- * The inode held what the file begins with, but not this file: the number of a removed one was
- * given again, to the same bytes of another user. A renamed file is older than its line, which has
- * milliseconds. Where nothing tells how old it is, no row shall be lost.
- */
+/* Does it begin with its base, or with what seems to be that? */
+static bool goes_on(const struct look *look)
+{
+    return look->judgement.prefix_found || look->judgement.continued_line > 0;
+}
+
 static bool is_of_another(const struct look *look)
 {
-    const struct judgement *result = &look->judgement;
-    int64_t born;
-
-    if (look->base != &look->inode || (!result->prefix_found && result->continued_line == 0) ||
-        (look->inode.has_meta == result->has_meta && look->inode.meta == result->meta))
-        return false;
-    born = spool_born(look->fd);
-    return born < 0 || born > look->inode.time + SECOND / 1000;
+    return goes_on(look) && recall_is_of_another(&look->recall, look->fd, look->judgement.has_meta,
+                                                 look->judgement.meta);
 }
 
 int look_read(struct look *look, struct judge *judge, struct cause *cause)
@@ -576,14 +438,15 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
     *cause = (struct cause){.kind = CAUSE_AGAIN};
     steady = read_steadily(look, judge, cause);
     /* It does not begin with the longest content; with another? */
-    for (i = 1; steady > 0 && i < look->base_count && !result->broken &&
-                (is_of_another(look) || (!result->prefix_found && result->continued_line == 0));
+    for (i = 1; steady > 0 && i < look->recall.base_count && !result->broken &&
+                (is_of_another(look) || !goes_on(look));
          i++) {
-        look->base = look->bases[i];
+        look->recall.base = look->recall.bases[i];
         steady = read_steadily(look, judge, cause);
     }
     if (steady > 0 && is_of_another(look)) {
-        look->base = look->bases[0] != &look->inode ? look->bases[0] : NULL;
+        look->recall.base =
+            look->recall.bases[0] != &look->recall.inode ? look->recall.bases[0] : NULL;
         steady = read_steadily(look, judge, cause);
     }
     if (steady > 0 && wants_complete_rows(look)) {
@@ -591,7 +454,7 @@ int look_read(struct look *look, struct judge *judge, struct cause *cause)
         steady = read_steadily(look, judge, cause);
     }
     /* Nothing is decided of a new file that takes another look at its bytes. */
-    if (look->base_count == 0)
+    if (look->recall.base_count == 0)
         close_file(look);
     if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
         return 0;

@@ -27,6 +27,7 @@
 #include "ledger.h"
 #include "merge.h"
 #include "pool.h"
+#include "recall.h"
 #include "sidecar.h"
 #include "spill.h"
 #include "spool.h"
@@ -43,8 +44,6 @@ struct desk {
     bool lease_unknown; /* the kernel would not say who writes: said once */
 };
 
-#define LOOK_SIBLINGS 2
-
 struct look {
     struct desk *desk;
     struct waiting_file *file; /* borrowed until others arrive */
@@ -57,28 +56,16 @@ struct look {
     struct signature signature;
     struct sidecars sidecars; /* as they were then */
     int64_t now;
-    bool writer;             /* somebody has it open for writing, or may have */
-    bool patient;            /* quiet, and nobody writes: a bad verdict may be carried out */
-    bool complete_only;      /* its complete rows are judged, the rest may still come */
-    bool growing;            /* it was cut in a row, and is longer now */
-    bool known;              /* as it was when it was booked: not to be read again */
-    struct ledger_line last; /* the last line of this name */
-    bool has_last;
-    struct ledger_line own;   /* the longest content that was booked for this name */
-    struct ledger_line inode; /* what this inode held under another name: a renamed file */
-    bool has_own, has_inode;
-    bool is_ours; /* this inode was booked under this name */
-    /* NAME.csv, NAME.csv.gz and NAME.csv.zst are one growing file: the longest content that was
-     * booked for each of the other two names; at is 0 if none was. */
-    struct ledger_line siblings[LOOK_SIBLINGS];
-    /* What the file may begin with, the longest first: own, siblings, inode, last. */
-    const struct ledger_line *bases[3 + LOOK_SIBLINGS];
-    size_t base_count;
-    const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
-    struct judgement judgement;     /* filled by look_read */
-    struct spill accepted;          /* its rows as they go to the training file */
-    struct spill rejected;          /* behind its header: the bad ones as they came */
-    bool sink_failed;               /* our own disk failed, not the file's */
+    bool writer;                /* somebody has it open for writing, or may have */
+    bool patient;               /* quiet, and nobody writes: a bad verdict may be carried out */
+    bool complete_only;         /* its complete rows are judged, the rest may still come */
+    bool growing;               /* it was cut in a row, and is longer now */
+    bool known;                 /* as it was when it was booked: not to be read again */
+    struct recall recall;       /* what the ledger knows of it */
+    struct judgement judgement; /* filled by look_read */
+    struct spill accepted;      /* its rows as they go to the training file */
+    struct spill rejected;      /* behind its header: the bad ones as they came */
+    bool sink_failed;           /* our own disk failed, not the file's */
 };
 
 void look_init(struct look *look, struct desk *desk);
@@ -90,13 +77,6 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
 
 int look_part(struct look *look, struct cause *cause);
 int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause); /* 1, 0, -1 */
-
-/* Has content been booked since that it may go on from? Then what was read is no verdict. */
-bool look_is_overtaken(const struct look *look);
-
-/* The rows of the booked content that the file begins with, under this name or another. */
-uint64_t look_base_rows(const struct look *look);
-bool look_base_is_foreign(const struct look *look);
 
 /* The bytes to be reckoned with: a packed file has more in it than it shows. */
 uint64_t look_weight(const struct look *look);

@@ -19,19 +19,18 @@
 #include "setup.h"
 #include "watch.h"
 
-#define SECOND        INT64_C(1000000000)
-#define RETRY_BUSY    (SECOND / 50) /* `merge` holds the lock: its batch is soon over */
-#define RETRY_LOST    SECOND        /* the drop directory is gone */
-#define RETRY_PAUSE   (10 * SECOND) /* the disk is full, or the like */
-#define RECOUNT_DELAY SECOND
-#define REPORT_DELAY  (SECOND / 5)     /* statistics follow the last of many batches, ... */
-#define REPORT_LATEST (SECOND * 4 / 5) /* or the first one, at the latest */
+#define RETRY_BUSY    (WAITING_SECOND / 50) /* `merge` holds the lock: its batch is soon over */
+#define RETRY_LOST    WAITING_SECOND        /* the drop directory is gone */
+#define RETRY_PAUSE   (10 * WAITING_SECOND) /* the disk is full, or the like */
+#define RECOUNT_DELAY WAITING_SECOND
+#define REPORT_DELAY  (WAITING_SECOND / 5)     /* statistics follow the last of many batches, ... */
+#define REPORT_LATEST (WAITING_SECOND * 4 / 5) /* or the first one, at the latest */
 
 #define LAST_WAIT 5000 /* milliseconds for the lock, at the end */
 
 /* Lines about files are bounded: a burst, then a few a second; the rest is summed up. */
 #define LINES_BURST  30
-#define LINES_REFILL (SECOND / 2)
+#define LINES_REFILL (WAITING_SECOND / 2)
 
 struct daemon {
     struct setup setup;
@@ -138,8 +137,8 @@ static int tolerate(struct daemon *daemon, struct cause *cause)
 /* A scan must not take more than a tenth of the time. */
 static int64_t scan_interval(const struct daemon *daemon)
 {
-    int64_t rescan = daemon->setup.config.rescan * SECOND;
-    int64_t poll = daemon->setup.config.poll * SECOND;
+    int64_t rescan = waiting_seconds(daemon->setup.config.rescan);
+    int64_t poll = waiting_seconds(daemon->setup.config.poll);
 
     if (poll < 10 * daemon->scan_time)
         poll = 10 * daemon->scan_time;
@@ -396,7 +395,7 @@ static int reload(struct daemon *daemon, struct cause *cause)
     log_notice("configuration reloaded from %s", daemon->setup.config_path);
     if (open_intake(daemon, cause) < 0)
         return -1;
-    daemon->next_tick = waiting_now() + (int64_t)daemon->setup.config.interval * SECOND;
+    daemon->next_tick = waiting_now() + waiting_seconds(daemon->setup.config.interval);
     return scan(daemon, cause);
 }
 
@@ -440,7 +439,7 @@ static void wait_for_work(struct daemon *daemon)
     int i, count;
 
     if (due > now)
-        until.it_value = (struct timespec){due / SECOND, due % SECOND};
+        until.it_value = (struct timespec){due / WAITING_SECOND, due % WAITING_SECOND};
     timerfd_settime(daemon->timer, TFD_TIMER_ABSTIME, &until, NULL);
     count = epoll_wait(daemon->epoll, events, 4, -1);
     for (i = 0; i < count; i++) {
@@ -476,7 +475,7 @@ static int round_once(struct daemon *daemon, struct cause *cause)
     if (run_due(daemon, waiting_now(), cause) < 0)
         return -1;
     if (daemon->setup.config.merge == CONFIG_MERGE_TIMER && now >= daemon->next_tick)
-        daemon->next_tick = now + (int64_t)daemon->setup.config.interval * SECOND;
+        daemon->next_tick = now + waiting_seconds(daemon->setup.config.interval);
     if (waiting_now() >= daemon->next_report)
         report(daemon, now, false, 0);
     return 0;
@@ -536,7 +535,7 @@ static int start(struct daemon *daemon, struct cause *cause)
         return -1;
     if (config->merge == CONFIG_MERGE_TIMER)
         log_info("merging every %u seconds, and on SIGUSR1", config->interval);
-    daemon->next_tick = waiting_now() + (int64_t)config->interval * SECOND;
+    daemon->next_tick = waiting_now() + waiting_seconds(config->interval);
     daemon->next_report = waiting_now() + REPORT_DELAY;
     return start_watching(daemon, cause);
 }

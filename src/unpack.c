@@ -38,6 +38,14 @@ enum unpack_format unpack_format_of(const char *name)
     return packing[1] == 'g' || packing[1] == 'G' ? UNPACK_GZIP : UNPACK_ZSTD;
 }
 
+const char *unpack_suffix(enum unpack_format format)
+{
+    static const char *const suffixes[UNPACK_FORMATS] = {
+        [UNPACK_PLAIN] = "", [UNPACK_GZIP] = ".gz", [UNPACK_ZSTD] = ".zst"};
+
+    return suffixes[format];
+}
+
 /* How many of the bytes belong to the magic of a member or frame: those of all it has, or of all
  * that are there. Else 0. */
 static size_t match_magic(enum unpack_format format, const unsigned char *bytes, size_t len)

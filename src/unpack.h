@@ -25,7 +25,7 @@
 #include "cause.h"
 #include "digest.h"
 
-enum unpack_format { UNPACK_PLAIN, UNPACK_GZIP, UNPACK_ZSTD };
+enum unpack_format { UNPACK_PLAIN, UNPACK_GZIP, UNPACK_ZSTD, UNPACK_FORMATS };
 
 enum unpack_fault {
     UNPACK_SOUND,
@@ -68,6 +68,9 @@ struct unpack {
 
 /* What a file of this name is. */
 enum unpack_format unpack_format_of(const char *name);
+
+/* What its name has behind NAME.csv: nothing, .gz or .zst. */
+const char *unpack_suffix(enum unpack_format format);
 
 /* What these first bytes of a file are. */
 enum unpack_format unpack_format_seen(const void *bytes, size_t len);

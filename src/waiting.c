@@ -50,7 +50,7 @@ static int64_t read_clock(clockid_t clock)
     struct timespec time;
 
     clock_gettime(clock, &time);
-    return time.tv_sec * 1000000000LL + time.tv_nsec;
+    return time.tv_sec * WAITING_SECOND + time.tv_nsec;
 }
 
 int64_t waiting_now(void)

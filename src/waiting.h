@@ -35,7 +35,15 @@ enum reason {
 
 const char *reason_name(enum reason reason);
 
-#define WAITING_NEVER INT64_MAX
+/* Times are in nanoseconds. */
+#define WAITING_NEVER  INT64_MAX
+#define WAITING_SECOND INT64_C(1000000000)
+#define WAITING_SOON   (WAITING_SECOND / 20) /* until another look at what just changed */
+
+static inline int64_t waiting_seconds(unsigned count)
+{
+    return (int64_t)count * WAITING_SECOND;
+}
 
 struct waiting_file {
     char *name;   /* owned, as detail */

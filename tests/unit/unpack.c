@@ -71,6 +71,9 @@ static void test_names(void)
     check(unpack_format_of("a.csv.zst") == UNPACK_ZSTD &&
               unpack_format_of("a.csv.Zst") == UNPACK_ZSTD,
           "names of zstd files");
+    check_text(unpack_suffix(UNPACK_PLAIN), "", "a plain file's name ends with .csv");
+    check_text(unpack_suffix(UNPACK_GZIP), ".gz", "a gzip file's name goes on");
+    check_text(unpack_suffix(UNPACK_ZSTD), ".zst", "and a zstd file's");
     check(unpack_format_seen("\x1F\x8B\x08", 3) == UNPACK_GZIP &&
               unpack_format_seen("\x28\xB5\x2F\xFD", 4) == UNPACK_ZSTD &&
               unpack_format_seen("\x5A\x2A\x4D\x18", 4) == UNPACK_ZSTD &&

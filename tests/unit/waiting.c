@@ -5,7 +5,6 @@
 #include "place.h"
 #include "unit.h"
 
-#define SECOND INT64_C(1000000000)
 #define HEADER "name,reason,noticed,boot,since,signature,detail\n"
 
 static int dir;
@@ -193,14 +192,14 @@ static void test_save(void)
 /* A run from cron knows how long a file has been quiet. */
 static void test_recall(void)
 {
-    int64_t since = waiting_now() - 100 * SECOND, noticed;
+    int64_t since = waiting_now() - 100 * WAITING_SECOND, noticed;
     struct signature other = first;
     struct buffer bytes = {0};
     struct waiting_file *file = add("a.csv");
     char *boot;
 
     waiting_look(file, &first, 0, since);
-    noticed = file->noticed -= 1000 * SECOND;
+    noticed = file->noticed -= 1000 * WAITING_SECOND;
     waiting.changed = true;
     reload();
     file = waiting_find(&waiting, "a.csv");
@@ -213,8 +212,8 @@ static void test_recall(void)
     reload();
     other.mtime++;
     file = waiting_find(&waiting, "a.csv");
-    waiting_look(file, &other, 0, since + 200 * SECOND);
-    check(file->since == since + 200 * SECOND, "changed meanwhile it is quiet from now on");
+    waiting_look(file, &other, 0, since + 200 * WAITING_SECOND);
+    check(file->since == since + 200 * WAITING_SECOND, "changed meanwhile it is quiet from now on");
     file->since = since;
     file->signature = first;
     waiting.changed = true;
@@ -226,13 +225,14 @@ static void test_recall(void)
     place_put(dir, "waiting.csv", bytes.data, bytes.len);
     waiting_load(&waiting, dir, &cause);
     file = waiting_find(&waiting, "a.csv");
-    check(file != NULL && file->since > since + 90 * SECOND, "times of another boot do not count");
+    check(file != NULL && file->since > since + 90 * WAITING_SECOND,
+          "times of another boot do not count");
     if (file != NULL)
-        waiting_look(file, &first, 0, since + 300 * SECOND);
-    check(file != NULL && file->since == since + 300 * SECOND, "nor its signature");
+        waiting_look(file, &first, 0, since + 300 * WAITING_SECOND);
+    check(file != NULL && file->since == since + 300 * WAITING_SECOND, "nor its signature");
     buffer_free(&bytes);
     clear();
-    waiting_look(add("b.csv"), &first, 0, waiting_now() + 3600 * SECOND);
+    waiting_look(add("b.csv"), &first, 0, waiting_now() + 3600 * WAITING_SECOND);
     reload();
     file = waiting_find(&waiting, "b.csv");
     check(file != NULL && file->since <= waiting_now(), "nor does a time that is yet to come");
