@@ -217,7 +217,7 @@ int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uin
 
     while (done < length) {
         n = copy_file_range(from_fd, &source, to_fd, &target, (size_t)(length - done), 0);
-        if (n <= 0 && errno != EINTR)
+        if (n == 0 || (n < 0 && errno != EINTR))
             break;
         done = (uint64_t)source - from;
     }

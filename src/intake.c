@@ -194,6 +194,7 @@ static int finish_apart(struct intake *intake, struct cause *cause)
     }
     result = look_rejoin(look, file, cause);
     if (result < 0) {
+        file->due = waiting_now(); /* it was judged before this batch began: undo leaves it */
         readers_release(intake->readers, look);
         return -1;
     }
@@ -203,7 +204,7 @@ static int finish_apart(struct intake *intake, struct cause *cause)
         read = 0;
     }
     if (finish_file(intake, look, read, cause) < 0) {
-        file->due = waiting_now(); /* it was judged before this batch began: undo leaves it */
+        file->due = waiting_now(); /* as above */
         return -1;
     }
     if (again) {
@@ -218,10 +219,14 @@ static int begin_apart(struct intake *intake, struct look *look, struct cause *c
 {
     look->file->due = WAITING_NEVER;
     look->file->judged = look->now;
-    if (readers_reading_apart(intake->readers) == NULL &&
-        readers_read_apart(intake->readers, look, cause) == 0)
+    if (readers_reading_apart(intake->readers) != NULL) {
+        look->file->turn = true;
+    } else if (readers_read_apart(intake->readers, look, cause) == 0) {
         return 0;
-    look->file->turn = true;
+    } else {
+        log_warning("%s: %s", look->name, cause->text);
+        look->file->due = look->now + waiting_seconds(1);
+    }
     readers_release(intake->readers, look);
     return 0;
 }

@@ -1,6 +1,9 @@
 /*
  * known: values of a field that were found good. Values repeat: one met again is good again.
  *
+ * Values are as they stand in a file without quotes around them, so none has a quote in it: the
+ * quick pass compares what it finds there with them.
+ *
  * A table of few places, one for each hash: a new value may drive out an older one, which costs
  * another check and nothing else. Longer values and numbers are checked each time.
  */
@@ -14,7 +17,7 @@
 #include <string.h>
 
 #define KNOWN_PLACES 64
-#define KNOWN_LENGTH 40
+#define KNOWN_LENGTH 64
 
 /* A value as it is looked for: its first and its last eight bytes as little-endian words, those of
  * a shorter one with zeros behind them. Up to sixteen bytes that is all of it. */

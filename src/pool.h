@@ -33,6 +33,7 @@ void pool_submit(struct pool *pool, struct job *job, bool is_short);
 void pool_wait(struct pool *pool, struct job *job, unsigned worker); /* returns at once if idle */
 bool pool_is_done(struct pool *pool, const struct job *job);         /* as after pool_wait */
 
-void pool_close(struct pool *pool); /* no job may be left; takes NULL */
+/* What runs is waited for, what is queued is not begun any more. Takes NULL. */
+void pool_close(struct pool *pool);
 
 #endif

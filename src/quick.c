@@ -173,6 +173,8 @@ int quick_open(struct quick *quick, const struct sheet *sheet, uint64_t max_row_
         quick->column_cap = sheet->columns;
     }
     quick->no_empty = sheet->columns == 1;
+    quick->uncounted = 0;
+    memset(quick->counts, 0, sizeof quick->counts);
     if (sheet->layout == NULL) {
         plan_columns(quick);
         return 0;

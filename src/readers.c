@@ -1,5 +1,6 @@
 #include "readers.h"
 
+#include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -11,6 +12,7 @@
 #define ROOM  (8 * 1024 * 1024) /* bytes of files that are read at once, at most */
 #define MANY  (1024 * 1024) /* so many keep all threads busy, and the processors' caches warm, */
 #define FEW   4             /* and so many files in any case */
+#define TRIM  (16 * 1024 * 1024)
 #define SHORT (32 * 1024)   /* a file that is read before a thread is awake */
 #define LARGE (1024 * 1024) /* a file whose hashing is worth a thread */
 
@@ -34,6 +36,7 @@ struct readers {
     size_t count;                        /* and how many they are */
     struct reader *apart;                /* a large file's; NULL: none */
     int fd;                              /* eventfd: it is read */
+    uint64_t read;                       /* bytes in this batch */
     struct ahead ahead;
     struct reader reader[LOOKS];
 };
@@ -220,6 +223,7 @@ void readers_read(struct readers *readers, struct look *look, bool alone)
     *readers->last = reader;
     readers->last = &reader->next;
     readers->bytes += weight;
+    readers->read += weight;
     readers->count++;
     if (readers->pool == NULL || alone)
         run(&reader->job, 0);
@@ -264,6 +268,10 @@ void readers_drop(struct readers *readers)
         spill_free(&used->accepted);
         spill_free(&used->rejected);
     }
+    /* The threads' heaps keep what is freed. */
+    if (readers->read > TRIM)
+        malloc_trim(0);
+    readers->read = 0;
 }
 
 struct judge *readers_judge(struct readers *readers)

@@ -12,7 +12,8 @@
  * They come back in the order in which they were given. Memory is bounded: only so many bytes of
  * files are being read at once. A larger file is read apart, one at a time, over as many batches as
  * it takes, and holds up no other: readers_read_apart, and readers_apart once readers_fd is
- * readable. All of this is called from one thread; only look_read runs in others.
+ * readable. All of this is called from one thread; others open files ahead, run look_read, and do
+ * what that shares with them.
  */
 #ifndef PHASESENTINEL_READERS_H
 #define PHASESENTINEL_READERS_H

@@ -1,6 +1,7 @@
 #include "scan.h"
 
 #include <endian.h>
+#include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -90,8 +91,10 @@ WITH_AVX2 static size_t scan_ends_avx2(const char *text, size_t len, uint16_t *e
 
 size_t scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
 {
-    return __builtin_cpu_supports("avx2") ? scan_ends_avx2(text, len, ends)
-                                          : scan_ends_plain(text, len, ends);
+    const bool has_all = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                         __builtin_cpu_supports("popcnt");
+
+    return has_all ? scan_ends_avx2(text, len, ends) : scan_ends_plain(text, len, ends);
 }
 
 #else

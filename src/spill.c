@@ -8,6 +8,7 @@
 #include "durable.h"
 
 #define IN_MEMORY (4 * 1024 * 1024)
+#define KEEP_SIZE (512 * 1024) /* of memory, from file to file */
 
 void spill_init(struct spill *spill, int dir_fd)
 {
@@ -28,6 +29,8 @@ void spill_clear(struct spill *spill)
     spill->fd = -1;
     spill->length = 0;
     spill->failed = 0;
+    if (spill->memory.cap > KEEP_SIZE)
+        buffer_free(&spill->memory);
     buffer_clear(&spill->memory);
     if (spill->hash != NULL)
         digest_stream_reset(spill->hash);

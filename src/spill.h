@@ -32,7 +32,7 @@ struct spill {
 
 void spill_init(struct spill *spill, int dir_fd);
 void spill_free(struct spill *spill);  /* leaves it empty; takes one that is */
-void spill_clear(struct spill *spill); /* empty, its memory kept */
+void spill_clear(struct spill *spill); /* empty, its memory kept if that is little */
 
 /* Takes what is in `bytes`, perhaps with its memory: what is left in it means nothing. */
 int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause);

@@ -433,7 +433,7 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         if (sheet->field_of[i] < 0)
             continue;
         known = &sheet->known[sheet->field_of[i]];
-        if (known_fits(cell->len)) {
+        if (known_fits(cell->len) && !sheet->no_known) {
             key = known_key(cell->text, cell->len);
             place = known_place(&key);
             if (known_holds(known, place, &key, cell->text))
@@ -448,7 +448,8 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         if (fault != FIELD_FITS) {
             add_misfit(sheet, row, i, fault, violations);
             valid = false;
-        } else if (field->type != FIELD_NUMBER && place < KNOWN_PLACES) {
+        } else if (field->type != FIELD_NUMBER && place < KNOWN_PLACES &&
+                   memchr(cell->text, '"', cell->len) == NULL) {
             known_take(known, place, &key, cell->text);
         }
     }

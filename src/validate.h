@@ -42,6 +42,7 @@ struct sheet {
     int counted[TALLY_COUNT];    /* the field of each tally, or -1 */
     bool has_meta;               /* a value that tells users apart came from the file name */
     uint64_t meta;        /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
+    bool no_known;        /* each value is checked, known or not: for tests */
     bool straight;        /* the file's columns are the layout's first ones: rows can be copied */
     struct buffer suffix; /* what follows them in each row, with its LF */
     bool no_memory;       /* validate_row had none to try a pattern: the row has no verdict */

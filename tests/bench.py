@@ -10,6 +10,7 @@ goal where there is one, and medians with their spread. Nothing here asserts a t
 """
 import argparse
 import ctypes
+import json
 import mmap
 import os
 import random
@@ -70,7 +71,8 @@ def generate(directory, files, count, shape, end="\n"):
     os.makedirs(directory)
     for number in range(files):
         head, lines = shape(number, count)
-        name = f"user_{number % 50:03d}_external_2024{1 + number // 28 % 12:02d}{1 + number % 28:02d}_{number:06d}.csv"
+        time_of_day = f"{number // 3600 % 24:02d}{number // 60 % 60:02d}{number % 60:02d}"
+        name = f"user_{number % 50:03d}_external_2024{1 + number // 28 % 12:02d}{1 + number % 28:02d}_{time_of_day}.csv"
         with open(os.path.join(directory, name), "w", encoding="ascii", newline="") as out:
             out.write(end.join([head] + lines) + end)
 
@@ -100,6 +102,10 @@ class Place:
     def merge(self):
         return timed([f"{BUILD}/phasesentinel", "merge", *ROOT, "-c", self.config])
 
+    def rows(self):
+        with open(os.path.join(self.data, "stats/stats.json"), encoding="ascii") as stats:
+            return json.load(stats)["main_training_samples"]
+
     def remove(self):
         shutil.rmtree(self.path)
 
@@ -116,16 +122,18 @@ def spread(times):
 
 
 def write_rows(path, mib, end):
-    """A large file: the same rows again and again, each with `end` behind it."""
+    """A large file: the same rows again and again, each with `end` behind it. Returns how many."""
     head, lines = full(1, 20000)
     block = "".join(f"{line}{end}\n" for line in lines).encode()
     with open(path, "wb") as out:
         out.write(f"{head}{',collection_timestamp' if end else ''}\n".encode())
-        for _ in range(mib * (1 << 20) // len(block)):
+        blocks = mib * (1 << 20) // len(block)
+        for _ in range(blocks):
             out.write(block)
+    return blocks * len(lines)
 
 
-def against_cat(base, work, source, rounds, goal, settle=5):
+def against_cat(base, work, source, rows, rounds, goal, settle=5):
     cat, ours = [], []
     for _ in range(rounds):
         out = os.path.join(base, "out")
@@ -138,6 +146,8 @@ def against_cat(base, work, source, rounds, goal, settle=5):
         subprocess.run(["sync", "-f", place.data], check=False)
         subprocess.run(warm, check=False)
         ours.append(place.merge())
+        if place.rows() != rows:
+            sys.exit(f"{work}: {place.rows()} rows were merged, of {rows}")
         place.remove()
     show(work, f"{statistics.median(ours) / statistics.median(cat):.2f} times cat", goal, f"cat {spread(cat)}  merge {spread(ours)}")
 
@@ -241,8 +251,25 @@ def growth(base, mib, rounds):
          f"{spread(times[1])}, {spread(times[0])}")
 
 
+def system_calls(base, count):
+    """Of one merge of tiny files, all threads together, by strace."""
+    place = Place(base)
+    generate(os.path.join(base, "source"), count, 10, full)
+    place.fill(os.path.join(base, "source"))
+    shutil.rmtree(os.path.join(base, "source"))
+    table = os.path.join(place.path, "calls")
+    if shutil.which("strace"):
+        timed(["strace", "-f", "-c", "-U", "calls,name", "-o", table, f"{BUILD}/phasesentinel", "merge", *ROOT, "-c", place.config])
+        with open(table, encoding="ascii") as lines:
+            calls = {line.split()[1]: int(line.split()[0]) for line in lines if line.split()[0].isdigit()}
+        total, waits = calls.pop("total"), calls.pop("futex", 0)
+        show(f"system calls: {count} tiny files", f"{(total - waits) / count:.1f} a file", "10",
+             f"and {waits / count:.1f} of futex, which grow with strace; {total} in all")
+    place.remove()
+
+
 def memory(base, mib):
-    """The largest resident set while one large file is merged, and of the idle daemon."""
+    """The largest resident set while one large file is merged, and of the idle daemon that has merged others."""
     place = Place(base)
     write_rows(os.path.join(place.data, "user_data", "large.csv"), mib, "")
     result = subprocess.run(["/usr/bin/env", "python3", "-c",
@@ -250,13 +277,21 @@ def memory(base, mib):
                              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
                              f"{BUILD}/phasesentinel", "merge", *ROOT, "-c", place.config],
                             check=False, capture_output=True, text=True)
-    daemon = start_daemon(place)
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as status:
-        idle = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait()
     place.remove()
-    show(f"memory, idle / a {mib} MiB file", f"{idle / 1024:.1f} and {int(result.stdout) / 1024:.1f} MB", "8 and 32 MB")
+    place = Place(base)
+    daemon = start_daemon(place)
+    fresh = resident(daemon.pid)[0]
+    generate(os.path.join(base, "source"), 300, 3000, full)
+    place.fill(os.path.join(base, "source"))
+    shutil.rmtree(os.path.join(base, "source"))
+    prometheus = os.path.join(place.data, "stats/phasesentinel.prom")
+    while not os.path.exists(prometheus) or place.rows() < 300 * 3000:
+        time.sleep(0.1)
+    after = resident(daemon.pid)
+    stop(daemon)
+    place.remove()
+    show(f"memory, idle / a {mib} MiB file", f"{fresh:.1f} and {int(result.stdout) / 1024:.1f} MB", "8 and 32 MB",
+         f"idle after 300 files of 3,000 rows {after[0]:.1f} MB, {after[1]:.1f} MB at most")
 
 
 def cpu_time(pid):
@@ -502,22 +537,25 @@ def main():
                 continue
             source = os.path.join(base, "source")
             generate(source, files, count, shape, end)
-            against_cat(base, work, source, options.rounds, goal, 0 if "bad" in work else 5)
+            good = files - (files + 19) // 20 if "bad" in work else files
+            against_cat(base, work, source, good * count, options.rounds, goal, 0 if "bad" in work else 5)
             shutil.rmtree(source)
         work = f"one large file, {options.large} MiB"
         if options.only in work:
             source = os.path.join(base, "source")
             os.makedirs(source)
-            write_rows(os.path.join(source, "large.csv"), options.large, "")
-            against_cat(base, work, source, options.rounds, "-")
+            rows = write_rows(os.path.join(source, "large.csv"), options.large, "")
+            against_cat(base, work, source, rows, options.rounds, "-")
             shutil.rmtree(source)
+        if options.only in "system calls":
+            system_calls(base, options.tiny // 10)
         if options.only in "latency":
             latency(base, 300)
         if options.only in "growth":
             growth(base, options.grown, options.rounds)
         if options.only in "memory":
             memory(base, options.grown)
-        if options.only in "start rescan memory known":
+        if options.only in "start rescan known":
             known(base, options.known, options.rounds)
         if options.only in "load":
             load(base, options.rate, options.seconds)
