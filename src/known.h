@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KNOWN_PLACES 64
+#define KNOWN_PLACES 256 /* known_place */
 #define KNOWN_LENGTH 64
 
 /* A value as it is looked for: its first and its last eight bytes as little-endian words, those of
@@ -66,9 +66,10 @@ static inline struct known_key known_key(const char *text, size_t len)
 
 static inline size_t known_place(const struct known_key *key)
 {
-    return (size_t)(((key->head + key->len) * 0x9E3779B97F4A7C15U ^ key->tail) *
-                        0xC2B2AE3D27D4EB4FU >>
-                    58);
+    uint64_t hash =
+        ((key->head + key->len) * 0x9E3779B97F4A7C15U ^ key->tail) * 0xC2B2AE3D27D4EB4FU;
+
+    return (size_t)(hash >> 56);
 }
 
 static inline bool known_holds(const struct known *known, size_t place, const struct known_key *key,

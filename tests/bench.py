@@ -339,6 +339,36 @@ def drip(place, count, pause):
     return used, times, memory_used
 
 
+def beside(base, mib):
+    """Small files, twenty a second, while a large one is merged: how long until each is durable."""
+    place = Place(base)
+    large, hidden = os.path.join(place.path, "large"), os.path.join(place.data, "user_data", ".hidden")
+    write_rows(large, mib, "")
+    subprocess.run(["sync", "-f", place.path], check=False)
+    daemon = start_daemon(place)
+    watcher = Watcher(place)
+    sent = {"large.csv": time.monotonic()}
+    os.rename(large, os.path.join(place.data, "user_data", "large.csv"))
+    while any(name not in watcher.durable for name in sent):
+        if "large.csv" not in watcher.durable:
+            head, lines = full(len(sent), 10)
+            with open(hidden, "w", encoding="ascii") as out:
+                out.write("\n".join([head] + lines) + "\n")
+            name = f"small{len(sent)}.csv"
+            sent[name] = time.monotonic()
+            os.rename(hidden, os.path.join(place.data, "user_data", name))
+        pause = time.monotonic() + 0.05
+        while time.monotonic() < pause:
+            watcher.poll()
+            time.sleep(0.001)
+    stop(daemon)
+    place.remove()
+    times = {name: (watcher.durable[name] - start) * 1000 for name, start in sent.items()}
+    took = times.pop("large.csv")
+    show(f"small files beside one of {mib} MiB", f"max {max(times.values()):.0f} ms", "-",
+         f"{percentiles(list(times.values()))}  the large one {took / 1000:.1f} s")
+
+
 class Watcher:
     """When each name's line became durable: the lock's mark, cleared after the sync, was gone, or the next batch had begun."""
 
@@ -551,6 +581,8 @@ def main():
             system_calls(base, options.tiny // 10)
         if options.only in "latency":
             latency(base, 300)
+        if options.only in "beside":
+            beside(base, options.large)
         if options.only in "growth":
             growth(base, options.grown, options.rounds)
         if options.only in "memory":
