@@ -9,7 +9,7 @@
  * A disk takes as long for a sync as for all it was given since the last one. So, with a pool, one
  * of its threads syncs while more is read and checked: the sync that counts, the one of
  * appender_commit, has little left to do. A sync that failed is never tried again, whoever called
- * it: CAUSE_STOP then, from whatever is called next.
+ * it: CAUSE_STOP then, from appender_commit or appender_abandon at the latest.
  */
 #ifndef PHASESENTINEL_APPENDER_H
 #define PHASESENTINEL_APPENDER_H
@@ -34,9 +34,7 @@ struct appender {
     struct cause cause;
 };
 
-/* The file ends here, and all of it is committed. Nothing may have been added since the last
- * commit.
- */
+/* The file ends here, and all of it is committed: nothing was added since the last commit. */
 void appender_stand(struct appender *appender, int fd, const char *what, uint64_t end);
 void appender_free(struct appender *appender); /* takes a zeroed one */
 
