@@ -60,6 +60,7 @@ class Player:
         self.secret = os.path.join(outside, "secret.csv")
         self.rng = random.Random(seed + index)
         self.pace = 1  # milliseconds, at most, between two steps
+        self.rounds, self.state, self.trouble = 0, {}, ""
 
     def content(self, count=20, bad=False):
         """Rows that were never sent before."""
@@ -82,45 +83,51 @@ class Player:
             time.sleep(self.rng.uniform(0, self.pace / 1000))
 
     def play(self, stop, result):
-        """Until told to stop; the collector may take the file away at any moment."""
-        rounds, trouble = 0, ""
-        state = {}
+        """Until told to stop; what came of it goes to `result` whatever happens: somebody waits for it."""
+        try:
+            self.swap_until(stop)
+            self.clear_asides()
+            self.clear(self.path)
+            self.put(self.content(), self.path[:-4] + "-final.csv")
+        except OSError as error:
+            self.trouble = "%s: %s" % (self.name, error)
+        finally:
+            result.put((self.name, (self.rounds, self.next, self.state.get("stays"), self.trouble)))
+
+    def swap_until(self, stop):
+        """The collector may take the file away at any moment."""
         while not stop.is_set():
             try:
-                self.way(self, state)
-                rounds += 1
+                self.way(self, self.state)
+                self.rounds += 1
             except (FileNotFoundError, FileExistsError):
-                state.clear()
+                self.state.clear()
             except (PermissionError, IsADirectoryError, NotADirectoryError):  # the collector has put back what it took
                 self.clear(self.path)
             except OSError as error:
-                trouble = "%s: %s" % (self.name, error)
-                state.clear()
-            if not state:
+                self.trouble = "%s: %s" % (self.name, error)
+                self.state.clear()
+            if not self.state:
                 self.clear_asides()
             self.pause()
-        self.clear_asides()
-        self.clear(self.path)
-        self.put(self.content(), self.path[:-4] + "-final.csv")
-        result.put((self.name, (rounds, self.next, state.get("stays"), trouble)))
 
     def clear_asides(self):
         for end in ("", "-kept", "-copy", "-linked"):
             self.clear(self.aside + end)
 
     def clear(self, path):
-        """Nothing there, or a file that can be read."""
+        """Nothing there, or a file that can be read; at any step the collector may be quicker."""
         try:
             kind = os.lstat(path).st_mode
+            if stat.S_ISDIR(kind):
+                shutil.rmtree(path)
+            elif not stat.S_ISREG(kind) or path != self.path:
+                os.unlink(path)
+            else:
+                os.chmod(path, 0o644)
+                os.utime(path)
         except FileNotFoundError:
-            return
-        if stat.S_ISDIR(kind):
-            shutil.rmtree(path)
-        elif not stat.S_ISREG(kind) or path != self.path:
-            os.unlink(path)
-        else:
-            os.chmod(path, 0o644)
-            os.utime(path)
+            pass
 
 
 # --- the ways; `state` lives as long as the file is not taken away. Those that set state["stays"] never change the ---
