@@ -62,34 +62,34 @@ static int note_written(struct appender *appender, uint64_t len, struct cause *c
 /* ---- appending ---------------------------------------------------------------------------------
  */
 
-static int write_out(struct appender *appender, const struct buffer *bytes, struct cause *cause)
+static int write_out(struct appender *appender, const char *bytes, size_t len, struct cause *cause)
 {
-    if (bytes->len == 0)
+    if (len == 0)
         return 0;
-    if (durable_write(appender->fd, bytes->data, bytes->len, appender->written, appender->what,
-                      cause) < 0)
+    if (durable_write(appender->fd, bytes, len, appender->written, appender->what, cause) < 0)
         return -1;
-    return note_written(appender, bytes->len, cause);
+    return note_written(appender, len, cause);
 }
 
 static int flush(struct appender *appender, struct cause *cause)
 {
     if (buffer_failed(&appender->buffer))
         return cause_memory(cause);
-    if (write_out(appender, &appender->buffer, cause) < 0)
+    if (write_out(appender, appender->buffer.data, appender->buffer.len, cause) < 0)
         return -1;
     buffer_clear(&appender->buffer);
     return 0;
 }
 
 /* Rows that were too many for memory. */
-static int transfer(struct appender *appender, const struct spill *rows, struct cause *cause)
+static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t end,
+                    struct cause *cause)
 {
-    uint64_t done, len;
+    uint64_t len;
 
-    for (done = 0; done < rows->length; done += len) {
-        len = rows->length - done < EARLY_SIZE ? rows->length - done : EARLY_SIZE;
-        if (durable_transfer(rows->fd, done, len, appender->fd, appender->written, appender->what,
+    for (; from < end; from += len) {
+        len = end - from < EARLY_SIZE ? end - from : EARLY_SIZE;
+        if (durable_transfer(fd, from, len, appender->fd, appender->written, appender->what,
                              cause) < 0 ||
             note_written(appender, len, cause) < 0)
             return -1;
@@ -97,20 +97,22 @@ static int transfer(struct appender *appender, const struct spill *rows, struct 
     return 0;
 }
 
-int appender_add(struct appender *appender, const struct spill *rows, struct pool *pool,
-                 struct cause *cause)
+int appender_add(struct appender *appender, const struct spill *rows, uint64_t from, uint64_t len,
+                 struct pool *pool, struct cause *cause)
 {
     appender->pool = pool;
-    if (rows->fd < 0 && rows->length < FEW_SIZE) {
-        buffer_append(&appender->buffer, rows->memory.data, rows->memory.len);
+    if (len == 0)
+        return 0;
+    if (rows->fd < 0 && len < FEW_SIZE) {
+        buffer_append(&appender->buffer, rows->memory.data + from, len);
         if (buffer_failed(&appender->buffer))
             return cause_memory(cause);
         return appender->buffer.len < WRITE_SIZE ? 0 : flush(appender, cause);
     }
     if (flush(appender, cause) < 0)
         return -1;
-    return rows->fd < 0 ? write_out(appender, &rows->memory, cause)
-                        : transfer(appender, rows, cause);
+    return rows->fd < 0 ? write_out(appender, rows->memory.data + from, len, cause)
+                        : transfer(appender, rows->fd, from, from + len, cause);
 }
 
 int appender_commit(struct appender *appender, struct cause *cause)

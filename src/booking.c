@@ -87,14 +87,13 @@ void booking_fill_line(const char *name, const struct judgement *result, enum ve
 
 /* Books the line, and its rows with those of the drop directory. */
 static int book(struct booking *booking, const struct look *look, struct ledger_line *line,
-                struct cause *cause)
+                const struct tally *tally, struct cause *cause)
 {
     struct ledger *ledger = &booking->desk->merge->ledger;
     struct drop *drop = booking->desk->drop;
     uint64_t before = ledger_rows_of(ledger, line->name);
 
-    if (ledger_add(ledger, line, cause) < 0 ||
-        stats_apply(&booking->stats, line, &look->judgement.tally, cause) < 0)
+    if (ledger_add(ledger, line, cause) < 0 || stats_apply(&booking->stats, line, tally, cause) < 0)
         return -1;
     if (drop_counts(drop, line->name, look->file))
         drop->rows += ledger_rows_of(ledger, line->name) - before;
@@ -171,6 +170,54 @@ static int settle(struct booking *booking, const struct look *look, const struct
     return 0;
 }
 
+/* The pieces that are not booked yet, or the first of them, while others wait. As long as nothing
+ * of the file is booked they are booked as one. */
+static int append_pieces(struct look *look, size_t *ret_end, struct cause *cause)
+{
+    const struct desk *desk = look->desk;
+    struct pieces *pieces = &look->pieces;
+    size_t end = pieces->next;
+
+    do {
+        const struct spill_piece *range = &pieces->list[end++].range;
+
+        if (training_append(&desk->merge->training, &look->accepted, range->offset, range->length,
+                            desk->pool, cause) < 0)
+            return -1;
+    } while (end < pieces->count &&
+             !(look->parted && look->judgement.violations.total == 0 && desk->must_pause != NULL &&
+               desk->must_pause(desk->pause_context)));
+    *ret_end = pieces->next > 0 ? end : 1;
+    return pieces->next > 0 ? 0 : pieces_join(pieces, end, cause);
+}
+
+static int book_piece(struct booking *booking, struct look *look, enum verdict verdict,
+                      struct ledger_line *line, struct cause *cause)
+{
+    const struct judgement *result = &look->judgement;
+    const struct piece *piece = &look->pieces.list[look->pieces.next];
+    const bool first = look->pieces.next++ == 0;
+
+    booking_fill_line(look->file->name, result, first ? verdict : VERDICT_GROWN, line);
+    line->bytes = piece->bytes;
+    memcpy(line->sha256, piece->sha256, DIGEST_SIZE);
+    line->rows = piece->rows;
+    line->rejected = result->bad_rows; /* then there is but one */
+    if (first && result->prefix_found && recall_base_is_foreign(&look->recall))
+        line->duplicate = recall_base_rows(&look->recall, &booking->desk->merge->ledger);
+    line->length = piece->range.length;
+    line->range_hash = piece->range.hash;
+    return book(booking, look, line, &piece->tally, cause);
+}
+
+/* Others have their turn before the rest of it is booked. Nothing is told yet. */
+static int pause_file(struct booking *booking, const struct look *look,
+                      const struct ledger_line *line, struct cause *cause)
+{
+    look->file->due = WAITING_NEVER;
+    return keep(booking, look, line, NULL, cause) == NULL ? -1 : 0;
+}
+
 static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
                        struct cause *cause)
 {
@@ -178,32 +225,33 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
     const struct judgement *result = &look->judgement;
     struct ledger_line *line = malloc(sizeof *line);
     char detail[96];
+    size_t end;
     int done = -1;
 
     if (line == NULL)
         return cause_memory(cause);
-    booking_fill_line(look->file->name, result, verdict, line);
-    line->rows = result->rows;
-    line->rejected = result->bad_rows;
-    if (result->prefix_found && recall_base_is_foreign(&look->recall))
-        line->duplicate = recall_base_rows(&look->recall, &desk->merge->ledger);
-    line->length = look->accepted.length;
-    line->range_hash = spill_hash(&look->accepted);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
         disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
                                &look->rejected, &booking->reasons, cause) < 0)
         goto out;
-    if (training_append(&desk->merge->training, &look->accepted, desk->pool, cause) < 0)
+    if (append_pieces(look, &end, cause) < 0)
         goto out;
+    while (look->pieces.next < end)
+        if (book_piece(booking, look, verdict, line, cause) < 0)
+            goto out;
+    if (look_is_paused(look)) {
+        done = pause_file(booking, look, line, cause);
+        goto out;
+    }
+    line->verdict = verdict; /* as it is told, of all pieces */
+    line->rows = result->rows;
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
              verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
     if (line->rejected > 0)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail),
                  ", %" PRIu64 " rejected: see quarantine/", line->rejected);
-    if (book(booking, look, line, cause) < 0 || settle(booking, look, line, detail, cause) < 0)
-        goto out;
-    done = 0;
+    done = settle(booking, look, line, detail, cause);
 out:
     free(line);
     return done;
@@ -228,7 +276,7 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
         line->duplicate += recall_base_rows(&look->recall, &desk->merge->ledger);
-    if (book(booking, look, line, cause) < 0 ||
+    if (book(booking, look, line, &look->judgement.tally, cause) < 0 ||
         settle(booking, look, line, buffer_text(&detail), cause) < 0)
         goto out;
     done = 0;
@@ -266,7 +314,7 @@ static int quarantine_file(struct booking *booking, struct look *look, struct ca
     /* Where the line stands already nothing will wait for them. */
     if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL,
                                again ? NULL : &booking->reasons, cause) < 0 ||
-        (!again && book(booking, look, line, cause) < 0))
+        (!again && book(booking, look, line, &result->tally, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
     buffer_printf(&detail, "; see quarantine/%s.errors.csv", look->file->name);

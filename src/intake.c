@@ -14,6 +14,21 @@
 #define BATCH_FILES 10000
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
+/* In the middle of a large file no other process has its turn: it would merge a copy of it, too. */
+static void give_lock_back(struct intake *intake, bool whole)
+{
+    if (!intake->paused || !whole)
+        merge_end(&intake->merge, whole);
+}
+
+/* But if it does not go on now. */
+static void let_others_in(struct intake *intake)
+{
+    if (intake->paused && intake->merge.lock.fd >= 0)
+        merge_end(&intake->merge, true);
+    intake->paused = false;
+}
+
 int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
                 struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
                 struct cause *cause)
@@ -35,6 +50,7 @@ int intake_open(struct intake *intake, const struct config *config, const struct
 
 void intake_close(struct intake *intake)
 {
+    let_others_in(intake);
     booking_close(&intake->booking);
     drop_close(&intake->drop);
     readers_close(intake->readers);
@@ -62,7 +78,7 @@ bool intake_is_reading(const struct intake *intake)
 
 static void end(struct intake *intake, bool whole)
 {
-    merge_end(&intake->merge, whole);
+    give_lock_back(intake, whole);
     datadir_close_drop(intake->dir);
 }
 
@@ -71,6 +87,8 @@ static int take_lock(struct intake *intake, unsigned wait_ms, bool adopt, struct
 {
     const uint64_t end_before = intake->merge.ledger.end;
 
+    if (intake->merge.lock.fd >= 0)
+        return 0;
     if (merge_begin(&intake->merge, wait_ms, adopt, cause) < 0)
         return -1;
     intake->recount_due |= intake->merge.ledger.end != end_before;
@@ -81,8 +99,10 @@ static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cau
 {
     const struct merge *merge = &intake->merge;
 
-    if (datadir_open_drop(intake->dir, cause) < 0)
+    if (datadir_open_drop(intake->dir, cause) < 0) {
+        let_others_in(intake);
         return -1;
+    }
     if (take_lock(intake, wait_ms, adopt, cause) < 0) {
         datadir_close_drop(intake->dir);
         return -1;
@@ -149,11 +169,16 @@ static int finish_file(struct intake *intake, struct look *look, int read, struc
     result = read;
     if (read == 0)
         look_put_off(look, cause);
-    if (read > 0 && decide_file(look, &decision, cause) < 0)
+    if (look_is_paused(look))
+        decision = look->judgement.prefix_found ? DECIDE_GROW : DECIDE_MERGE;
+    else if (read > 0 && decide_file(look, &decision, cause) < 0)
         result = -1;
     if (result > 0)
         result = booking_carry_out(&intake->booking, look, decision, cause);
-    readers_release(intake->readers, look);
+    if (result >= 0 && look_is_paused(look))
+        readers_put_back(intake->readers, look);
+    else
+        readers_release(intake->readers, look);
     return result < 0 ? -1 : 0;
 }
 
@@ -168,50 +193,60 @@ static int finish_next(struct intake *intake, struct cause *cause)
     return finish_file(intake, look, read, cause) < 0 ? -1 : 1;
 }
 
-/* A large file, begun some batches ago. 1: done; 0: none is ready; -1. */
-static int finish_apart(struct intake *intake, struct cause *cause)
+/* It was read without the lock, or others had their turn: does what was read still count? */
+static int take_up(struct look *look, struct waiting_file *file, int *read, struct cause *cause)
 {
-    struct waiting *waiting = &intake->drop.waiting;
-    struct waiting_file *file;
-    struct look *look;
-    int result, read;
-    size_t i;
-    bool again;
+    int result =
+        look_is_paused(look) ? look_resume(look, file, cause) : look_rejoin(look, file, cause);
 
-    look = readers_apart(intake->readers, &read, cause);
-    if (look == NULL)
-        return 0;
+    if (result == 0) {
+        cause_set(cause, CAUSE_AGAIN, "something happened to %s while it was read", look->name);
+        look->now = waiting_now(); /* soon again */
+        *read = 0;
+    }
+    return result;
+}
+
+/* The next of those that wait to be read apart. */
+static void next_turn(struct waiting *waiting)
+{
+    size_t i;
+
     for (i = 0; i < waiting->count; i++) {
         if (waiting->files[i].turn)
             waiting->files[i].due = waiting_now();
         waiting->files[i].turn = false;
     }
+}
+
+/* A large file, begun some batches ago. 1: done, or a piece of it; 0: none is ready; -1. */
+static int finish_apart(struct intake *intake, struct cause *cause)
+{
+    struct waiting *waiting = &intake->drop.waiting;
+    struct waiting_file *file;
+    int read, result;
+    struct look *look = readers_apart(intake->readers, &read, cause);
+    bool again;
+
+    if (look == NULL)
+        return 0;
     again = look->again;
     file = waiting_add(waiting, look->name);
-    if (file == NULL) {
+    if (file == NULL || take_up(look, file, &read, cause) < 0) {
         readers_release(intake->readers, look);
-        return cause_memory(cause);
+        result = file == NULL ? cause_memory(cause) : -1;
+    } else {
+        result = finish_file(intake, look, read, cause);
     }
-    result = look_rejoin(look, file, cause);
-    if (result < 0) {
-        file->due = waiting_now(); /* it was judged before this batch began: undo leaves it */
-        readers_release(intake->readers, look);
-        return -1;
-    }
-    if (result == 0) {
-        cause_set(cause, CAUSE_AGAIN, "something happened to %s while it was read", look->name);
-        look->now = waiting_now(); /* soon again */
-        read = 0;
-    }
-    if (finish_file(intake, look, read, cause) < 0) {
-        file->due = waiting_now(); /* as above */
-        return -1;
-    }
-    if (again) {
+    intake->paused = intake->others_first = readers_reading_apart(intake->readers) != NULL;
+    if (!intake->paused)
+        next_turn(waiting);
+    /* It was judged before this batch began: undo leaves it. */
+    if (file != NULL && (result < 0 || (again && !intake->paused))) {
         file->done = false;
         file->due = waiting_now();
     }
-    return 1;
+    return result < 0 ? -1 : 1;
 }
 
 /* It may take long, and others shall not wait for it. */
@@ -324,13 +359,16 @@ static void undo(struct intake *intake, struct cause *cause)
 
 int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
 {
+    bool others;
     int result;
 
     if (begin(intake, wait_ms, false, cause) < 0)
         return -1;
     result = drop_wake(&intake->drop, cause);
     intake->batch_start = waiting_now();
-    if (result == 0)
+    others = intake->others_first && drop_due(&intake->drop) <= intake->batch_start;
+    intake->others_first = false;
+    if (result == 0 && !others)
         result = finish_apart(intake, cause);
     if (result == 0)
         result = run_files(intake, cause);
@@ -339,6 +377,7 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
     if (result >= 0)
         result = merge_commit(&intake->merge, cause);
     if (result < 0) {
+        intake->paused = false;
         if (cause->kind != CAUSE_STOP)
             undo(intake, cause);
         end(intake, cause->kind != CAUSE_STOP);
@@ -346,6 +385,9 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
     }
     intake->booking.stats.at = intake->merge.ledger.end;
     result = booking_finish(&intake->booking, cause);
+    /* After a crash it may have another name: its inode must be known. */
+    if (result == 0 && intake->paused)
+        result = seen_save(&intake->drop.seen, cause);
     waiting_sweep(&intake->drop.waiting);
     intake->recover_due |= result < 0;
     end(intake, result == 0);
@@ -527,6 +569,6 @@ int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char
                             cause);
     if (result == 0)
         result = write_report(intake, seen, cause);
-    merge_end(&intake->merge, !intake->merge.recovered);
+    give_lock_back(intake, !intake->merge.recovered);
     return result;
 }

@@ -41,6 +41,8 @@ struct intake {
     struct quarantine_survey quarantine;
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
+    bool paused;         /* a large file's rows are booked in part: the lock is kept ... */
+    bool others_first;   /* ... and others have their turn */
     int64_t batch_start; /* waiting_now's clock */
     struct signature reported; /* stats.json as we wrote it */
     uint64_t reported_waiting; /* what it says */

@@ -23,11 +23,12 @@ struct reading {
         const char *bytes; /* that a job of the pool adds to the digest meanwhile */
         size_t len;
     } hashing;
-    uint64_t hashed; /* bytes in digest: those of whole rows */
-    char last_byte;  /* of these */
-    bool begun;      /* the first bytes have been looked at */
-    bool all_read;   /* no more bytes will come */
-    bool opaque;     /* not CSV: hashed only */
+    uint64_t hashed;   /* bytes in digest: those of whole rows */
+    uint64_t accepted; /* bytes given to the sink since the last piece */
+    char last_byte;    /* of these */
+    bool begun;        /* the first bytes have been looked at */
+    bool all_read;     /* no more bytes will come */
+    bool opaque;       /* not CSV: hashed only */
     bool has_header;
     bool bad_header;         /* rows are counted, cells not checked */
     bool in_prefix;          /* the booked content is being passed over */
@@ -139,6 +140,7 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
         return cause_memory(cause);
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
+    reading->accepted += accepted->len;
     if (reading->order->sink.accept != NULL && !judge->rejecting &&
         reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
         return -1;
@@ -411,6 +413,24 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
     return flush(reading, FLUSH_SIZE, cause);
 }
 
+/* Between rows. */
+static int end_piece(struct reading *reading, struct cause *cause)
+{
+    const struct judge_sink *sink = &reading->order->sink;
+    struct judgement *result = reading->result;
+
+    if (sink->piece == NULL || reading->accepted < JUDGE_PIECE || reading->blanks > 0 ||
+        result->violations.total > 0)
+        return 0;
+    if (flush(reading, 0, cause) < 0)
+        return -1;
+    reading->accepted = 0;
+    finish_hashing(reading);
+    result->bytes = reading->hashed;
+    digest_final(&reading->hashing.digest, result->sha256);
+    return sink->piece(sink->context, cause);
+}
+
 /* All rows that are there. */
 static int take_rows(struct reading *reading, struct cause *cause)
 {
@@ -439,7 +459,7 @@ static int take_rows(struct reading *reading, struct cause *cause)
             return -1;
     }
     hash_consumed(reading);
-    return 0;
+    return end_piece(reading, cause);
 }
 
 static bool is_stopped(const struct judge_order *order)

@@ -31,12 +31,19 @@
 #include "violation.h"
 
 /*
- * Both return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
+ * All return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
  * rows by putting another buffer in their place; what it leaves is cleared.
+ *
+ * piece is called each JUDGE_PIECE bytes of accepted rows, as long as nothing is wrong: bytes,
+ * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
+ * tally, that it speaks of the next piece alone.
  */
+#define JUDGE_PIECE (16 * 1024 * 1024)
+
 struct judge_sink {
     int (*accept)(void *context, struct buffer *rows, struct cause *cause);
     int (*reject)(void *context, const char *raw, size_t len, struct cause *cause);
+    int (*piece)(void *context, struct cause *cause);
     void *context;
 };
 

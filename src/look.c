@@ -222,6 +222,15 @@ static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
     return result;
 }
 
+static int sink_piece(void *context, struct cause *cause)
+{
+    struct look *look = context;
+    int result = pieces_add(&look->pieces, &look->judgement, &look->accepted, cause);
+
+    look->sink_failed |= result < 0;
+    return result;
+}
+
 /* Bad rows as they came, behind the file's own header. */
 static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
 {
@@ -250,10 +259,9 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
                                 .layout = &look->layout,
                                 .size = look->signature.size,
                                 .complete_only = look->complete_only,
-                                .sink = {sink_accept, sink_reject, look},
+                                .sink = {sink_accept, sink_reject, sink_piece, look},
                                 .pool = look->desk->pool,
                                 .stop = &look->desk->stop};
-    int result;
 
     if (look->recall.base != NULL) {
         order.prefix_bytes = look->recall.base->bytes;
@@ -261,12 +269,11 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
     }
     spill_clear(&look->accepted);
     spill_clear(&look->rejected);
+    pieces_clear(&look->pieces);
     look->accepted.pool = look->parted ? look->desk->pool : NULL;
     if (judge_run(judge, &order, &look->judgement, cause) < 0)
         return -1;
-    result = spill_finish(&look->accepted, cause);
-    look->sink_failed |= result < 0;
-    return result;
+    return sink_piece(look, cause);
 }
 
 /* Is it still this file that has the name? As it is now. */
@@ -308,6 +315,7 @@ void look_put_off(struct look *look, const struct cause *cause)
 {
     int64_t now = waiting_now(), spent = now - look->now;
 
+    pieces_clear(&look->pieces);
     log_debug("%s: no verdict: %s", look->name, cause->text);
     if (cause->kind == CAUSE_TROUBLE)
         drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
@@ -359,6 +367,7 @@ void look_free(struct look *look)
     judgement_free(&look->judgement);
     spill_free(&look->accepted);
     spill_free(&look->rejected);
+    pieces_free(&look->pieces);
     look->desk = NULL;
 }
 
@@ -402,9 +411,17 @@ int look_part(struct look *look, struct cause *cause)
     return 0;
 }
 
-int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause)
+/* Would its rows be written today as they were? */
+static bool fits_training(const struct look *look)
 {
     const struct layout *layout = &look->desk->merge->training.layout;
+
+    return layout->count == look->layout.count &&
+           memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
+}
+
+int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause)
+{
     struct signature now;
     int same;
 
@@ -413,8 +430,28 @@ int look_rejoin(struct look *look, struct waiting_file *file, struct cause *caus
                         look->name, &look->signature, cause);
     if (same <= 0)
         return same;
-    return is_in_place(look, &now) && layout->count == look->layout.count &&
-           memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
+    return is_in_place(look, &now) && fits_training(look);
+}
+
+bool look_is_paused(const struct look *look)
+{
+    return look->pieces.next > 0 && look->pieces.next < look->pieces.count;
+}
+
+int look_resume(struct look *look, struct waiting_file *file, struct cause *cause)
+{
+    const struct ledger *ledger = &look->desk->merge->ledger;
+    const struct piece *before = &look->pieces.list[look->pieces.next - 1];
+    const struct ledger_line *last = &look->recall.last;
+    int found = ledger_last(ledger, look->name, &look->recall.last, cause);
+
+    look->file = file;
+    if (found <= 0)
+        return found;
+    return (last->verdict == VERDICT_MERGED || last->verdict == VERDICT_GROWN) &&
+           memcmp(last->sha256, before->sha256, DIGEST_SIZE) == 0 &&
+           last->has_meta == look->judgement.has_meta && last->meta == look->judgement.meta &&
+           !recall_is_overtaken(&look->recall, ledger, look->name) && fits_training(look);
 }
 
 /* Does it begin with its base, or with what seems to be that? */
@@ -469,4 +506,5 @@ void look_close(struct look *look)
     look->parted = false;
     spill_clear(&look->accepted);
     spill_clear(&look->rejected);
+    pieces_clear(&look->pieces);
 }

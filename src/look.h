@@ -5,6 +5,7 @@
  *     look_claim      takes it, opened, or says why it has to wait
  *     look_part       the reading of a large file may outlast the batch, and the lock ...
  *     look_rejoin     ... and what was read counts if nothing else happened to it meanwhile
+ *     look_resume     others had their turn before all of its pieces were booked
  *     look_read       reads and judges it; its rows are in look->accepted
  *     look_put_off    what look_read said is no verdict: it waits
  *     look_close
@@ -26,6 +27,7 @@
 #include "judge.h"
 #include "ledger.h"
 #include "merge.h"
+#include "pieces.h"
 #include "pool.h"
 #include "recall.h"
 #include "sidecar.h"
@@ -39,7 +41,10 @@ struct desk {
     const struct datadir *dir;
     struct merge *merge;
     struct drop *drop;
-    struct pool *pool;  /* may help to read a large file */
+    struct pool *pool; /* may help to read a large file */
+    /* Shall it pause after a piece, for others that wait? NULL: never. */
+    bool (*must_pause)(void *context);
+    void *pause_context;
     atomic_bool stop;   /* readings are to end */
     bool lease_unknown; /* the kernel would not say who writes: said once */
 };
@@ -64,6 +69,7 @@ struct look {
     struct recall recall;       /* what the ledger knows of it */
     struct judgement judgement; /* filled by look_read */
     struct spill accepted;      /* its rows as they go to the training file */
+    struct pieces pieces;       /* these, as they are booked */
     struct spill rejected;      /* behind its header: the bad ones as they came */
     bool sink_failed;           /* our own disk failed, not the file's */
 };
@@ -77,6 +83,13 @@ int look_claim(struct look *look, struct waiting_file *file, struct cause *cause
 
 int look_part(struct look *look, struct cause *cause);
 int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause); /* 1, 0, -1 */
+
+/* Some of its pieces are booked, and some are not. */
+bool look_is_paused(const struct look *look);
+
+/* 1: the rest goes on from them; 0: something else was booked, or the training file is another one;
+ * -1. */
+int look_resume(struct look *look, struct waiting_file *file, struct cause *cause);
 
 /* The bytes to be reckoned with: a packed file has more in it than it shows. */
 uint64_t look_weight(const struct look *look);

@@ -2,6 +2,7 @@
  * something to do. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,6 +342,17 @@ static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_
         log_warning("statistics: %s", cause.text);
 }
 
+/* Has something arrived that a large file's rows should not hold up, or a signal? */
+static bool must_pause(void *context)
+{
+    const struct daemon *daemon = context;
+    struct pollfd fds[] = {{.fd = daemon->signals, .events = POLLIN},
+                           {.fd = watch_fd(), .events = POLLIN}};
+    const bool arrival = daemon->watching && daemon->setup.config.merge == CONFIG_MERGE_ARRIVAL;
+
+    return drop_due(&daemon->intake.drop) <= waiting_now() || poll(fds, arrival ? 2 : 1, 0) > 0;
+}
+
 static int open_intake(struct daemon *daemon, struct cause *cause)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -351,6 +363,8 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     daemon->intake.drop.enter = enter;
     daemon->intake.drop.enter_context = daemon;
     daemon->intake.drop.lingers = true;
+    daemon->intake.desk.must_pause = must_pause;
+    daemon->intake.desk.pause_context = daemon;
     /* Closing the intake takes its descriptor out of the epoll set. */
     event.data.fd = intake_fd(&daemon->intake);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)

@@ -203,6 +203,11 @@ struct look *readers_apart(struct readers *readers, int *ret_read, struct cause 
     return &reader->look;
 }
 
+void readers_put_back(struct readers *readers, struct look *look)
+{
+    readers->apart = reader_of(look);
+}
+
 bool readers_have_room(const struct readers *readers, const struct look *look)
 {
     const uint64_t bytes = readers->bytes + look_weight(look);

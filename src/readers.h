@@ -59,6 +59,9 @@ struct look *readers_next(struct readers *readers, int *ret_read, struct cause *
 
 void readers_release(struct readers *readers, struct look *look);
 
+/* The one of readers_apart is not done: that gives it once more. */
+void readers_put_back(struct readers *readers, struct look *look);
+
 /* At the end of a batch: what is still being read is forgotten, and memory given back. */
 void readers_drop(struct readers *readers);
 

@@ -110,6 +110,89 @@ is "$(verdicts plain.csv)" "merged grown" "that is seen"
 check "all is there once, in order" same_bytes <(tail -n +2 "$DATA/training_data.csv" | cut -d , -f 1-9) \
     <(tail -n +2 "$DROP/plain.csv")
 
+# --- Its rows take long to append, and others do not wait for that: they are booked in pieces.
+
+# slow_append: from now on the daemon takes long for each 4 MiB that it appends of a large file.
+slow_append()
+{
+    strace -f -e trace=copy_file_range -e inject=copy_file_range:delay_enter=300000 -o /dev/null -p "$DAEMON_PID" \
+        2>"$SITE/strace.err" &
+    tracer=$!
+    started+=("$tracer")
+    wait_for grep -q attached "$SITE/strace.err"
+}
+
+# Quick again, from the next 4 MiB on. (The leak checker of an ASan build cannot work beside a tracer.)
+quick_append()
+{
+    kill "$tracer"
+    wait "$tracer"
+    forget_pid "$tracer"
+}
+
+# drop_long NAME SUFFIX: a large file of 40 MB in 40,000 rows; it is being appended.
+# shellcheck disable=SC2317 # check calls it
+drop_long()
+{
+    {
+        echo "$COLUMNS_REQUIRED"
+        seq 40000 | sed "s/\$/.$2,50.$(printf %0950d 0),50,8,1,1,1,1,idle/"
+    } >"$SITE/.long"
+    appended=$(stat -c %s "$DATA/training_data.csv")
+    mv "$SITE/.long" "$DROP/$1"
+    wait_for appending "$((appended + 4096))"
+}
+
+# appending SIZE: is the training file larger than that?
+# shellcheck disable=SC2317 # wait_for calls it
+appending() { (($(stat -c %s "$DATA/training_data.csv") > $1)); }
+
+# all_of NAME: has the training file all rows of this large file, each once, in order?
+# shellcheck disable=SC2317 # check calls it
+all_of() { same_bytes <(rows_of "$1" | cut -d , -f 1-9) <(tail -n +2 "$DROP/$1"); }
+
+if command -v strace >/dev/null; then
+    site pieces
+    start_daemon
+    slow_append
+    check "a large file is being appended" drop_long long.csv 1
+    sample 3 1 | put small.csv
+    check "a small one that comes then" wait_for booked small.csv merged
+    part=$(rows_of long.csv | wc -l)
+    check "does not wait for all of it" test "$part" -gt 0 -a "$part" -lt 40000
+    quick_append
+    check "the rest follows" wait_for all_of long.csv
+    has "$(order)" "long.csv small.csv long.csv" "in the order of the ledger"
+    has "$(verdicts long.csv)" "^merged grown" "as if it had grown"
+    check "it is told once, as a whole" wait_for grep -q "merged long.csv: 40000 rows" "$SITE/daemon.log"
+    is "$(grep -c "grown long.csv" "$SITE/daemon.log")" 0 "and no part of it"
+    wait_for gives 0 stat_of waiting
+    stop_daemon
+
+    site pieces-killed
+    start_daemon
+    slow_append
+    check "a large file is being appended" drop_long long.csv 1
+    sample 3 1 | put small.csv
+    check "a small one has its turn" wait_for booked small.csv merged
+    kill_daemon
+    check "then the daemon is killed: a part is booked" test "$(verdicts long.csv)" = merged
+    start_daemon
+    check "the next one books the rest, each row once, in order" wait_for all_of long.csv
+    slow_append
+    check "another large file is being appended" drop_long other.csv 2
+    kill -TERM "$DAEMON_PID"
+    quick_append
+    stop_daemon "SIGTERM does not wait for all of it"
+    check "a part is booked" test "$(verdicts other.csv)" = merged
+    mv "$DROP/other.csv" "$DROP/renamed.csv"
+    exits 0 "the next run finds the file under another name" cli merge
+    is $(($(rows_of other.csv | wc -l) + $(rows_of renamed.csv | wc -l))) 40000 "each of its rows is there once"
+    is "$(grep -c "the last run ended" <<<"$ERR")" 0 "that was no crash"
+else
+    skip "a large file in pieces" "no strace"
+fi
+
 site full rescan=1
 if as_root && mount -t tmpfs -o size=52m tmpfs "$DATA" 2>"$SITE/mount"; then
     mounted+=("$DATA")

@@ -63,7 +63,7 @@ static inline void twice_read(struct outcome *outcome, const struct judge_order 
     buffer_clear(&outcome->rows);
     buffer_clear(&outcome->rejected);
     buffer_clear(&outcome->violations);
-    own.sink = (struct judge_sink){twice_take_rows, twice_take_rejected, outcome};
+    own.sink = (struct judge_sink){twice_take_rows, twice_take_rejected, NULL, outcome};
     outcome->failed = judge_run(&outcome->judge, &own, &outcome->judgement, &cause) < 0;
     violations_write_csv(&outcome->judgement.violations, &outcome->violations);
 }
