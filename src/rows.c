@@ -9,7 +9,6 @@
 #include "text.h"
 
 #define READ_SIZE (256 * 1024)
-#define ZEROS     16 /* behind the bytes: rows_peek */
 
 struct rows {
     uint64_t max_row_bytes;
@@ -34,9 +33,10 @@ struct rows {
     struct csv_parser csv;
     bool csv_ready;
     bool csv_fresh;         /* as csv_init leaves it: it stands between two records */
-    struct buffer texts;    /* the cells that libcsv gave, each with a NUL */
+    struct buffer texts;    /* the cells that libcsv gave, each with a comma behind it */
     bool row_done;          /* libcsv's end-of-row callback came */
-    uint64_t quoted_breaks; /* LFs inside the cells of this record */
+    uint64_t breaks;        /* LFs of this record before the line that libcsv is reading */
+    uint64_t quoted_breaks; /* those of them that are inside cells that are whole */
     bool out_of_memory;
 };
 
@@ -92,7 +92,7 @@ static int reserve(char **data, size_t *cap, size_t need)
     if (need <= *cap)
         return 0;
     need += need / 2;
-    grown = realloc(*data, need + ZEROS);
+    grown = realloc(*data, need + ROWS_ZEROS);
     if (grown == NULL)
         return -1;
     *data = grown;
@@ -128,7 +128,7 @@ char *rows_space(struct rows *rows, size_t *ret_len)
 void rows_filled(struct rows *rows, size_t len)
 {
     rows->end += len;
-    memset(rows->data + rows->end, 0, ZEROS);
+    memset(rows->data + rows->end, 0, ROWS_ZEROS);
 }
 
 void rows_finish(struct rows *rows)
@@ -169,15 +169,13 @@ static int split_line(struct rows *rows, const char *line, size_t len)
 static void on_cell(void *text, size_t len, void *context)
 {
     struct rows *rows = context;
-    const char *bytes = text;
-    size_t i;
 
-    for (i = 0; i < len; i++)
-        rows->quoted_breaks += bytes[i] == '\n';
+    /* A record goes on behind a line's end only within a cell; a cell that ends has all before. */
+    rows->quoted_breaks = rows->breaks;
     /* The text may still move: its place is filled in when the record is whole. */
     if (rows->cell_count < rows->max_columns) {
-        buffer_append(&rows->texts, bytes, len);
-        buffer_byte(&rows->texts, '\0');
+        buffer_append(&rows->texts, text, len);
+        buffer_byte(&rows->texts, ',');
     }
     if (cell_add(rows, NULL, len) < 0)
         rows->out_of_memory = true;
@@ -191,15 +189,24 @@ static void on_row(int end, void *context)
     rows->row_done = true;
 }
 
-static void place_cells(struct rows *rows)
+/* The record is whole: its texts stay where they are now. */
+static int place_cells(struct rows *rows)
 {
-    const char *text = rows->texts.data;
+    const char *text;
     size_t i, stored = rows->cell_count < rows->max_columns ? rows->cell_count : rows->max_columns;
+
+    if (buffer_reserve(&rows->texts, ROWS_ZEROS) < 0)
+        return -1;
+    text = rows->texts.data;
+    memset(rows->texts.data + rows->texts.len, 0, ROWS_ZEROS);
 
     for (i = 0; i < stored; i++) {
         rows->cells[i].text = text;
         text += rows->cells[i].len + 1;
     }
+    if (rows->texts.len > 0)
+        rows->texts.data[rows->texts.len - 1] = '\n';
+    return 0;
 }
 
 static int start_csv(struct rows *rows)
@@ -278,7 +285,7 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
     enum row_fault fault;
 
     buffer_clear(&rows->texts);
-    rows->quoted_breaks = 0;
+    rows->breaks = rows->quoted_breaks = 0;
     rows->row_done = false;
     if (start_csv(rows) < 0)
         return -1;
@@ -317,6 +324,7 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
         }
         from = to;
         line++;
+        rows->breaks++;
         if (from < rows->end) {
             const char *lf = memchr(rows->data + from, '\n', rows->end - from);
 
@@ -426,12 +434,16 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
             return cause_memory(cause);
         if (!whole)
             return more_or_too_long(rows, row);
-        place_cells(rows);
+        if (place_cells(rows) < 0)
+            return cause_memory(cause);
     }
     if (next - start > rows->max_row_bytes) {
         give_up(rows, row, start);
     } else if (row->fault == ROW_SOUND && rows->cell_count > rows->max_columns) {
         blame(rows, row, ROW_TOO_MANY_COLUMNS, rows->line, start);
+    } else if (row->fault == ROW_SOUND && !row->plain) {
+        row->joined = rows->texts.data;
+        row->joined_len = rows->texts.len;
     }
     row->raw = rows->data + start;
     row->raw_len = next - start;

@@ -84,14 +84,20 @@ static void check_plain(struct reading *reading, const struct row *row)
         reading->plain_differs = true;
 }
 
-/* A cell that libcsv gave is NUL-terminated; that is used as one. */
-static void check_ends(struct reading *reading, const struct row *row)
+/* The cells that libcsv gave are joined, and may be read in words. */
+static void check_joined(struct reading *reading, const struct row *row)
 {
+    static const char zeros[ROWS_ZEROS];
+    const char *at = row->joined;
     size_t i;
 
-    for (i = 0; i < row->count; i++)
-        if (row->cells[i].text[row->cells[i].len] != '\0')
+    for (i = 0; i < row->count; i++) {
+        if (row->cells[i].text != at || at[row->cells[i].len] != (i + 1 < row->count ? ',' : '\n'))
             reading->plain_differs = true;
+        at += row->cells[i].len + 1;
+    }
+    if (at != row->joined + row->joined_len || memcmp(at, zeros, sizeof zeros) != 0)
+        reading->plain_differs = true;
 }
 
 static int take_rows(struct rows *rows, struct reading *reading)
@@ -110,7 +116,9 @@ static int take_rows(struct rows *rows, struct reading *reading)
         if (row.fault == ROW_SOUND && row.plain)
             check_plain(reading, &row);
         else if (row.fault == ROW_SOUND)
-            check_ends(reading, &row);
+            check_joined(reading, &row);
+        if ((row.joined != NULL) != (row.fault == ROW_SOUND && !row.plain))
+            reading->plain_differs = true;
     }
     bytes = rows_consumed(rows, &len);
     buffer_append(&reading->consumed, bytes, len);
