@@ -234,7 +234,7 @@ static bool is_plain(const char *text, size_t len)
 }
 
 /* The rows that were passed since the last time, by the values of the columns that are counted. */
-static int count_rows(struct quick *quick, struct tally *tally, struct cause *cause)
+int quick_count(struct quick *quick, struct tally *tally, struct cause *cause)
 {
     const struct sheet *sheet = quick->sheet;
     uint64_t passed = quick->uncounted;
@@ -298,7 +298,7 @@ static int pass_new_value(struct quick *quick, struct quick_column *column,
     if (!known_fits(len) || (column->field->type == FIELD_NUMBER && column->counts == NULL))
         return 1;
     if (column->counts != NULL && column->counts[column->place] > 0 &&
-        count_rows(quick, tally, cause) < 0)
+        quick_count(quick, tally, cause) < 0)
         return -1;
     known_take(known, column->place, key, text);
     return 1;
@@ -451,7 +451,30 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
             break;
         size = size > SCAN_SIZE / 4 ? SCAN_SIZE : size * 4;
     }
-    if (passed < 0 || count_rows(quick, tally, cause) < 0)
-        return -1;
-    return at - text;
+    return passed < 0 ? -1 : at - text;
+}
+
+int quick_row(struct quick *quick, const struct row *row, struct buffer *out, struct tally *tally,
+              struct cause *cause)
+{
+    const char *text = row->joined;
+    uint16_t ends[SCAN_ENDS];
+    struct quick_row joined = {
+        .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
+    int passed;
+
+    if (text == NULL || row->count != quick->sheet->columns || row->joined_len > SCAN_SIZE)
+        return 0;
+    /* Where there are more ends than cells, one of them holds a comma or a line feed. */
+    if (scan_ends(text, row->joined_len, ends) != row->count)
+        return 0;
+    passed = pass_row(quick, &joined, tally, cause);
+    if (passed <= 0 || out == NULL)
+        return passed;
+    note_counts(quick);
+    if (quick->as_it_is)
+        buffer_append(out, text, row->joined_len);
+    else
+        write_row(quick, &joined, out);
+    return 1;
 }

@@ -441,7 +441,7 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
         give_up(rows, row, start);
     } else if (row->fault == ROW_SOUND && rows->cell_count > rows->max_columns) {
         blame(rows, row, ROW_TOO_MANY_COLUMNS, rows->line, start);
-    } else if (row->fault == ROW_SOUND && !row->plain) {
+    } else if (row->fault == ROW_SOUND && !row->plain && !rows->only_libcsv) {
         row->joined = rows->texts.data;
         row->joined_len = rows->texts.len;
     }

@@ -46,8 +46,8 @@ struct row {
     uint64_t line; /* of its first byte, from 1 */
     const struct cell *cells;
     size_t count;
-    /* Of a sound row that libcsv read: its cells with commas between them and an LF behind, then
-     * ROWS_ZEROS zero bytes; borrowed, too. Else NULL. */
+    /* Of a sound row with a quote: its cells with commas between them and an LF behind, then
+     * ROWS_ZEROS zero bytes; borrowed, too. Else, and where the reference is wanted, NULL. */
     const char *joined;
     size_t joined_len;
     bool plain; /* raw is the cells with commas between them and, if ended, an LF or CRLF */

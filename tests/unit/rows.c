@@ -28,6 +28,7 @@ struct way {
 struct reading {
     struct buffer rows, raw, consumed;
     uint64_t max_row_bytes;
+    bool reference;
     bool too_long, plain_differs, failed;
 };
 
@@ -115,9 +116,9 @@ static int take_rows(struct rows *rows, struct reading *reading)
         buffer_append(&reading->raw, row.raw, row.raw_len);
         if (row.fault == ROW_SOUND && row.plain)
             check_plain(reading, &row);
-        else if (row.fault == ROW_SOUND)
+        else if (row.fault == ROW_SOUND && row.joined != NULL)
             check_joined(reading, &row);
-        if ((row.joined != NULL) != (row.fault == ROW_SOUND && !row.plain))
+        if ((row.joined != NULL) != (row.fault == ROW_SOUND && !row.plain && !reading->reference))
             reading->plain_differs = true;
     }
     bytes = rows_consumed(rows, &len);
@@ -135,6 +136,7 @@ static void read_with(struct rows *rows, const char *bytes, size_t len, const st
     buffer_clear(&reading->raw);
     buffer_clear(&reading->consumed);
     reading->max_row_bytes = way->max_row_bytes;
+    reading->reference = way->reference;
     reading->too_long = reading->plain_differs = reading->failed = false;
     rows_reset(rows);
     rows_use_reference(rows, way->reference);
