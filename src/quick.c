@@ -434,6 +434,14 @@ static int pass_window(struct quick *quick, const char **at, size_t size, struct
     return passed;
 }
 
+/* Where one row has a quote the next one often has, too. */
+static bool next_has_quote(const char *text, size_t len)
+{
+    const char *end = memchr(text, '\n', len);
+
+    return memchr(text, '"', end == NULL ? len : (size_t)(end - text)) != NULL;
+}
+
 ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
                      struct tally *tally, uint64_t *rows, struct cause *cause)
 {
@@ -441,8 +449,9 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
     size_t size = FIRST_WINDOW;
     int passed = 1;
 
-    /* Where one row is quoted the next one often is, too. */
-    while (passed > 0 && at < end && *at != '"') {
+    if (*text == '"' || next_has_quote(text, len))
+        return 0;
+    while (passed > 0 && at < end) {
         window = at;
         if (size > (size_t)(end - at))
             size = (size_t)(end - at);
