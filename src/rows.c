@@ -9,6 +9,7 @@
 #include "text.h"
 
 #define READ_SIZE (256 * 1024)
+#define COPY      16
 
 struct rows {
     uint64_t max_row_bytes;
@@ -166,16 +167,34 @@ static int split_line(struct rows *rows, const char *line, size_t len)
     return cell_add(rows, line, (size_t)(end - line));
 }
 
+/* libcsv's buffer for a cell, with COPY bytes that can be read behind it. */
+static void *reallocate(void *old, size_t size)
+{
+    return realloc(old, size + COPY);
+}
+
+/* For few bytes a copy of fixed size, which needs no call. */
+static inline void copy_cell(char *to, const char *from, size_t len)
+{
+    if (len <= COPY)
+        memcpy(to, from, COPY);
+    else
+        memcpy(to, from, len);
+}
+
 static void on_cell(void *text, size_t len, void *context)
 {
     struct rows *rows = context;
+    struct buffer *texts = &rows->texts;
 
     /* A record goes on behind a line's end only within a cell; a cell that ends has all before. */
     rows->quoted_breaks = rows->breaks;
     /* The text may still move: its place is filled in when the record is whole. */
-    if (rows->cell_count < rows->max_columns) {
-        buffer_append(&rows->texts, text, len);
-        buffer_byte(&rows->texts, ',');
+    if (rows->cell_count < rows->max_columns &&
+        (texts->cap - texts->len > len + COPY || buffer_reserve(texts, len + 1 + COPY) == 0)) {
+        copy_cell(texts->data + texts->len, text, len);
+        texts->data[texts->len + len] = ',';
+        texts->len += len + 1;
     }
     if (cell_add(rows, NULL, len) < 0)
         rows->out_of_memory = true;
@@ -222,6 +241,7 @@ static int start_csv(struct rows *rows)
     if (csv_init(&rows->csv, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0)
         return -1;
     csv_set_space_func(&rows->csv, no_blanks);
+    csv_set_realloc_func(&rows->csv, reallocate);
     csv_set_blk_size(&rows->csv, 4096);
     rows->csv_ready = true;
     return 0;
