@@ -463,6 +463,17 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
     return passed < 0 ? -1 : at - text;
 }
 
+/* Where the cells end that rows_next joined, whatever they hold. */
+static void find_ends(const struct row *row, uint16_t *ends)
+{
+    size_t i, at = 0;
+
+    for (i = 0; i < row->count; i++, at++) {
+        at += row->cells[i].len;
+        ends[i] = (uint16_t)at;
+    }
+}
+
 int quick_row(struct quick *quick, const struct row *row, struct buffer *out, struct tally *tally,
               struct cause *cause)
 {
@@ -470,18 +481,22 @@ int quick_row(struct quick *quick, const struct row *row, struct buffer *out, st
     uint16_t ends[SCAN_ENDS];
     struct quick_row joined = {
         .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
+    bool quotes_needed;
     int passed;
 
     if (text == NULL || row->count != quick->sheet->columns || row->joined_len > SCAN_SIZE)
         return 0;
     /* Where there are more ends than cells, one of them holds a comma or a line feed. */
-    if (scan_ends(text, row->joined_len, ends) != row->count)
-        return 0;
+    quotes_needed = scan_ends(text, row->joined_len, ends) > row->count;
+    if (quotes_needed)
+        find_ends(row, ends);
     passed = pass_row(quick, &joined, tally, cause);
     if (passed <= 0 || out == NULL)
         return passed;
     note_counts(quick);
-    if (quick->as_it_is)
+    if (quotes_needed)
+        validate_write(quick->sheet, row, out);
+    else if (quick->as_it_is)
         buffer_append(out, text, row->joined_len);
     else
         write_row(quick, &joined, out);

@@ -7,11 +7,11 @@
  *     quick_count  before validate_row, and at the end: the rows so far are in the tally then
  *     quick_close
  *
- * A row is beyond doubt if no cell of it needs quotes and each is a plain number within the bounds
- * of its field, a value that is known to be good, or one that field_check accepts. Before any other
- * row, or one with a quote, quick_rows stops: rows_next reads it, quick_row takes it where the
- * quotes were not needed, else validate_row says what is wrong with it, if anything is. So this
- * pass accepts nothing that they would not, and writes and counts what they would.
+ * A row is beyond doubt if each cell is a plain number within the bounds of its field, a value that
+ * is known to be good, or one without quotes in it that field_check accepts. Before any other row,
+ * or one with a quote, quick_rows stops: rows_next reads it, and where quick_row does not take it,
+ * validate_row says what is wrong with it, if anything is. So this pass accepts nothing that they
+ * would not, and writes and counts what they would.
  */
 #ifndef PHASESENTINEL_QUICK_H
 #define PHASESENTINEL_QUICK_H
