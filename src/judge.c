@@ -256,11 +256,38 @@ static bool last_row_valid(struct reading *reading, const struct row *row)
     return valid;
 }
 
+/* Where the rows that are beyond doubt are written; NULL: they are not. */
+static struct buffer *quick_sink(struct reading *reading)
+{
+    struct judge *judge = reading->judge;
+
+    return judge->rejecting || reading->order->sink.accept == NULL ? NULL : &judge->accepted;
+}
+
+/* A row whose quotes were not needed is as quick as one without. 1: it is taken; 0; -1. Behind 0
+ * all that was taken is counted. */
+static int take_quick_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct quick *quick = &reading->judge->quick;
+    struct judgement *result = reading->result;
+    int taken = 0;
+
+    if (reading->bad_header)
+        return 0;
+    if (row->fault == ROW_SOUND && row->ended)
+        taken = quick_row(quick, row, quick_sink(reading), &result->tally, cause);
+    if (taken == 0)
+        return quick_count(quick, &result->tally, cause);
+    result->rows += taken > 0;
+    return taken;
+}
+
 static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct judge *judge = reading->judge;
     struct judgement *result = reading->result;
     bool valid;
+    int taken;
 
     if (row->fault == ROW_BLANK) {
         if (reading->blanks++ == 0)
@@ -273,6 +300,9 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     }
     report_blanks(reading);
     result->no_rows = false;
+    taken = take_quick_row(reading, row, cause);
+    if (taken != 0)
+        return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
     result->cut_short |= row->last;
     if (judge->sheet.columns == 0) {
         valid = false; /* a header that is no row: cells mean nothing */
@@ -391,7 +421,6 @@ static bool pass_prefix(struct reading *reading)
 static int take_quick_rows(struct reading *reading, struct cause *cause)
 {
     struct judge *judge = reading->judge;
-    bool written = !judge->rejecting && reading->order->sink.accept != NULL;
     uint64_t before = reading->result->rows;
     ptrdiff_t passed;
     const char *text;
@@ -402,8 +431,8 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
     text = rows_peek(judge->rows, &len);
     if (text == NULL)
         return 0;
-    passed = quick_rows(&judge->quick, text, len, written ? &judge->accepted : NULL,
-                        &reading->result->tally, &reading->result->rows, cause);
+    passed = quick_rows(&judge->quick, text, len, quick_sink(reading), &reading->result->tally,
+                        &reading->result->rows, cause);
     if (passed < 0)
         return -1;
     if (passed == 0)
@@ -601,6 +630,9 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
         result->continued_line = reading.continued_line;
         return 0;
     }
+    if (reading.has_header && !reading.bad_header &&
+        quick_count(&judge->quick, &result->tally, cause) < 0)
+        return -1;
     if (flush(&reading, 0, cause) < 0)
         return -1;
     rows_rest(judge->rows, &rest);

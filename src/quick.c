@@ -234,7 +234,7 @@ static bool is_plain(const char *text, size_t len)
 }
 
 /* The rows that were passed since the last time, by the values of the columns that are counted. */
-static int count_rows(struct quick *quick, struct tally *tally, struct cause *cause)
+int quick_count(struct quick *quick, struct tally *tally, struct cause *cause)
 {
     const struct sheet *sheet = quick->sheet;
     uint64_t passed = quick->uncounted;
@@ -298,7 +298,7 @@ static int pass_new_value(struct quick *quick, struct quick_column *column,
     if (!known_fits(len) || (column->field->type == FIELD_NUMBER && column->counts == NULL))
         return 1;
     if (column->counts != NULL && column->counts[column->place] > 0 &&
-        count_rows(quick, tally, cause) < 0)
+        quick_count(quick, tally, cause) < 0)
         return -1;
     known_take(known, column->place, key, text);
     return 1;
@@ -434,6 +434,14 @@ static int pass_window(struct quick *quick, const char **at, size_t size, struct
     return passed;
 }
 
+/* Where one row has a quote the next one often has, too. */
+static bool next_has_quote(const char *text, size_t len)
+{
+    const char *end = memchr(text, '\n', len);
+
+    return memchr(text, '"', end == NULL ? len : (size_t)(end - text)) != NULL;
+}
+
 ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
                      struct tally *tally, uint64_t *rows, struct cause *cause)
 {
@@ -441,8 +449,9 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
     size_t size = FIRST_WINDOW;
     int passed = 1;
 
-    /* Where one row is quoted the next one often is, too. */
-    while (passed > 0 && at < end && *at != '"') {
+    if (*text == '"' || next_has_quote(text, len))
+        return 0;
+    while (passed > 0 && at < end) {
         window = at;
         if (size > (size_t)(end - at))
             size = (size_t)(end - at);
@@ -451,7 +460,45 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
             break;
         size = size > SCAN_SIZE / 4 ? SCAN_SIZE : size * 4;
     }
-    if (passed < 0 || count_rows(quick, tally, cause) < 0)
-        return -1;
-    return at - text;
+    return passed < 0 ? -1 : at - text;
+}
+
+/* Where the cells end that rows_next joined, whatever they hold. */
+static void find_ends(const struct row *row, uint16_t *ends)
+{
+    size_t i, at = 0;
+
+    for (i = 0; i < row->count; i++, at++) {
+        at += row->cells[i].len;
+        ends[i] = (uint16_t)at;
+    }
+}
+
+int quick_row(struct quick *quick, const struct row *row, struct buffer *out, struct tally *tally,
+              struct cause *cause)
+{
+    const char *text = row->joined;
+    uint16_t ends[SCAN_ENDS];
+    struct quick_row joined = {
+        .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
+    bool quotes_needed;
+    int passed;
+
+    if (text == NULL || row->count != quick->sheet->columns || row->joined_len > SCAN_SIZE)
+        return 0;
+    /* Where there are more ends than cells, one of them holds a comma or a line feed. */
+    quotes_needed = scan_ends(text, row->joined_len, ends) > row->count;
+    if (quotes_needed)
+        find_ends(row, ends);
+    passed = pass_row(quick, &joined, tally, cause);
+    if (passed <= 0 || out == NULL)
+        return passed;
+    note_counts(quick);
+    if (quotes_needed)
+        validate_write(quick->sheet, row, out);
+    else if (quick->as_it_is)
+        buffer_append(out, text, row->joined_len);
+    else
+        write_row(quick, &joined, out);
+    return 1;
 }

@@ -3,12 +3,15 @@
  *
  *     quick_open   for a file whose header was accepted: what is to be done with each column
  *     quick_rows   as many whole rows as are beyond doubt
+ *     quick_row    one that rows_next gave, if it is beyond doubt
+ *     quick_count  before validate_row, and at the end: the rows so far are in the tally then
  *     quick_close
  *
- * A row is beyond doubt if no cell of it is quoted and each is a plain number within the bounds of
- * its field, a value that is known to be good, or one that field_check accepts. Before any other
- * row quick_rows stops: rows_next and validate_row say what is wrong with it, if anything is. So
- * this pass accepts nothing that they would not, and writes and counts what they would.
+ * A row is beyond doubt if each cell is a plain number within the bounds of its field, a value that
+ * is known to be good, or one without quotes in it that field_check accepts. Before any other row,
+ * or one with a quote, quick_rows stops: rows_next reads it, and where quick_row does not take it,
+ * validate_row says what is wrong with it, if anything is. So this pass accepts nothing that they
+ * would not, and writes and counts what they would.
  */
 #ifndef PHASESENTINEL_QUICK_H
 #define PHASESENTINEL_QUICK_H
@@ -49,12 +52,20 @@ int quick_open(struct quick *quick, const struct sheet *sheet, uint64_t max_row_
                struct cause *cause);
 
 /*
- * Passes over the rows at the beginning of `text`, which has 16 zero bytes behind its end. Returns
- * how many bytes they have; they are added to *rows and, unless out is NULL, written to it and
- * counted in the tally. A buffer or tally without memory is marked failed, or -1 is returned.
+ * Passes over the rows at the beginning of `text`, which has ROWS_ZEROS zero bytes behind its end.
+ * Returns how many bytes they have; they are added to *rows and, unless out is NULL, written to it
+ * and counted for the tally. A buffer without memory is marked failed; for a tally without, -1 is
+ * returned.
  */
 ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
                      struct tally *tally, uint64_t *rows, struct cause *cause);
+
+/* Passes over a sound row that has its line end, in the same way. 1: it is done with; 0: it is not
+ * beyond doubt; -1. */
+int quick_row(struct quick *quick, const struct row *row, struct buffer *out, struct tally *tally,
+              struct cause *cause);
+
+int quick_count(struct quick *quick, struct tally *tally, struct cause *cause);
 
 void quick_close(struct quick *quick); /* takes zeroed ones */
 

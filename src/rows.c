@@ -9,7 +9,7 @@
 #include "text.h"
 
 #define READ_SIZE (256 * 1024)
-#define ZEROS     16 /* behind the bytes: rows_peek */
+#define COPY      16
 
 struct rows {
     uint64_t max_row_bytes;
@@ -34,9 +34,10 @@ struct rows {
     struct csv_parser csv;
     bool csv_ready;
     bool csv_fresh;         /* as csv_init leaves it: it stands between two records */
-    struct buffer texts;    /* the cells that libcsv gave, each with a NUL */
+    struct buffer texts;    /* the cells that libcsv gave, each with a comma behind it */
     bool row_done;          /* libcsv's end-of-row callback came */
-    uint64_t quoted_breaks; /* LFs inside the cells of this record */
+    uint64_t breaks;        /* LFs of this record before the line that libcsv is reading */
+    uint64_t quoted_breaks; /* those of them that are inside cells that are whole */
     bool out_of_memory;
 };
 
@@ -92,7 +93,7 @@ static int reserve(char **data, size_t *cap, size_t need)
     if (need <= *cap)
         return 0;
     need += need / 2;
-    grown = realloc(*data, need + ZEROS);
+    grown = realloc(*data, need + ROWS_ZEROS);
     if (grown == NULL)
         return -1;
     *data = grown;
@@ -128,7 +129,7 @@ char *rows_space(struct rows *rows, size_t *ret_len)
 void rows_filled(struct rows *rows, size_t len)
 {
     rows->end += len;
-    memset(rows->data + rows->end, 0, ZEROS);
+    memset(rows->data + rows->end, 0, ROWS_ZEROS);
 }
 
 void rows_finish(struct rows *rows)
@@ -166,18 +167,34 @@ static int split_line(struct rows *rows, const char *line, size_t len)
     return cell_add(rows, line, (size_t)(end - line));
 }
 
+/* libcsv's buffer for a cell, with COPY bytes that can be read behind it. */
+static void *reallocate(void *old, size_t size)
+{
+    return realloc(old, size + COPY);
+}
+
+/* For few bytes a copy of fixed size, which needs no call. */
+static inline void copy_cell(char *to, const char *from, size_t len)
+{
+    if (len <= COPY)
+        memcpy(to, from, COPY);
+    else
+        memcpy(to, from, len);
+}
+
 static void on_cell(void *text, size_t len, void *context)
 {
     struct rows *rows = context;
-    const char *bytes = text;
-    size_t i;
+    struct buffer *texts = &rows->texts;
 
-    for (i = 0; i < len; i++)
-        rows->quoted_breaks += bytes[i] == '\n';
+    /* A record goes on behind a line's end only within a cell; a cell that ends has all before. */
+    rows->quoted_breaks = rows->breaks;
     /* The text may still move: its place is filled in when the record is whole. */
-    if (rows->cell_count < rows->max_columns) {
-        buffer_append(&rows->texts, bytes, len);
-        buffer_byte(&rows->texts, '\0');
+    if (rows->cell_count < rows->max_columns &&
+        (texts->cap - texts->len > len + COPY || buffer_reserve(texts, len + 1 + COPY) == 0)) {
+        copy_cell(texts->data + texts->len, text, len);
+        texts->data[texts->len + len] = ',';
+        texts->len += len + 1;
     }
     if (cell_add(rows, NULL, len) < 0)
         rows->out_of_memory = true;
@@ -191,15 +208,24 @@ static void on_row(int end, void *context)
     rows->row_done = true;
 }
 
-static void place_cells(struct rows *rows)
+/* The record is whole: its texts stay where they are now. */
+static int place_cells(struct rows *rows)
 {
-    const char *text = rows->texts.data;
+    const char *text;
     size_t i, stored = rows->cell_count < rows->max_columns ? rows->cell_count : rows->max_columns;
+
+    if (buffer_reserve(&rows->texts, ROWS_ZEROS) < 0)
+        return -1;
+    text = rows->texts.data;
+    memset(rows->texts.data + rows->texts.len, 0, ROWS_ZEROS);
 
     for (i = 0; i < stored; i++) {
         rows->cells[i].text = text;
         text += rows->cells[i].len + 1;
     }
+    if (rows->texts.len > 0)
+        rows->texts.data[rows->texts.len - 1] = '\n';
+    return 0;
 }
 
 static int start_csv(struct rows *rows)
@@ -215,6 +241,7 @@ static int start_csv(struct rows *rows)
     if (csv_init(&rows->csv, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0)
         return -1;
     csv_set_space_func(&rows->csv, no_blanks);
+    csv_set_realloc_func(&rows->csv, reallocate);
     csv_set_blk_size(&rows->csv, 4096);
     rows->csv_ready = true;
     return 0;
@@ -278,7 +305,7 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
     enum row_fault fault;
 
     buffer_clear(&rows->texts);
-    rows->quoted_breaks = 0;
+    rows->breaks = rows->quoted_breaks = 0;
     rows->row_done = false;
     if (start_csv(rows) < 0)
         return -1;
@@ -317,6 +344,7 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
         }
         from = to;
         line++;
+        rows->breaks++;
         if (from < rows->end) {
             const char *lf = memchr(rows->data + from, '\n', rows->end - from);
 
@@ -426,12 +454,16 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
             return cause_memory(cause);
         if (!whole)
             return more_or_too_long(rows, row);
-        place_cells(rows);
+        if (place_cells(rows) < 0)
+            return cause_memory(cause);
     }
     if (next - start > rows->max_row_bytes) {
         give_up(rows, row, start);
     } else if (row->fault == ROW_SOUND && rows->cell_count > rows->max_columns) {
         blame(rows, row, ROW_TOO_MANY_COLUMNS, rows->line, start);
+    } else if (row->fault == ROW_SOUND && !row->plain && !rows->only_libcsv) {
+        row->joined = rows->texts.data;
+        row->joined_len = rows->texts.len;
     }
     row->raw = rows->data + start;
     row->raw_len = next - start;

@@ -21,6 +21,8 @@
 
 #include "cause.h"
 
+#define ROWS_ZEROS 16 /* bytes behind text that may be read in words */
+
 enum row_fault {
     ROW_SOUND,
     ROW_BLANK,            /* a line without content */
@@ -44,6 +46,10 @@ struct row {
     uint64_t line; /* of its first byte, from 1 */
     const struct cell *cells;
     size_t count;
+    /* Of a sound row with a quote: its cells with commas between them and an LF behind, then
+     * ROWS_ZEROS zero bytes; borrowed, too. Else, and where the reference is wanted, NULL. */
+    const char *joined;
+    size_t joined_len;
     bool plain; /* raw is the cells with commas between them and, if ended, an LF or CRLF */
     bool ended; /* it has its line end */
     bool last;  /* too long: nothing is read behind it */
@@ -75,9 +81,9 @@ void rows_finish(struct rows *rows);
 int rows_next(struct rows *rows, struct row *ret_row, struct cause *cause);
 
 /*
- * The bytes from the next row on, at least 16 zero bytes behind them, for a quicker pass than
- * rows_next; NULL where the reference is wanted. rows_passed says how many of them, and of lines,
- * were rows and are done with.
+ * The bytes from the next row on, at least ROWS_ZEROS zero bytes behind them, for a quicker pass
+ * than rows_next; NULL where the reference is wanted. rows_passed says how many of them, and of
+ * lines, were rows and are done with.
  */
 const char *rows_peek(const struct rows *rows, size_t *ret_len);
 void rows_passed(struct rows *rows, size_t len, uint64_t lines);

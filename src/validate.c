@@ -432,14 +432,14 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
 
         if (sheet->field_of[i] < 0)
             continue;
+        field = &sheet->schema->fields[sheet->field_of[i]];
         known = &sheet->known[sheet->field_of[i]];
-        if (known_fits(cell->len) && !sheet->no_known) {
+        if (field->type != FIELD_NUMBER && known_fits(cell->len) && !sheet->no_known) {
             key = known_key(cell->text, cell->len);
             place = known_place(&key);
             if (known_holds(known, place, &key, cell->text))
                 continue;
         }
-        field = &sheet->schema->fields[sheet->field_of[i]];
         fault = field_check(field, cell->text, cell->len, NULL);
         if (fault == FIELD_NO_MEMORY) {
             sheet->no_memory = true;
@@ -448,8 +448,7 @@ bool validate_row(struct sheet *sheet, const struct row *row, struct violations 
         if (fault != FIELD_FITS) {
             add_misfit(sheet, row, i, fault, violations);
             valid = false;
-        } else if (field->type != FIELD_NUMBER && place < KNOWN_PLACES &&
-                   memchr(cell->text, '"', cell->len) == NULL) {
+        } else if (place < KNOWN_PLACES && memchr(cell->text, '"', cell->len) == NULL) {
             known_take(known, place, &key, cell->text);
         }
     }

@@ -257,12 +257,30 @@ static size_t add_cell(char *out, size_t schema, size_t column)
     }
 }
 
+/* Quotes around what was written at out, as all writers of CSV put them. */
+static size_t quote(char *out, size_t len)
+{
+    char cell[256];
+    size_t i, n = 0;
+
+    memcpy(cell, out, len);
+    out[n++] = '"';
+    for (i = 0; i < len; i++) {
+        if (cell[i] == '"')
+            out[n++] = '"';
+        out[n++] = cell[i];
+    }
+    out[n++] = '"';
+    return n;
+}
+
 /* Rows that are mostly good, then a few bytes changed, swapped in, or left out. */
 static size_t generate(char *out, size_t schema, size_t *ret_prefix)
 {
     static const char bytes[] = ",,,\n\n\r\"\" .-+eE0123456789abc\t;\xC3\xA4\xFF";
     const char *header = headers[schema][place_below(3)];
-    size_t columns = header_columns(header), rows = place_below(6), len, i, j, at;
+    size_t columns = header_columns(header), rows = place_below(6), len, cell, i, j, at;
+    size_t quoted = place_below(2) == 0 ? 0 : place_below(5); /* so many cells of four */
 
     len = add(out, place_below(40) == 0 ? "\xEF\xBB\xBF" : "");
     len += add(out + len, header);
@@ -273,8 +291,9 @@ static size_t generate(char *out, size_t schema, size_t *ret_prefix)
             *ret_prefix = len;
         for (j = 0; j < columns; j++) {
             len += add(out + len, j > 0 ? "," : "");
-            len += place_below(12) == 0 ? add_cell(out + len, schema, j)
+            cell = place_below(12) == 0 ? add_cell(out + len, schema, j)
                                         : add(out + len, usual_cell(schema, j));
+            len += place_below(4) < quoted ? quote(out + len, cell) : cell;
         }
         len += add(out + len, place_below(6) == 0 ? "\r\n" : "\n");
     }

@@ -28,6 +28,7 @@ struct way {
 struct reading {
     struct buffer rows, raw, consumed;
     uint64_t max_row_bytes;
+    bool reference;
     bool too_long, plain_differs, failed;
 };
 
@@ -84,14 +85,20 @@ static void check_plain(struct reading *reading, const struct row *row)
         reading->plain_differs = true;
 }
 
-/* A cell that libcsv gave is NUL-terminated; that is used as one. */
-static void check_ends(struct reading *reading, const struct row *row)
+/* The cells that libcsv gave are joined, and may be read in words. */
+static void check_joined(struct reading *reading, const struct row *row)
 {
+    static const char zeros[ROWS_ZEROS];
+    const char *at = row->joined;
     size_t i;
 
-    for (i = 0; i < row->count; i++)
-        if (row->cells[i].text[row->cells[i].len] != '\0')
+    for (i = 0; i < row->count; i++) {
+        if (row->cells[i].text != at || at[row->cells[i].len] != (i + 1 < row->count ? ',' : '\n'))
             reading->plain_differs = true;
+        at += row->cells[i].len + 1;
+    }
+    if (at != row->joined + row->joined_len || memcmp(at, zeros, sizeof zeros) != 0)
+        reading->plain_differs = true;
 }
 
 static int take_rows(struct rows *rows, struct reading *reading)
@@ -109,8 +116,10 @@ static int take_rows(struct rows *rows, struct reading *reading)
         buffer_append(&reading->raw, row.raw, row.raw_len);
         if (row.fault == ROW_SOUND && row.plain)
             check_plain(reading, &row);
-        else if (row.fault == ROW_SOUND)
-            check_ends(reading, &row);
+        else if (row.fault == ROW_SOUND && row.joined != NULL)
+            check_joined(reading, &row);
+        if ((row.joined != NULL) != (row.fault == ROW_SOUND && !row.plain && !reading->reference))
+            reading->plain_differs = true;
     }
     bytes = rows_consumed(rows, &len);
     buffer_append(&reading->consumed, bytes, len);
@@ -127,6 +136,7 @@ static void read_with(struct rows *rows, const char *bytes, size_t len, const st
     buffer_clear(&reading->raw);
     buffer_clear(&reading->consumed);
     reading->max_row_bytes = way->max_row_bytes;
+    reading->reference = way->reference;
     reading->too_long = reading->plain_differs = reading->failed = false;
     rows_reset(rows);
     rows_use_reference(rows, way->reference);
