@@ -442,6 +442,15 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
     return flush(reading, FLUSH_SIZE, cause);
 }
 
+/* What was taken is all in the sink and in the tally. */
+static int hand_over(struct reading *reading, struct cause *cause)
+{
+    if (reading->has_header && !reading->bad_header &&
+        quick_count(&reading->judge->quick, &reading->result->tally, cause) < 0)
+        return -1;
+    return flush(reading, 0, cause);
+}
+
 /* Between rows. */
 static int end_piece(struct reading *reading, struct cause *cause)
 {
@@ -451,7 +460,7 @@ static int end_piece(struct reading *reading, struct cause *cause)
     if (sink->piece == NULL || reading->accepted < JUDGE_PIECE || reading->blanks > 0 ||
         result->violations.total > 0)
         return 0;
-    if (flush(reading, 0, cause) < 0)
+    if (hand_over(reading, cause) < 0)
         return -1;
     reading->accepted = 0;
     finish_hashing(reading);
@@ -630,10 +639,7 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
         result->continued_line = reading.continued_line;
         return 0;
     }
-    if (reading.has_header && !reading.bad_header &&
-        quick_count(&judge->quick, &result->tally, cause) < 0)
-        return -1;
-    if (flush(&reading, 0, cause) < 0)
+    if (hand_over(&reading, cause) < 0)
         return -1;
     rows_rest(judge->rows, &rest);
     result->rest = rest;
