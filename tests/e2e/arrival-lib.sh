@@ -94,12 +94,12 @@ write_badly()
 # judged_late: no file is judged bad while it is open, nor before it was quiet for settle, which is 1 second.
 judged_late()
 {
-    local piece since judged written
+    local piece judged written
 
     for piece in 1 2 3 4 5 6; do
-        since=$(date +%s%N)
+        now
         printf 'bad\n%s\n' "$piece" >>"$DROP/again.csv"
-        wait_for passed 300 "$since"
+        wait_for passed 300 "$NOW"
     done
     wait_for test ! -e "$DROP/again.csv" # it was quiet in between, where this machine is slow
     quarantined again.csv missing-label "$state: bad, and opened again and again: in quarantine"
