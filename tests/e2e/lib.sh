@@ -16,7 +16,7 @@ PROJECT=$(dirname "$TESTS")
 BUILD=${BUILD:-$PROJECT/build}
 DAEMON=$BUILD/phasesentineld
 CLI=$BUILD/phasesentinel
-WAIT=${WAIT:-20}
+WAIT=${WAIT:-60}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
 chmod 755 "$TMP"
 mkfifo "$TMP/never" # nobody writes into it: to read from it is to sleep
