@@ -350,6 +350,17 @@ static int leave(struct booking *booking, const struct booked *booked, struct ca
                        cause);
 }
 
+/* What is booked only in part is to be read again, but its inode must be known: it may be renamed.
+ */
+static int remember(struct drop *drop, const struct booked *booked, struct cause *cause)
+{
+    struct signature signature = booked->signature;
+
+    if (!booked->settled)
+        signature.size = UINT64_MAX; /* holds for no file */
+    return seen_put(&drop->seen, booked->name, &signature, booked->at, booked->young, cause);
+}
+
 static int finish_file(struct booking *booking, const struct booked *booked, struct cause *cause)
 {
     struct drop *drop = booking->desk->drop;
@@ -357,9 +368,7 @@ static int finish_file(struct booking *booking, const struct booked *booked, str
     if (booked->detail != NULL)
         drop_say(drop, verdict_name(booked->verdict), booked->name, booked->rows, booked->detail);
     booking->quarantined_files += booked->verdict == VERDICT_QUARANTINED;
-    if (booked->settled && booked->disposal != DISPOSAL_QUARANTINE &&
-        seen_put(&drop->seen, booked->name, &booked->signature, booked->at, booked->young, cause) <
-            0)
+    if (booked->disposal != DISPOSAL_QUARANTINE && remember(drop, booked, cause) < 0)
         return -1;
     if (booked->settled && booked->young && booked->disposal == DISPOSAL_KEEP)
         drop_recheck(drop, booked->name, &booked->signature, booked->at);

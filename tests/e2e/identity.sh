@@ -82,6 +82,20 @@ becomes 20 "renamed and appended to while nobody looks, too" training_rows
 after_merge
 is "$(training_rows)" 21 "each row stands there once"
 
+# Its last row is being written when it is renamed: what was merged of it before stands there already.
+site renamed-in-a-row
+sample 3 1 >"$DROP/$U1"
+start_daemon
+check "a file is merged" wait_for booked "$U1" merged
+{ more_rows 1 1 3; more_rows 1 1 4 | head -c 20; } >>"$DROP/$U1"
+check "it grows, by a row and a part of one" wait_for booked "$U1" grown
+mv "$DROP/$U1" "$DROP/$U1_LATER"
+more_rows 1 1 4 | tail -c +21 >>"$DROP/$U1_LATER"
+check "renamed and complete, it is grown" wait_for booked "$U1_LATER" grown
+after_merge
+is "$(training_rows)" 6 "each row stands there once"
+stop_daemon
+
 # The number of an inode is given again, to a file with the same bytes, but of another user: that is no renamed file.
 site inode-again
 sample 10 1 >"$SITE/a"
