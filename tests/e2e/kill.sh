@@ -2,4 +2,4 @@
 # The random-kill test; tests/kill.py tells what it does.
 kills=200
 [ -z "${TEST_SHORT-}" ] || kills=100
-exec python3 -SE "$(dirname "$0")/../kill.py" --build "${BUILD:-$(dirname "$0")/../../build}" --kills "$kills"
+exec python3 -SEB "$(dirname "$0")/../kill.py" --build "${BUILD:-$(dirname "$0")/../../build}" --kills "$kills"

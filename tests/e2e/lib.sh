@@ -30,7 +30,7 @@ COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 as_root() { ((EUID == 0)); }
 
 # python3 ARGUMENT…: the scripts here need nothing but its own library, without which it starts in half the time.
-python3() { command python3 -SE "$@"; }
+python3() { command python3 -SEB "$@"; }
 
 DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
 ALLOW_ROOT=()

@@ -2,4 +2,4 @@
 # Files are swapped under the collector's hands; tests/races.py tells how.
 seconds=6
 [ -z "${TEST_SHORT-}" ] || seconds=3
-exec python3 -SE "$(dirname "$0")/../races.py" --build "${BUILD:-$(dirname "$0")/../../build}" --seconds "$seconds"
+exec python3 -SEB "$(dirname "$0")/../races.py" --build "${BUILD:-$(dirname "$0")/../../build}" --seconds "$seconds"
