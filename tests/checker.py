@@ -19,6 +19,8 @@ import configparser
 import csv
 import ctypes
 import datetime
+import functools
+import gc
 import gzip
 import hashlib
 import io
@@ -117,6 +119,21 @@ def write_row(row):
     """A row as the collector must write it: quoted only where it must be."""
     return ",".join('"%s"' % cell.replace('"', '""') if re.search('[",\r\n]', cell) else cell
                     for cell in row).encode("latin-1") + b"\n"
+
+
+def is_written_so(rows, data):
+    """Is data what write_row makes of its rows? Without quotes in it no cell has anything to quote."""
+    if b'"' in data or b"\r" in data:
+        return b"".join(map(write_row, rows)) == data
+    return "".join([",".join(row) + "\n" for row in rows]).encode("latin-1") == data
+
+
+def count_cells(rows, place):
+    """How often each cell stands in this place, as JSON shows it."""
+    counts = collections.Counter()
+    for cell, count in collections.Counter([row[place] for row in rows if len(row) > place]).items():
+        counts[readable(cell)] += count
+    return counts
 
 
 def whole(text):
@@ -358,7 +375,7 @@ class Training:
             self.columns, rows = (rows[0], rows[1:]) if rows else ([], [])
             if not self.columns:
                 wrong("no header")
-        elif b"".join(map(write_row, rows)) != data:
+        elif not is_written_so(rows, data):
             wrong("rows are not written as they must be")
         if any(len(row) != len(self.columns) for row in rows):
             wrong("a row with another number of cells than the header")
@@ -376,6 +393,7 @@ class Training:
             if booked[name] - gone != there[name]:
                 findings.append("%r: %d rows booked, %d forgotten, %d there" % (name, booked[name], gone, there[name]))
 
+    @functools.cached_property
     def rows(self):
         return [row for _, rows in self.ranges for row in rows]
 
@@ -383,7 +401,7 @@ class Training:
         if column not in self.columns:
             return {}
         place = self.columns.index(column)
-        return dict(collections.Counter(readable(row[place]) for row in self.rows() if len(row) > place))
+        return dict(count_cells(self.rows, place))
 
 
 # --- what was sent -------------------------------------------------------------------------------------------------
@@ -463,7 +481,7 @@ def check_rows(line, want, have, some_are_out, findings):
 
 
 def check_unique(training, findings):
-    for row, count in collections.Counter(map(tuple, training.rows())).items():
+    for row, count in collections.Counter(map(tuple, training.rows)).items():
         if count > 1:
             findings.append("training file: %d times the row %s" % (count, write_row(row).decode("latin-1").strip()))
 
@@ -629,7 +647,7 @@ def want_stats(lines, training, quarantine, drop, training_path):
         "user_files": len(drop.files),
         "total_user_samples": sum(len(parse_csv(data, strict=False)) - 1 for data in drop.accepted.values()),
         "users": training.count("user_id"),
-        "main_training_samples": len(training.rows()),
+        "main_training_samples": len(training.rows),
         "files": {verdict: verdicts[verdict] for verdict in VERDICTS if verdict not in BEGINS},
         "rows": {kind: sums[kind] for kind in ("merged", "rejected", "duplicate", "forgotten")},
         "violations": dict(quarantine.violations),
@@ -677,7 +695,7 @@ def want_users(lines, training, schema):
     if place is None:
         return users
     for line, rows in training.ranges:
-        for user, count in collections.Counter(readable(row[place]) for row in rows if len(row) > place).items():
+        for user, count in count_cells(rows, place).items():
             users[user]["rows"] += count
             users[user]["files"] += line.verdict == "merged"
             if line.verdict in MERGES:
@@ -766,6 +784,7 @@ def main():
     if not options.data_dir:
         parser.error("DATA_DIR is missing")
     schema = Schema(options.schema) if options.schema else Schema()
+    gc.disable()  # a list for each row, and none in a circle
     findings, counts = check(options.data_dir, schema, options.sent, options.unique, options.source,
                              options.recursive)
     for finding in findings:

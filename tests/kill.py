@@ -33,7 +33,7 @@ OWN = ",user_id,source,label"
 ACCEPTED = ("merged", "grown", "duplicate")
 ODD_NAMES = ("with space %d.csv", "comma,%d.csv", "ümlaut%d.CSV", 'quote"%d.csv', "-dash%d.csv", "line\nbreak%d.csv")
 ROUND = 50    # kills between two rests
-PATIENCE = 60  # seconds for a clean run
+PATIENCE = 120  # seconds for a clean run
 
 
 class File:

@@ -201,7 +201,7 @@ class Site:
         return found
 
     def checker(self, *options):
-        done = subprocess.run([sys.executable, os.path.join(HERE, "checker.py"), self.data, "--schema", self.schema, *options],
+        done = subprocess.run([sys.executable, "-SEB", os.path.join(HERE, "checker.py"), self.data, "--schema", self.schema, *options],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         return done.stdout.decode("utf-8", "replace").splitlines() if done.returncode else []
 

@@ -247,7 +247,7 @@ mkfifo "$SITE/fifo.csv"
 echo "$H" >"$SITE/target"
 ln -s target "$SITE/link.csv"
 for name in dir fifo link; do
-    exits 1 "check of a $name exits 1" timeout 20 "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" check "$SITE/$name.csv"
+    exits 1 "check of a $name exits 1" timeout "$WAIT" "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" check "$SITE/$name.csv"
     is "$(found "$SITE/$name.csv")" "-:file-type" "$name: file-type"
 done
 printf '%s\n%s\n' "$H" "$R" >"$SITE/closed.csv"

@@ -177,7 +177,7 @@ if as_root && mount -t tmpfs -o size=256k tmpfs "$DATA" 2>"$SITE/mount"; then
     sample 1200 1 >"$DROP/big.csv"
     cp "$DROP/big.csv" "$SITE/big.csv"
     head -c 150000 /dev/zero >"$DATA/filler" 2>"$SITE/full"
-    run timeout 60 "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
+    run timeout "$WAIT" "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
     check "merge on a full disk: 74 or 75" test "$CODE" = 74 -o "$CODE" = 75
     check "a good file stays" same_bytes "$DROP/big.csv" "$SITE/big.csv"
     check "out of quarantine" test ! -e "$DATA/quarantine/big.csv"
@@ -197,7 +197,7 @@ if as_root; then
     sample 3 1 >"$DROP/one.csv"
     exits 78 "root's data directory is refused" cli merge
     has "$ERR" 'allow-root' "with a hint"
-    exits 78 "by the daemon, too" timeout 20 "$DAEMON" -c "$INI"
+    exits 78 "by the daemon, too" timeout "$WAIT" "$DAEMON" -c "$INI"
     is "$(find "$DATA" -mindepth 1 | sort)" "$DROP"$'\n'"$DROP/one.csv" "and nothing is touched"
     chown -R nobody "$DATA"
     chmod 755 "$SITE"

@@ -3,7 +3,9 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-(($#)) || set -- --files 42 --rounds 12 --kills 12
+rounds=12
+[[ -z ${TEST_SHORT-} ]] || rounds=6
+(($#)) || set -- --files 42 --rounds "$rounds" --kills "$rounds"
 start_sshd && set -- --scp "$SCP" --host "$HOST" "$@"
 python3 "$TESTS/growing.py" --build "$BUILD" "$@"
 exit

@@ -148,11 +148,15 @@ by_ssh=(scp scp-O scp-p sftp-put sftp-reput rsync rsync-partial rsync-partial-no
     rsync-inplace rsync-append)
 cuts=()
 for way in cp cat tar curl mv-across; do
-    cuts+=("$way KILL" "$way INT")
+    cuts+=("$way KILL")
+    [[ -n ${TEST_SHORT-} ]] || cuts+=("$way INT")
 done
+ssh=''
 if start_sshd; then
+    ssh=yes
     for way in "${by_ssh[@]}"; do
-        cuts+=("$way KILL" "$way server")
+        cuts+=("$way server")
+        [[ -n ${TEST_SHORT-} ]] || cuts+=("$way KILL")
         [[ $way =~ ^(scp|scp-O|sftp-put|rsync-partial|rsync-inplace)$ ]] && cuts+=("$way INT")
     done
 else

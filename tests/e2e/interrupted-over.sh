@@ -25,7 +25,7 @@ is "$(in_quarantine)" '' "nothing is in quarantine"
 open_site grown
 start_daemon
 ways=(cp cat curl)
-[[ ${#cuts[@]} == 10 ]] || ways+=(scp scp-O sftp-put rsync rsync-partial rsync-inplace rsync-append)
+[[ -z $ssh ]] || ways+=(scp scp-O sftp-put rsync rsync-partial rsync-inplace rsync-append)
 head -n 1501 "$TMP/whole.csv" >"$SITE/old"
 for way in "${ways[@]}"; do
     name=$(file_of "$way" over)
@@ -71,7 +71,7 @@ start_daemon
 same_length 20000 1 >"$SITE/old"
 same_length 16000 2 >"$SITE/new"
 ways=(dd)
-[[ ${#cuts[@]} == 10 ]] || ways+=(scp scp-O rsync-inplace)
+[[ -z $ssh ]] || ways+=(scp scp-O rsync-inplace)
 for way in "${ways[@]}"; do
     name=$(file_of "$way" changed)
     cp "$SITE/new" "$SRC/$name"
@@ -97,7 +97,7 @@ is "$(training_rows)" $((20000 * ${#ways[@]})) "the rows are those of the old ve
 # --- A disk that is full: scp makes the file longer than what was written, by NUL bytes
 
 open_site full
-if ((${#cuts[@]} > 10)) && mount -t tmpfs -o size=200k tmpfs "$DROP" 2>"$SITE/mount"; then
+if [[ -n $ssh ]] && mount -t tmpfs -o size=200k tmpfs "$DROP" 2>"$SITE/mount"; then
     mounted+=("$DROP")
     start_daemon
     name=$(file_of scp full)

@@ -12,9 +12,17 @@ awk 'BEGIN {
 }' >"$big"
 rows=$(($(wc -l <"$big") - 1))
 
-# reading NAME: has the daemon this dropped file open?
+# reading NAME: has the daemon this dropped file open? It has for a moment only: to start a process would take longer.
 # shellcheck disable=SC2317 # wait_for calls it
-reading() { [[ -n $(find "/proc/$DAEMON_PID/fd" -lname "*/$1" 2>/dev/null) ]]; }
+reading()
+{
+    local fd
+
+    for fd in "/proc/$DAEMON_PID/fd"/*; do
+        [[ ! $fd -ef $DROP/$1 ]] || return 0
+    done
+    return 1
+}
 
 # drop_big NAME: drops the large file and waits until it is being read.
 # shellcheck disable=SC2317 # check calls it

@@ -5,6 +5,8 @@
 # ends its daemon, which must exit 0, and lets tests/checker.py judge what is left on disk. Nothing sleeps for
 # luck: wait_for polls a condition. BUILD names the directory of the programs; KEEP=1 keeps the directories.
 #
+# Most of what a script costs are the processes that it starts: what is asked again and again, here, starts none.
+#
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # much here is for the scripts
 
@@ -14,9 +16,10 @@ PROJECT=$(dirname "$TESTS")
 BUILD=${BUILD:-$PROJECT/build}
 DAEMON=$BUILD/phasesentineld
 CLI=$BUILD/phasesentinel
-WAIT=${WAIT:-20}
+WAIT=${WAIT:-60}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
 chmod 755 "$TMP"
+mkfifo "$TMP/never" # nobody writes into it: to read from it is to sleep
 export LC_ALL=C
 unset PHASESENTINEL_CONFIG JOURNAL_STREAM
 
@@ -25,6 +28,10 @@ COLUMNS_REQUIRED+=,network_sent_mb,network_recv_mb,phase
 COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 
 as_root() { ((EUID == 0)); }
+
+# python3 ARGUMENT…: the scripts here need nothing but its own library, without which it starts in half the time.
+python3() { command python3 -SEB "$@"; }
+
 DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
 ALLOW_ROOT=()
 as_root && ALLOW_ROOT=(--allow-root)
@@ -89,11 +96,15 @@ is()
 # has TEXT-OF-FILE-OR-OUTPUT PATTERN TEXT: holds if the extended regular expression is found in it.
 has()
 {
-    if grep -Eq -- "$2" <<<"$1"; then
-        pass "$3"
-    else
-        fail "$3" "no match for: $2"$'\n'"$1"
-    fi
+    local line
+
+    while IFS= read -r line; do
+        if [[ $line =~ $2 ]]; then
+            pass "$3"
+            return
+        fi
+    done <<<"$1"
+    fail "$3" "no match for: $2"$'\n'"$1"
 }
 
 # same_bytes FILE FILE: are they equal?
@@ -112,12 +123,16 @@ wait_for()
             echo "the daemon ended; waited for: $*"
             return 1
         fi
-        sleep 0.05
+        read -rt 0.03 <>"$TMP/never"
     done
+    return 0
 }
 
-# passed MILLISECONDS SINCE: is so much time gone since then (date +%s%N)?
-passed() { ((($(date +%s%N) - $2) / 1000000 >= $1)); }
+# now: the time in microseconds, in NOW.
+now() { NOW=${EPOCHREALTIME/./}; }
+
+# passed MILLISECONDS SINCE: is so much time gone since then (NOW)?
+passed() { now && (((NOW - $2) / 1000 >= $1)); }
 
 # gives WANT COMMAND…: does it print this?
 gives() { [[ $("${@:2}" 2>/dev/null) == "$1" ]]; }
@@ -233,10 +248,11 @@ forget_pid()
 # ended PID: is it gone, or a zombie?
 ended()
 {
-    local state
+    local stat
 
-    state=$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null)
-    [[ -z $state || $state == Z ]]
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    stat=${stat##*) }
+    [[ $stat == Z* ]]
 }
 
 # --- The programs ------------------------------------------------------------------------------------------
@@ -259,8 +275,7 @@ run()
 {
     { "$@" >"$TMP/out" 2>"$TMP/err"; } 2>/dev/null # bash would tell of a kill
     CODE=$?
-    OUT=$(tr -d '\0' <"$TMP/out")
-    ERR=$(tr -d '\0' <"$TMP/err")
+    { OUT=$(<"$TMP/out") ERR=$(<"$TMP/err"); } 2>/dev/null # bash would tell of NUL bytes, and leaves them out
 }
 
 # exits CODE TEXT COMMAND…: runs it as run does; holds if it exits so.
@@ -277,7 +292,14 @@ exits()
 # watching: has the daemon its inotify watch on the drop directory?
 watching()
 {
-    grep -qs "^inotify wd:.* ino:$(printf %x "$(stat -c %i "$DROP")") " "/proc/$DAEMON_PID/fdinfo"/*
+    local inode path text
+
+    printf -v inode %x "$(stat -c %i "$DROP")"
+    for path in "/proc/$DAEMON_PID/fdinfo"/*; do
+        { text=$(<"$path"); } 2>/dev/null
+        [[ $text != *"inotify wd:"*" ino:$inode "* ]] || return 0
+    done
+    return 1
 }
 
 # watching_or_ended: for start_daemon.
@@ -319,33 +341,62 @@ kill_daemon() { end_daemon KILL; }
 # ledger: its lines without the header.
 ledger() { [[ -f $DATA/state/ledger.csv ]] && tail -n +2 "$DATA/state/ledger.csv"; }
 
+# look_up NAME: the ledger's lines for it, in the array BOOK, each "VERDICT OFFSET LENGTH" of what was appended.
+look_up()
+{
+    local line lines cells
+
+    BOOK=()
+    [[ -f $DATA/state/ledger.csv ]] && mapfile -t lines <"$DATA/state/ledger.csv"
+    for line in "${lines[@]:1}"; do
+        if [[ $line == *",$1,"* ]]; then
+            IFS=, read -ra cells <<<"$line"
+            [[ ${cells[4]} != "$1" ]] || BOOK+=("${cells[3]} ${cells[11]} ${cells[12]}")
+        fi
+    done
+}
+
 # verdicts NAME: those booked for it, in order, in one line.
-verdicts() { ledger | awk -F, -v name="$1" '$5 == name { printf "%s%s", (n++ ? " " : ""), $4 }'; }
+verdicts()
+{
+    look_up "$1"
+    BOOK=("${BOOK[@]%% *}")
+    printf %s "${BOOK[*]}"
+}
 
 # booked NAME [VERDICT]: has the ledger a line for it?
-booked() { [[ " $(verdicts "$1") " == *" ${2-}"* && -n $(verdicts "$1") ]]; }
+booked()
+{
+    look_up "$1"
+    ((${#BOOK[@]})) && [[ " ${BOOK[*]%% *}" == *" ${2-}"* ]]
+}
 
 # book_of VERDICT COLUMN: that column (1 seq … 15 check) of the lines with this verdict.
 book_of() { ledger | awk -F, -v verdict="$1" -v column="$2" '$4 == verdict { print $column }'; }
 
 # lines_booked: how many lines the ledger has.
-lines_booked() { ledger | wc -l; }
+lines_booked() { lines_below "$DATA/state/ledger.csv"; }
 
 # training_rows: how many rows the training file has (of rows without line breaks in cells).
-training_rows() { [[ -f $DATA/training_data.csv ]] && tail -n +2 "$DATA/training_data.csv" | wc -l; }
+training_rows() { lines_below "$DATA/training_data.csv"; }
+
+# lines_below FILE: how many lines it has below the first.
+lines_below() { [[ -f $1 ]] && tail -n +2 "$1" | wc -l; }
 
 # rows_of NAME: what was merged from it, read from the training file at the ledger's ranges.
 rows_of()
 {
-    local offset length
+    local line offset length
 
-    ledger | awk -F, -v name="$1" '$5 == name && $13 > 0 { print $12, $13 }' |
-        while read -r offset length; do
-            tail -c +$((offset + 1)) "$DATA/training_data.csv" | head -c "$length"
-        done
+    look_up "$1"
+    for line in "${BOOK[@]}"; do
+        read -r _ offset length <<<"$line"
+        ((length == 0)) || dd if="$DATA/training_data.csv" bs=1M iflag=skip_bytes,count_bytes skip="$offset" \
+            count="$length" status=none
+    done
 }
 
-# meta_of NAME: the metadata cells that a file with the required columns alone takes from its name.
+# meta_of NAME: the metadata cells that a file with the required columns alone takes from its name, in META.
 meta_of()
 {
     local name=${1%.gz} template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
@@ -354,19 +405,19 @@ meta_of()
     name=${name%.zst}
 
     if [[ ${name##*/} =~ $template ]]; then
-        printf ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
+        printf -v META ',%s,%s,normal,%s-%s-%sT%s:%s:%s' "${BASH_REMATCH[@]:1}"
     elif [[ $1 == */* ]]; then
-        printf ',%s,external,normal,' "${1%%/*}"
+        META=",${1%%/*},external,normal,"
     else
-        printf ',anonymous,external,normal,'
+        META=,anonymous,external,normal,
     fi
 }
 
 # expected_rows FILE NAME: the rows of a file with the required columns, as merged under NAME.
-expected_rows() { tail -n +2 "$1" | sed "s|\$|$(meta_of "$2")|"; }
+expected_rows() { meta_of "$2" && sed "1d;s|\$|$META|" "$1"; }
 
 # merged_whole NAME FILE: are exactly the rows of FILE merged from NAME?
-merged_whole() { [[ -f $DATA/training_data.csv ]] && cmp <(rows_of "$1") <(expected_rows "$2" "$1"); }
+merged_whole() { booked "$1" && cmp <(rows_of "$1") <(expected_rows "$2" "$1"); }
 
 # arrived NAME FILE TEXT: waits until NAME is merged with the rows of FILE; each once, perhaps in steps, and
 # nothing of it in quarantine.
@@ -390,9 +441,9 @@ quarantined()
 
     if ! wait_for booked "$1" quarantined || ! wait_for test -e "$DATA/quarantine/$1"; then
         fail "$3" "$1: verdicts '$(verdicts "$1")', in quarantine: $(ls "$DATA/quarantine" 2>&1)"
-    elif [[ $(head -n 1 "$errors") != line,column,field,code,value,message ]]; then
+    elif [[ $(<"$errors") != line,column,field,code,value,message$'\n'* ]]; then
         fail "$3" "header of $errors: $(head -n 1 "$errors" 2>&1)"
-    elif ! codes_of "$1" | grep -qx "$2"; then
+    elif [[ $'\n'$(codes_of "$1")$'\n' != *$'\n'"$2"$'\n'* ]]; then
         fail "$3" "$2 is not among: $(cat "$errors")"
     elif [[ -n ${4-} ]] && ! cmp -s "$DATA/quarantine/$1" "$4"; then
         fail "$3" "$1 in quarantine is not what was dropped"
@@ -404,7 +455,7 @@ quarantined()
 }
 
 # codes_of NAME: the codes in its list of violations, one a line.
-codes_of() { tail -n +2 "$DATA/quarantine/$1.errors.csv" | awk -F, '{ print $4 }'; }
+codes_of() { awk -F, 'NR > 1 { print $4 }' "$DATA/quarantine/$1.errors.csv"; }
 
 # json_of FILE KEY…: the value below these keys, objects and lists as compact JSON.
 json_of()

@@ -32,7 +32,7 @@ refused()
 
     before=$(fingerprint "$LEDGER" "$TRAINING" "$DROP")
     exits "$1" "$2: merge exits $1" cli merge
-    exits "$1" "$2: the daemon exits $1" timeout 20 "$DAEMON" -c "$INI" "${ALLOW_ROOT[@]}"
+    exits "$1" "$2: the daemon exits $1" timeout "$WAIT" "$DAEMON" -c "$INI" "${ALLOW_ROOT[@]}"
     is "$(fingerprint "$LEDGER" "$TRAINING" "$DROP")" "$before" "$2: nothing is touched"
 }
 

@@ -71,7 +71,7 @@ is "$(tail -n +2 "$DATA/training_data.csv" | cut -d , -f 1 | sort -u | wc -l)" 2
 is "$(lines_booked)" 20001 "each with its line in the ledger"
 echo "# through the overflow: $((20000 * 1000000000 / ($(date +%s%N) - since))) files a second"
 has "$(cat "$LOG")" 'more arrived than the kernel could tell of' "the queue did overflow"
-WAIT=20
+WAIT=60
 
 # Bytes that come through another name, in another directory, give no event at all.
 site rescan rescan=1
@@ -102,7 +102,7 @@ has "$OUT" 'link\.csv.*file-type|file-type.*link\.csv' "status lists a symbolic 
 has "$OUT" 'fifo\.csv.*file-type|file-type.*fifo\.csv' "and a FIFO"
 check "the link is left in place" test -L "$DROP/link.csv"
 check "the FIFO is left in place" test -p "$DROP/fifo.csv"
-check "merge does not wait for the FIFO" timeout 20 "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
+check "merge does not wait for the FIFO" timeout "$WAIT" "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
 
 # Names of any bytes: spaces, quotes, line breaks, no UTF-8.
 site names

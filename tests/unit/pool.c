@@ -106,7 +106,7 @@ static void test_busy(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(300);
     test_jobs();
     test_busy();
     return unit_done();

@@ -141,7 +141,7 @@ static void test_memory(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(300);
     dir = place_enter();
     test_growing();
     test_marks();

@@ -477,7 +477,7 @@ static void test_permission(void)
 
 int main(void)
 {
-    alarm(60);
+    alarm(300);
     signal(SIGIO, SIG_IGN);
     umask(022);
     dir = place_enter();

@@ -221,7 +221,7 @@ int main(void)
     char path[64];
     int fd = place_enter();
 
-    alarm(100);
+    alarm(300);
     log_set_level(LOG_LEVEL_ERROR);
     place_put_text(fd, "schema.ini",
                    "[schema]\nfilename = {user_id}_{t}.csv\n"

@@ -2,7 +2,6 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "unit.h"
 
@@ -113,7 +112,6 @@ static void test_cost(void)
     struct template template;
     struct buffer why = {0};
     struct cause cause;
-    clock_t start;
     int i;
 
     for (i = 0; i < 30; i++) {
@@ -126,11 +124,10 @@ static void test_cost(void)
     name[255] = '\0';
     check(template_parse(&template, text, many, 30, &why) == 0, "a template of thirty fields: %s",
           buffer_text(&why));
-    start = clock();
+    /* A search that tries one way after the other would not come to an end. */
     for (i = 0; i < 100; i++)
         template_match(&template, many, name, values, &cause);
-    check(clock() - start < CLOCKS_PER_SEC, "255 bytes that nearly match cost little");
-    check(values[0] == NULL, "and they do not match");
+    check(values[0] == NULL, "255 bytes that nearly match, do not");
     template_free(&template);
     buffer_free(&why);
 }

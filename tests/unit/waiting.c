@@ -283,7 +283,7 @@ int main(void)
 {
     enum reason reason;
 
-    alarm(100);
+    alarm(300);
     dir = place_enter();
     for (reason = 0; reason < WAIT_REASONS; reason++)
         if (reason_name(reason) == NULL)
