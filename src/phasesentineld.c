@@ -350,7 +350,8 @@ static bool must_pause(void *context)
                            {.fd = watch_fd(), .events = POLLIN}};
     const bool arrival = daemon->watching && daemon->setup.config.merge == CONFIG_MERGE_ARRIVAL;
 
-    return drop_due(&daemon->intake.drop) <= waiting_now() || poll(fds, arrival ? 2 : 1, 0) > 0;
+    return daemon->stop || drop_due(&daemon->intake.drop) <= waiting_now() ||
+           poll(fds, arrival ? 2 : 1, 0) > 0;
 }
 
 static int open_intake(struct daemon *daemon, struct cause *cause)

@@ -192,7 +192,8 @@ if command -v strace >/dev/null; then
     kill -TERM "$DAEMON_PID"
     quick_append
     stop_daemon "SIGTERM does not wait for all of it"
-    check "a part is booked" test "$(verdicts other.csv)" = merged
+    part=$(rows_of other.csv | wc -l)
+    check "a part is booked" test "$part" -gt 0 -a "$part" -lt 40000
     mv "$DROP/other.csv" "$DROP/renamed.csv"
     exits 0 "the next run finds the file under another name" cli merge
     is $(($(rows_of other.csv | wc -l) + $(rows_of renamed.csv | wc -l))) 40000 "each of its rows is there once"
