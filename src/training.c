@@ -157,18 +157,34 @@ out:
     return result;
 }
 
+/* The column that is counted by this; its count: there is none. */
+static size_t counted_column(const struct training *training, enum tally_by by)
+{
+    const struct layout *layout = &training->layout;
+    size_t column;
+
+    for (column = 0; column < layout->count; column++)
+        if (layout->fields[column] >= 0 &&
+            strcmp(training->schema->fields[layout->fields[column]].name, tally_field(by)) == 0)
+            break;
+    return column;
+}
+
 int training_tally(const struct training *training, uint64_t offset, uint64_t length,
                    struct tally *tally, struct cause *cause)
 {
     struct rows *rows = rows_open(HEADER_ROW_MAX, 1 << 20);
     uint64_t end = offset + length;
     bool header = offset == 0;
+    size_t columns[TALLY_COUNT];
+    enum tally_by by;
     struct row row;
-    size_t column, by;
     int next, result = -1;
 
     if (rows == NULL)
         return cause_memory(cause);
+    for (by = 0; by < TALLY_COUNT; by++)
+        columns[by] = counted_column(training, by);
     for (;;) {
         next = rows_next(rows, &row, cause);
         if (next < 0)
@@ -187,17 +203,16 @@ int training_tally(const struct training *training, uint64_t offset, uint64_t le
             continue;
         }
         tally->rows++;
-        for (column = 0; column < training->layout.count && column < row.count; column++) {
-            int field = training->layout.fields[column];
+        for (by = 0; by < TALLY_COUNT; by++) {
+            const struct cell *cell;
 
-            for (by = 0; field >= 0 && by < TALLY_COUNT; by++)
-                if (strcmp(training->schema->fields[field].name, tally_field((enum tally_by)by)) ==
-                        0 &&
-                    counter_add(&tally->by[by], row.cells[column].text, row.cells[column].len, 1) <
-                        0) {
-                    cause_memory(cause);
-                    goto out;
-                }
+            if (columns[by] >= training->layout.count || columns[by] >= row.count)
+                continue;
+            cell = &row.cells[columns[by]];
+            if (counter_add(&tally->by[by], cell->text, cell->len, 1) < 0) {
+                cause_memory(cause);
+                goto out;
+            }
         }
     }
     result = 0;
