@@ -9,8 +9,6 @@
 
 #include "disposal.h"
 
-#define YOUNG_AGE (2 * WAITING_SECOND) /* seen.h */
-
 struct booked {
     char *name; /* owned */
     struct signature signature;
@@ -152,7 +150,7 @@ static int settle(struct booking *booking, const struct look *look, const struct
     booked->reasons = detail != NULL && line->rejected > 0;
     booked->resolves = look->recall.has_last;
     booked->settled = look->known || look->judgement.rest == 0;
-    booked->young = real_now() - look->signature.ctime < YOUNG_AGE;
+    booked->young = real_now() - look->signature.ctime < SEEN_YOUNG_AGE;
     if (!booked->settled) {
         drop_wait(desk->drop, look->file, WAIT_INCOMPLETE,
                   "its last row is incomplete; the rows before it are merged",
@@ -291,9 +289,8 @@ static bool is_quarantined_already(const struct look *look)
 {
     const struct judgement *result = &look->judgement;
 
-    return look->recall.has_last && look->recall.last.verdict == VERDICT_QUARANTINED &&
-           memcmp(look->recall.last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
-           look->recall.last.has_meta == result->has_meta && look->recall.last.meta == result->meta;
+    return recall_last_is(&look->recall, result->sha256, result->has_meta, result->meta) &&
+           look->recall.last.verdict == VERDICT_QUARANTINED;
 }
 
 static int quarantine_file(struct booking *booking, struct look *look, struct cause *cause)

@@ -96,9 +96,8 @@ static int decide_known(struct look *look, const struct ledger_line *known,
         return 0;
     }
     *ret_decision = DECIDE_KNOWN;
-    if (look->recall.has_last && look->recall.last.verdict != VERDICT_QUARANTINED &&
-        memcmp(look->recall.last.sha256, result->sha256, DIGEST_SIZE) == 0 &&
-        look->recall.last.has_meta == result->has_meta && look->recall.last.meta == result->meta)
+    if (recall_last_is(&look->recall, result->sha256, result->has_meta, result->meta) &&
+        look->recall.last.verdict != VERDICT_QUARANTINED)
         return 0;
     *ret_decision = DECIDE_DUPLICATE;
     /* Merged again if asked for, but never under the same name, nor because it was renamed. */

@@ -5,9 +5,8 @@
 
 #include "disposal.h"
 
-#define RECHECK_AGE   (2 * WAITING_SECOND) /* no longer young */
-#define RECHECK_BYTES (UINT64_C(1) << 20)  /* a larger file waits for the next scan */
-#define RECHECK_BATCH 500                  /* what arrives meanwhile does not wait for more */
+#define RECHECK_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
+#define RECHECK_BATCH 500                 /* what arrives meanwhile does not wait for more */
 
 int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
               int state_fd, struct cause *cause)
@@ -134,7 +133,7 @@ void drop_recheck(struct drop *drop, const char *name, const struct signature *s
                   uint64_t at)
 {
     if (drop->lingers && signature->size <= RECHECK_BYTES)
-        recheck_add(&drop->recheck, name, at, waiting_now() + RECHECK_AGE);
+        recheck_add(&drop->recheck, name, at, waiting_now() + SEEN_YOUNG_AGE);
 }
 
 int drop_wake(struct drop *drop, struct cause *cause)

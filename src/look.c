@@ -442,16 +442,17 @@ int look_resume(struct look *look, struct waiting_file *file, struct cause *caus
 {
     const struct ledger *ledger = &look->desk->merge->ledger;
     const struct piece *before = &look->pieces.list[look->pieces.next - 1];
-    const struct ledger_line *last = &look->recall.last;
-    int found = ledger_last(ledger, look->name, &look->recall.last, cause);
+    const struct judgement *result = &look->judgement;
+    struct recall *recall = &look->recall;
+    int found = ledger_last(ledger, look->name, &recall->last, cause);
 
     look->file = file;
     if (found <= 0)
         return found;
-    return (last->verdict == VERDICT_MERGED || last->verdict == VERDICT_GROWN) &&
-           memcmp(last->sha256, before->sha256, DIGEST_SIZE) == 0 &&
-           last->has_meta == look->judgement.has_meta && last->meta == look->judgement.meta &&
-           !recall_is_overtaken(&look->recall, ledger, look->name) && fits_training(look);
+    recall->has_last = true;
+    return recall_last_is(recall, before->sha256, result->has_meta, result->meta) &&
+           (recall->last.verdict == VERDICT_MERGED || recall->last.verdict == VERDICT_GROWN) &&
+           !recall_is_overtaken(recall, ledger, look->name) && fits_training(look);
 }
 
 /* Does it begin with its base, or with what seems to be that? */

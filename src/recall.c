@@ -115,6 +115,13 @@ int recall_again(struct recall *recall, const struct ledger *ledger, const struc
     return 1;
 }
 
+bool recall_last_is(const struct recall *recall, const unsigned char sha256[DIGEST_SIZE],
+                    bool has_meta, uint64_t meta)
+{
+    return recall->has_last && memcmp(recall->last.sha256, sha256, DIGEST_SIZE) == 0 &&
+           recall->last.has_meta == has_meta && recall->last.meta == meta;
+}
+
 bool recall_is_overtaken(const struct recall *recall, const struct ledger *ledger, const char *name)
 {
     char names[RECALL_SIBLINGS][LEDGER_NAME_SIZE];

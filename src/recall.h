@@ -6,6 +6,7 @@
  *     recall->base             who reads it tries this, and sets another one of bases, or NULL
  *     recall_is_of_another     does what it begins with speak of this file at all?
  *     recall_again             the reading outlasted the lock: is all as it was?
+ *     recall_last_is           what was booked last of it, is it this?
  *     recall_is_overtaken      has content been booked since that it may go on from?
  *     recall_base_rows         what the ledger has of it already
  *
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "cause.h"
+#include "digest.h"
 #include "ledger.h"
 #include "seen.h"
 #include "spool.h"
@@ -50,6 +52,10 @@ int recall_file(struct recall *recall, const struct ledger *ledger, const struct
  * 0; -1. */
 int recall_again(struct recall *recall, const struct ledger *ledger, const struct seen *seen,
                  const char *name, const struct signature *signature, struct cause *cause);
+
+/* Does the last line of this name speak of this very content? */
+bool recall_last_is(const struct recall *recall, const unsigned char sha256[DIGEST_SIZE],
+                    bool has_meta, uint64_t meta);
 
 /* Has content of a sibling been booked since? */
 bool recall_is_overtaken(const struct recall *recall, const struct ledger *ledger,

@@ -22,6 +22,9 @@
 #include "seen_file.h"
 #include "spool.h"
 
+/* Nanoseconds from a file's last change in which it is young. */
+#define SEEN_YOUNG_AGE INT64_C(2000000000)
+
 struct seen {
     struct seen_file file;
     struct seen_entry *entries;

@@ -50,12 +50,17 @@ static void test_name(void)
     check(remember("none.csv") && !recall.has_last && !recall.has_own && !recall.has_inode &&
               recall.base_count == 0 && recall.base == NULL,
           "of a new name nothing is known");
+    check(!recall_last_is(&recall, recall.last.sha256, false, 0), "not even that it is empty");
     check(again("none.csv") == 1 && recall.base == NULL, "and nothing a moment later");
     check(remember("a.csv") && recall.has_last && recall.own.at == own && recall.base_count == 1 &&
               recall.base == &recall.own,
           "of a booked one its line");
     check(!recall_base_is_foreign(&recall) && recall_base_rows(&recall, &ledger) == 3,
           "whose rows are its own");
+    check(recall_last_is(&recall, recall.own.sha256, false, 0) &&
+              !recall_last_is(&recall, recall.own.sha256, true, 0) &&
+              !recall_last_is(&recall, (unsigned char[DIGEST_SIZE]){0}, false, 0),
+          "and whose content it is");
     last = book(VERDICT_DUPLICATE, "a.csv", 60);
     check(again("a.csv") == 0, "which is not what it was once more is booked");
     check(remember("a.csv") && recall.own.at == own && recall.last.at == last &&
