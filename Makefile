@@ -4,8 +4,9 @@
 MODULES = cause buffer text log map pool digest durable \
 	number moment hint pattern problem ini field template draft config schema \
 	privilege datadir lock sandbox setup \
-	blind watch listing spool rows waiting tally violation known validate scan quick magic unpack judge \
-	sidecar spill pieces slot ledger_line ledger_index ledger_file ledger appender training merge take disposal survey seen_file seen recheck drop ahead recall look readers decide stats booking report intake \
+	blind watch listing spool rows waiting tally violation known validate scan quick magic unpack judgement judge \
+	sidecar spill pieces slot ledger_line ledger_index ledger_file ledger appender training merge \
+	take disposal survey seen_file seen recheck drop ahead recall look readers decide stats booking adopt report intake \
 	command command_check command_merge command_save command_stats
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0

@@ -50,19 +50,6 @@ int judge_init(struct judge *judge, const struct schema *schema, const struct co
     return 0;
 }
 
-void judgement_init(struct judgement *result, const struct config *config)
-{
-    *result = (struct judgement){0};
-    violations_init(&result->violations, config->max_reported_errors);
-}
-
-void judgement_free(struct judgement *result)
-{
-    violations_free(&result->violations);
-    tally_free(&result->tally);
-    buffer_free(&result->header);
-}
-
 void judge_free(struct judge *judge)
 {
     rows_close(judge->rows);
@@ -73,28 +60,6 @@ void judge_free(struct judge *judge)
     validate_free(&judge->sheet);
     buffer_free(&judge->accepted);
     *judge = (struct judge){0};
-}
-
-static void clear_result(struct judgement *result)
-{
-    struct violations violations = result->violations;
-    struct buffer header = result->header;
-    struct tally tally = result->tally;
-
-    tally_clear(&tally);
-    violations_clear(&violations);
-    buffer_clear(&header);
-    *result = (struct judgement){.violations = violations, .header = header, .tally = tally};
-}
-
-static void add_file_violation(struct judgement *result, enum code code, const char *text)
-{
-    struct buffer *message = violations_add(&result->violations, code, 0, 0, NULL, NULL, 0);
-
-    if (message == NULL)
-        return;
-    buffer_string(message, text);
-    violations_added(&result->violations);
 }
 
 static bool is_packed(const struct reading *reading)
@@ -114,7 +79,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
         snprintf(text, sizeof text, "%s is no CSV but %s%s",
                  is_packed(reading) ? "what is inside" : "the file", kind,
                  is_packed(reading) ? "" : unpack_advice(bytes, len));
-        add_file_violation(reading->result, utf16 ? CODE_ENCODING_ERROR : CODE_FORMAT_ERROR, text);
+        judgement_blame(reading->result, utf16 ? CODE_ENCODING_ERROR : CODE_FORMAT_ERROR, text);
         reading->opaque = true;
         return;
     }
@@ -123,7 +88,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
         snprintf(text, sizeof text,
                  "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
                  reading->order->size, judge->config->max_file_bytes >> 20);
-        add_file_violation(reading->result, CODE_FILE_TOO_LARGE, text);
+        judgement_blame(reading->result, CODE_FILE_TOO_LARGE, text);
         reading->opaque = true;
         return;
     }
@@ -577,8 +542,8 @@ static int take_broken(struct reading *reading, struct cause *cause)
     int more;
 
     unpack_explain(&judge->unpack, &text);
-    clear_result(result);
-    add_file_violation(result, code_of_fault(judge->unpack.fault), buffer_text(&text));
+    judgement_clear(result);
+    judgement_blame(result, code_of_fault(judge->unpack.fault), buffer_text(&text));
     result->broken = true;
     result->bytes = reading->order->size;
     failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
@@ -618,7 +583,7 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     size_t rest;
     int done;
 
-    clear_result(result);
+    judgement_clear(result);
     result->continued_line = order->prefix_bytes == 0 ? continued : 0;
     result->no_rows = true;
     validate_reset(&judge->sheet);
@@ -674,34 +639,4 @@ int judge_run(struct judge *judge, const struct judge_order *order, struct judge
         return 0;
     whole.prefix_bytes = 0;
     return read_once(judge, &whole, result, &prefix_differs, cause);
-}
-
-bool judgement_rejects(const struct judgement *result, const struct config *config)
-{
-    const uint64_t *counts = result->violations.counts;
-    uint64_t rows = result->rows + result->bad_rows;
-    enum code code;
-
-    if (result->violations.total == 0)
-        return false;
-    if (result->broken)
-        return true;
-    if (config->bad_rows == CONFIG_REJECT_FILE || (result->rows == 0 && !result->prefix_found))
-        return true;
-    for (code = CODE_BLANK_LABEL; code <= CODE_EXTRA_LABEL; code++)
-        if (counts[code] > 0)
-            return true;
-    /* Faults after which nothing was read, and a header that is no row. */
-    if (result->cut_short || counts[CODE_FILE_TOO_LARGE] > 0 || counts[CODE_FORMAT_ERROR] > 0 ||
-        result->no_columns)
-        return true;
-    return (double)result->bad_rows * 100 > (double)config->max_bad_percent * (double)rows;
-}
-
-bool judgement_only_truncated(const struct judgement *result)
-{
-    const struct violations *violations = &result->violations;
-
-    return violations->counts[CODE_TRUNCATED_FILE] == 1 &&
-           violations->total == 1 + violations->counts[CODE_CHECKSUM_MISMATCH];
 }

@@ -20,6 +20,7 @@
 #include "cause.h"
 #include "config.h"
 #include "digest.h"
+#include "judgement.h"
 #include "known.h"
 #include "pool.h"
 #include "quick.h"
@@ -60,43 +61,6 @@ struct judge_order {
     struct pool *pool;       /* its threads may help with a large file; NULL: they may not */
     const atomic_bool *stop; /* set: the reading ends with CAUSE_AGAIN; NULL: it never is */
 };
-
-struct judgement {
-    struct violations violations;
-    struct tally tally;   /* of the accepted rows */
-    struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
-    uint64_t bytes;       /* judged: all, or without the incomplete last row */
-    unsigned char sha256[DIGEST_SIZE];
-    unsigned char raw_sha256[DIGEST_SIZE]; /* of the file's own bytes, if it is packed */
-    bool has_meta;
-    uint64_t meta;
-    uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
-    uint64_t bad_rows;
-    uint64_t rest;   /* bytes of an incomplete last row that was left out */
-    bool no_newline; /* the last row is valid, but has no line end */
-    bool cut_short;  /* a row was too long: what follows it was not read */
-    bool no_rows;    /* nothing, or only a header */
-    bool no_columns; /* no header, or one that is no row */
-    /* A packed file that cannot be unpacked whole: that is its only violation, and bytes and sha256
-     * are those of the file itself. */
-    bool broken;
-    bool prefix_found; /* the prefix is there: rows are those behind it */
-    /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
-     * those of the whole file. 0: no such thing. */
-    uint64_t continued_line;
-};
-
-/* Reusable from reading to reading: its buffers stay. */
-void judgement_init(struct judgement *result, const struct config *config);
-void judgement_free(struct judgement *result);
-
-/* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or
- * all. */
-bool judgement_rejects(const struct judgement *result, const struct config *config);
-
-/* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
- */
-bool judgement_only_truncated(const struct judgement *result);
 
 /* What it takes to read; reusable from file to file. One thread uses it at a time. */
 struct judge {

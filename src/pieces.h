@@ -18,7 +18,7 @@
 
 #include "cause.h"
 #include "digest.h"
-#include "judge.h"
+#include "judgement.h"
 #include "spill.h"
 #include "tally.h"
 
