@@ -235,9 +235,10 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
         goto out;
     if (append_pieces(look, &end, cause) < 0)
         goto out;
-    while (look->pieces.next < end)
+    do {
         if (book_piece(booking, look, verdict, line, cause) < 0)
             goto out;
+    } while (look->pieces.next < end);
     if (look_is_paused(look)) {
         done = pause_file(booking, look, line, cause);
         goto out;

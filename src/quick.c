@@ -479,13 +479,14 @@ int quick_row(struct quick *quick, const struct row *row, struct buffer *out, st
 {
     const char *text = row->joined;
     uint16_t ends[SCAN_ENDS];
-    struct quick_row joined = {
-        .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
+    struct quick_row joined;
     bool quotes_needed;
     int passed;
 
     if (text == NULL || row->count != quick->sheet->columns || row->joined_len > SCAN_SIZE)
         return 0;
+    joined = (struct quick_row){
+        .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
     /* Where there are more ends than cells, one of them holds a comma or a line feed. */
     quotes_needed = scan_ends(text, row->joined_len, ends) > row->count;
     if (quotes_needed)
