@@ -344,13 +344,14 @@ def beside(base, mib):
     place = Place(base)
     large, hidden = os.path.join(place.path, "large"), os.path.join(place.data, "user_data", ".hidden")
     write_rows(large, mib, "")
+    size = os.path.getsize(large)
     subprocess.run(["sync", "-f", place.path], check=False)
     daemon = start_daemon(place)
     watcher = Watcher(place)
     sent = {"large.csv": time.monotonic()}
     os.rename(large, os.path.join(place.data, "user_data", "large.csv"))
-    while any(name not in watcher.durable for name in sent):
-        if "large.csv" not in watcher.durable:
+    while watcher.bytes.get("large.csv") != size or any(name not in watcher.durable for name in sent):
+        if watcher.bytes.get("large.csv") != size:
             head, lines = full(len(sent), 10)
             with open(hidden, "w", encoding="ascii") as out:
                 out.write("\n".join([head] + lines) + "\n")
@@ -370,14 +371,15 @@ def beside(base, mib):
 
 
 class Watcher:
-    """When each name's line became durable: the lock's mark, cleared after the sync, was gone, or the next batch had begun."""
+    """When each name's last line became durable, and of how many bytes of the file it speaks: the lock's mark, cleared after
+    the sync, was gone, or the next batch had begun."""
 
     def __init__(self, place):
         self.ledger = os.path.join(place.data, "state/ledger.csv")
         self.lock = os.path.join(place.data, "state/lock")
         self.at = os.stat(self.ledger).st_size if os.path.exists(self.ledger) else 0
         self.file = None
-        self.written, self.durable, self.batch, self.rest = [], {}, "", b""
+        self.written, self.durable, self.bytes, self.batch, self.rest = [], {}, {}, "", b""
 
     def poll(self):
         if self.file is None:
@@ -391,19 +393,20 @@ class Watcher:
         lines = (self.rest + more).split(b"\n")
         self.rest = lines.pop()
         for line in lines:
-            cells = line.split(b",", 5)
+            cells = line.split(b",", 6)
             if cells[1] != self.batch:
                 self.settle(now)
                 self.batch = cells[1]
             if cells[3] != b"started":
-                self.written.append(cells[4].decode())
+                self.written.append((cells[4].decode(), int(cells[5])))
         # The mark was looked at before the lines: what it did not cover then is durable.
         if quiet and not more:
             self.settle(now)
 
     def settle(self, now):
-        for name in self.written:
+        for name, size in self.written:
             self.durable[name] = now
+            self.bytes[name] = size
         self.written.clear()
 
 
