@@ -194,7 +194,7 @@ static int book_piece(struct booking *booking, struct look *look, enum verdict v
 {
     const struct judgement *result = &look->judgement;
     const struct piece *piece = &look->pieces.list[look->pieces.next];
-    const bool first = look->pieces.next++ == 0;
+    const bool first = look->pieces.next++ == look->pieces.known;
 
     booking_fill_line(look->file->name, result, first ? verdict : VERDICT_GROWN, line);
     line->bytes = piece->bytes;
@@ -203,6 +203,8 @@ static int book_piece(struct booking *booking, struct look *look, enum verdict v
     line->rejected = result->bad_rows; /* then there is but one */
     if (first && result->prefix_found && recall_base_is_foreign(&look->recall))
         line->duplicate = recall_base_rows(&look->recall, &booking->desk->merge->ledger);
+    else if (first)
+        line->duplicate = pieces_known_rows(&look->pieces);
     line->length = piece->range.length;
     line->range_hash = piece->range.hash;
     return book(booking, look, line, &piece->tally, cause);
@@ -244,7 +246,7 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
         goto out;
     }
     line->verdict = verdict; /* as it is told, of all pieces */
-    line->rows = result->rows;
+    line->rows = result->rows - pieces_known_rows(&look->pieces);
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
              verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
     if (line->rejected > 0)

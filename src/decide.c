@@ -152,6 +152,34 @@ static bool agrees_with_checksum(struct look *look)
                                                result->raw_sha256, &result->violations);
 }
 
+/*
+ * A large file may have been booked in part, before a crash, and its name and inode tell nothing of
+ * that: it was renamed, or this is a copy. What is booked of it is not booked again. 1: a part is;
+ * 0; -1.
+ */
+static int find_booked_pieces(struct look *look, struct cause *cause)
+{
+    const struct judgement *result = &look->judgement;
+    struct pieces *pieces = &look->pieces;
+    struct ledger_line *line;
+    int found = 0;
+    size_t i;
+
+    if (pieces->count < 2 || result->violations.total > 0 || look->desk->config->merge_duplicates)
+        return 0;
+    line = malloc(sizeof *line);
+    if (line == NULL)
+        return cause_memory(cause);
+    for (i = pieces->count - 1; i > 0 && found == 0; i--) {
+        found = ledger_content(&look->desk->merge->ledger, pieces->list[i - 1].sha256,
+                               result->has_meta, result->meta, NULL, line, cause);
+        if (found > 0)
+            pieces->known = pieces->next = i;
+    }
+    free(line);
+    return found;
+}
+
 int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
 {
     const struct judgement *result = &look->judgement;
@@ -195,7 +223,10 @@ int decide_file(struct look *look, enum decision *ret_decision, struct cause *ca
                   "its last row has no newline: it counts once the file is quiet",
                   look->file->since + waiting_seconds(look->desk->config->settle));
     } else {
-        *ret_decision = DECIDE_MERGE;
+        found = find_booked_pieces(look, cause);
+        if (found < 0)
+            return -1;
+        *ret_decision = found > 0 ? DECIDE_GROW : DECIDE_MERGE;
     }
     return 0;
 }

@@ -88,7 +88,7 @@ static int take_lock(struct intake *intake, unsigned wait_ms, bool adopt, struct
     const uint64_t end_before = intake->merge.ledger.end;
 
     if (intake->merge.lock.fd >= 0)
-        return 0;
+        return merge_go_on(&intake->merge, cause);
     if (merge_begin(&intake->merge, wait_ms, adopt, cause) < 0)
         return -1;
     intake->recount_due |= intake->merge.ledger.end != end_before;
@@ -97,13 +97,14 @@ static int take_lock(struct intake *intake, unsigned wait_ms, bool adopt, struct
 
 static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    const struct merge *merge = &intake->merge;
+    struct merge *merge = &intake->merge;
 
     if (datadir_open_drop(intake->dir, cause) < 0) {
         let_others_in(intake);
         return -1;
     }
     if (take_lock(intake, wait_ms, adopt, cause) < 0) {
+        let_others_in(intake);
         datadir_close_drop(intake->dir);
         return -1;
     }
@@ -113,7 +114,7 @@ static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cau
         durable_sweep(intake->dir->cut);
         if (disposal_recover(intake->dir, &merge->ledger, intake->config, cause) < 0)
             goto fail;
-        intake->recover_due = false;
+        intake->recover_due = merge->recovered = false;
         intake->booking.quarantine_changed = true;
     }
     if (stats_catch_up(&intake->booking.stats, &merge->ledger, &merge->training, cause) < 0)
@@ -154,6 +155,25 @@ int intake_look_into(struct intake *intake, const char *directory, int64_t due, 
  * -------------------------------------------------------------------------------------
  */
 
+/* The same content as the large file has that is booked in part? That will be known as a whole. */
+static bool is_copy_of_paused(struct intake *intake, struct look *look)
+{
+    const struct look *paused =
+        readers_apart_ready(intake->readers) ? readers_reading_apart(intake->readers) : NULL;
+    const struct judgement *one = &look->judgement, *other;
+
+    if (paused == NULL || !look_is_paused(paused))
+        return false;
+    other = &paused->judgement;
+    if (memcmp(one->sha256, other->sha256, DIGEST_SIZE) != 0 || one->has_meta != other->has_meta ||
+        one->meta != other->meta)
+        return false;
+    look->file->due = WAITING_NEVER;
+    look->file->judged = look->now;
+    look->file->turn = true;
+    return true;
+}
+
 /* ... check, merge or reject. */
 static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
 {
@@ -170,7 +190,10 @@ static int finish_file(struct intake *intake, struct look *look, int read, struc
     if (read == 0)
         look_put_off(look, cause);
     if (look_is_paused(look))
-        decision = look->judgement.prefix_found ? DECIDE_GROW : DECIDE_MERGE;
+        decision =
+            look->judgement.prefix_found || look->pieces.known > 0 ? DECIDE_GROW : DECIDE_MERGE;
+    else if (read > 0 && is_copy_of_paused(intake, look))
+        result = 0; /* its turn comes once that one is booked */
     else if (read > 0 && decide_file(look, &decision, cause) < 0)
         result = -1;
     if (result > 0)

@@ -39,7 +39,7 @@
  * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
  * tally, that it speaks of the next piece alone.
  */
-#define JUDGE_PIECE (16 * 1024 * 1024)
+#define JUDGE_PIECE (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most */
 
 struct judge_sink {
     int (*accept)(void *context, struct buffer *rows, struct cause *cause);

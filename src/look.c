@@ -273,6 +273,8 @@ static int read_file(struct look *look, struct judge *judge, struct cause *cause
     look->accepted.pool = look->parted ? look->desk->pool : NULL;
     if (judge_run(judge, &order, &look->judgement, cause) < 0)
         return -1;
+    if (look->judgement.broken)
+        pieces_clear(&look->pieces);
     return sink_piece(look, cause);
 }
 

@@ -80,6 +80,11 @@ fail:
     return -1;
 }
 
+int merge_go_on(struct merge *merge, struct cause *cause)
+{
+    return training_open(&merge->training, &merge->ledger, cause);
+}
+
 int merge_commit(struct merge *merge, struct cause *cause)
 {
     if (training_commit(&merge->training, cause) < 0)

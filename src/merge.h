@@ -38,6 +38,7 @@ void merge_close(struct merge *merge);
 /* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after
  * wait_ms. */
 int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause *cause);
+int merge_go_on(struct merge *merge, struct cause *cause); /* the lock was kept since */
 int merge_commit(struct merge *merge, struct cause *cause);
 int merge_abandon(struct merge *merge, struct cause *cause);
 

@@ -76,6 +76,16 @@ int pieces_join(struct pieces *pieces, size_t count, struct cause *cause)
     return 0;
 }
 
+uint64_t pieces_known_rows(const struct pieces *pieces)
+{
+    uint64_t rows = 0;
+    size_t i;
+
+    for (i = 0; i < pieces->known; i++)
+        rows += pieces->list[i].rows;
+    return rows;
+}
+
 void pieces_clear(struct pieces *pieces)
 {
     size_t i;
@@ -84,7 +94,7 @@ void pieces_clear(struct pieces *pieces)
         tally_free(&pieces->list[i].tally);
     if (pieces->count > 0)
         tally_clear(&pieces->list[0].tally);
-    pieces->count = pieces->next = 0;
+    pieces->count = pieces->next = pieces->known = 0;
     pieces->rows = 0;
 }
 

@@ -33,6 +33,7 @@ struct piece {
 struct pieces {
     struct piece *list; /* owned */
     size_t count, cap, next;
+    size_t known;  /* the first of them are booked for another file */
     uint64_t rows; /* of all */
 };
 
@@ -42,6 +43,9 @@ int pieces_add(struct pieces *pieces, struct judgement *result, struct spill *ro
 
 /* The first `count` become one, before any was booked. */
 int pieces_join(struct pieces *pieces, size_t count, struct cause *cause);
+
+/* The rows of those that are known. */
+uint64_t pieces_known_rows(const struct pieces *pieces);
 
 void pieces_clear(struct pieces *pieces); /* its memory stays, if that is little */
 void pieces_free(struct pieces *pieces);  /* takes zeroed ones */

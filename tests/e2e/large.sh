@@ -165,6 +165,7 @@ if command -v strace >/dev/null; then
     start_daemon
     slow_append
     check "a large file is being appended" drop_long long.csv 1
+    gzip -c "$DROP/long.csv" | put copy.csv.gz # weighs little
     sample 3 1 | put small.csv
     check "a small one that comes then" wait_for booked small.csv merged
     part=$(rows_of long.csv | wc -l)
@@ -175,6 +176,8 @@ if command -v strace >/dev/null; then
     has "$(verdicts long.csv)" "^merged grown" "as if it had grown"
     check "it is told once, as a whole" wait_for grep -q "merged long.csv: 40000 rows" "$SITE/daemon.log"
     is "$(grep -c "grown long.csv" "$SITE/daemon.log")" 0 "and no part of it"
+    check "a copy that came in between is a duplicate" wait_for booked copy.csv.gz duplicate
+    is "$(rows_of copy.csv.gz | wc -l)" 0 "of which no row is merged"
     wait_for gives 0 stat_of waiting
     stop_daemon
 
@@ -199,6 +202,19 @@ if command -v strace >/dev/null; then
     exits 0 "the next run finds the file under another name" cli merge
     is $(($(rows_of other.csv | wc -l) + $(rows_of renamed.csv | wc -l))) 40000 "each of its rows is there once"
     is "$(grep -c "the last run ended" <<<"$ERR")" 0 "that was no crash"
+
+    site pieces-copied
+    start_daemon
+    slow_append
+    check "a large file is being appended" drop_long long.csv 1
+    sample 3 1 | put small.csv
+    check "a small one has its turn" wait_for booked small.csv merged
+    kill_daemon
+    cp "$DROP/long.csv" "$DROP/a-copy.csv"
+    rm -f "$DATA"/state/{seen,waiting.csv}
+    exits 0 "a copy of it is read before it, and nobody knows its name or inode any more" cli merge
+    has "$(verdicts a-copy.csv)" "^grown" "what is booked is known by its content"
+    is "$(training_rows)" 40003 "each row stands there once"
 else
     skip "a large file in pieces" "no strace"
 fi

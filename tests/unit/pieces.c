@@ -92,8 +92,11 @@ int main(void)
     check(pieces_add(&pieces, &result, &rows, &cause) == 0 && pieces.count == 3 &&
               list[2].bytes == result.bytes && list[2].sha256[0] == 77 && list[2].rows == 500,
           "an end of the file without rows belongs to the last");
+    pieces.known = 2;
+    check(pieces_known_rows(&pieces) == 1000, "the first two are known: their rows");
     pieces_clear(&pieces);
-    check(pieces.count == 0 && pieces.rows == 0, "cleared it is empty");
+    check(pieces.count == 0 && pieces.rows == 0 && pieces_known_rows(&pieces) == 0,
+          "cleared it is empty");
     result.rows = 0;
     check(pieces_add(&pieces, &result, &rows, &cause) == 0 && pieces.count == 1 &&
               pieces.list[0].rows == 0,
