@@ -176,12 +176,29 @@ static int count_user(struct stats *stats, struct counter *counter, const char *
     return 0;
 }
 
+/* Whose rows these are. Who has rows has a file, though they came as it grew, or in a later piece.
+ */
+static int count_users(struct stats *stats, const struct ledger_line *line,
+                       const struct counter *users, struct cause *cause)
+{
+    size_t i;
+
+    for (i = 0; i < users->count; i++) {
+        const struct tally_entry *user = &users->entries[i];
+        const bool another = line->verdict == VERDICT_MERGED ||
+                             counter_get(&stats->files, user->value, user->len) == 0;
+
+        if (count_user(stats, another ? &stats->files : NULL, user->value, user->len, line->time,
+                       cause) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally,
                 struct cause *cause)
 {
-    const struct counter *users = &tally->by[TALLY_USERS];
     char *user;
-    size_t i;
     int result;
 
     switch (line->verdict) {
@@ -193,11 +210,7 @@ int stats_apply(struct stats *stats, const struct ledger_line *line, const struc
     case VERDICT_GROWN:
         if (tally_add(&stats->tally, tally) < 0)
             return cause_memory(cause);
-        for (i = 0; i < users->count; i++)
-            if (count_user(stats, line->verdict == VERDICT_MERGED ? &stats->files : NULL,
-                           users->entries[i].value, users->entries[i].len, line->time, cause) < 0)
-                return -1;
-        return 0;
+        return count_users(stats, line, &tally->by[TALLY_USERS], cause);
     case VERDICT_QUARANTINED:
         user = user_of_name(stats, line->name);
         if (user == NULL)

@@ -697,8 +697,8 @@ def want_users(lines, training, schema):
     for line, rows in training.ranges:
         for user, count in count_cells(rows, place).items():
             users[user]["rows"] += count
-            users[user]["files"] += line.verdict == "merged"
             if line.verdict in MERGES:
+                users[user]["files"] += line.verdict == "merged" or users[user]["files"] == 0
                 users[user]["last"] = line.time
     for line in lines:
         if line.verdict == "quarantined":

@@ -94,16 +94,18 @@ static void check_counts(const char *when)
 {
     const struct tally *tally = &stats.tally;
 
-    check(tally->rows == 5 && get(&tally->by[TALLY_USERS], "eva") == 3 &&
+    check(tally->rows == 6 && get(&tally->by[TALLY_USERS], "eva") == 3 &&
               get(&tally->by[TALLY_USERS], "udo") == 1 &&
               get(&tally->by[TALLY_USERS], "a,\n\"b") == 1,
           "%s: rows by user", when);
-    check(get(&tally->by[TALLY_PHASES], "idle") == 4 && get(&tally->by[TALLY_PHASES], "") == 1 &&
+    check(get(&tally->by[TALLY_PHASES], "idle") == 5 && get(&tally->by[TALLY_PHASES], "") == 1 &&
               tally->by[TALLY_LABELS].count == 0,
           "%s: rows by phase; no labels", when);
     check(get(&stats.files, "eva") == 2 && get(&stats.files, "udo") == 1 &&
               get(&stats.files, "a,\n\"b") == 1,
           "%s: accepted files; one that grew is one", when);
+    check(get(&stats.files, "pia") == 1, "%s: who has rows has one, though they came as it grew",
+          when);
     check(get(&stats.rejected, "eva") == 1 && get(&stats.rejected, "anonymous") == 1 &&
               get(&stats.rejected, "udo") == 0,
           "%s: rejected files, by the user in their names", when);
@@ -123,6 +125,7 @@ static void merge_all(bool counted)
     merge(VERDICT_QUARANTINED, "no name.csv", "", 40, counted);
     merge(VERDICT_DUPLICATE, "udo_2.csv", "", 45, counted);
     merge(VERDICT_GROWN, "eva_1.csv", "4,eva,idle\n", 50, counted);
+    merge(VERDICT_GROWN, "eva_1.csv", "5,pia,idle\n", 55, counted);
     merge(VERDICT_MERGED, "odd.csv", "5,\"a,\n\"\"b\",idle\n", 15, counted);
 }
 
@@ -174,6 +177,7 @@ static void test_counts(void)
     merge(VERDICT_DUPLICATE, "udo_2.csv", "", 45, false);
     catch_up();
     merge(VERDICT_GROWN, "eva_1.csv", "4,eva,idle\n", 50, true);
+    merge(VERDICT_GROWN, "eva_1.csv", "5,pia,idle\n", 55, true);
     merge(VERDICT_MERGED, "odd.csv", "5,\"a,\n\"\"b\",idle\n", 15, true);
     check_counts("after a crash between");
     close_dir();
