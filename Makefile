@@ -1,13 +1,18 @@
 # PhaseSentinel collector. `make help` lists the targets.
 
-# The order of the modules is the architecture: a module includes headers of modules to its left only.
-MODULES = cause buffer text log map pool digest durable \
-	number moment hint pattern problem ini field template draft config schema \
-	privilege datadir lock sandbox setup \
-	blind watch listing spool rows waiting tally violation known validate scan quick magic unpack judgement judge \
-	sidecar spill pieces slot ledger_line ledger_index ledger_file ledger appender training merge \
-	take disposal survey seen_file seen recheck drop ahead recall look readers decide stats booking adopt report intake \
-	command command_check command_merge command_save command_stats
+# The folders of src/, and in each the modules, in their order: the architecture. A module includes headers of its own folder
+# and of folders before it, and within its folder those before it; `make lint` proves that.
+FOLDERS = base fs schema csv store drop ingest ops cli daemon
+MODULES_base = cause buffer escape log hash_index thread_pool digest decimal datetime
+MODULES_fs = durable dir_list lock_file fs_type spool backup_name privilege sandbox
+MODULES_schema = suggestion regex ini_problems ini field name_template field_parser config schema
+MODULES_csv = csv_reader tally violations value_cache row_check csv_scan fast_path file_type decompress check_result check
+MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training transaction tally_file
+MODULES_drop = sidecar pending cache_file file_cache recheck dropdir
+MODULES_ingest = pieces move_out placement quarantine_scan prefetch history upload reader_pool classify outcome adopt batch
+MODULES_ops = session report
+MODULES_cli = command cmd_check cmd_merge cmd_save cmd_stats main
+MODULES_daemon = watch phasesentineld
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0
 
@@ -28,29 +33,34 @@ DEFINES = -DVERSION='"$(VERSION)"' -DCONFIG_FILE='"$(configdir)/phasesentinel.in
 LIBS = -pthread -lcsv -liniparser -lnettle -lxxhash -ljansson -lz -lzstd
 WATCH_LIBS = -linotifytools
 
+SOURCES = $(wildcard src/*/*.c)
+HEADERS = $(wildcard src/*/*.h)
+TESTS_C = $(wildcard tests/lib/*.[ch] tests/unit/*/*.c tests/fuzz/*.[ch])
 LIBRARY = $(BUILD)/libphasesentinel.a
-OBJECTS = $(patsubst %,$(BUILD)/%.o,$(filter-out command known,$(MODULES)))
+CLI = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/cli/*.c))
+DAEMON = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/daemon/*.c))
+OBJECTS = $(filter-out $(CLI) $(DAEMON),$(patsubst src/%.c,$(BUILD)/%.o,$(SOURCES)))
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build the programs
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(ALL_CFLAGS) $(DEFINES) $(CPPFLAGS) -MMD -MP -c $< -o $@
+	@$(CC) $(ALL_CFLAGS) $(DEFINES) -Isrc $(CPPFLAGS) -MMD -MP -c $< -o $@
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(BUILD)/phasesentineld: $(BUILD)/phasesentineld.o $(LIBRARY)
+$(BUILD)/phasesentineld: $(DAEMON) $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(WATCH_LIBS) $(LIBS) -o $@
 
-$(BUILD)/phasesentinel: $(BUILD)/phasesentinel.o $(LIBRARY)
+$(BUILD)/phasesentinel: $(CLI) $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
--include $(wildcard $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/*/*.d)
 
 # ---- the two commands of the README --------------------------------------------------------------
 
@@ -92,7 +102,7 @@ check: check-deps ## build, then every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all units
 	@BUILD=$(abspath $(BUILD)) tests/run
 
-UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/*.c))
 
 # A fuzz target with replay.c is a test of its corpus; with libFuzzer it looks for more.
 TARGETS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
@@ -102,12 +112,16 @@ FUZZ_DEFINES = -DSHIPPED_SCHEMA='"$(abspath etc/schema.ini)"' -DCORPUS='"$(abspa
 
 units: $(UNITS) $(REPLAYS) ## build the unit tests, and what replays the corpora of the fuzzers
 
+# What a test of the daemon's modules needs beside the library.
+$(filter $(BUILD)/unit/daemon/%,$(UNITS)): $(filter-out %/phasesentineld.o,$(DAEMON))
+
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  UNIT  $@"
-	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -MMD -MP -MF $@.d $(LDFLAGS) $< $(LIBRARY) $(WATCH_LIBS) $(LIBS) -o $@
+	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests -MMD -MP -MF $@.d $(LDFLAGS) $< $(filter %.o,$^) $(LIBRARY) \
+		$(WATCH_LIBS) $(LIBS) -o $@
 
-FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests/unit $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
+FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
 
 $(BUILD)/corpus/csv $(BUILD)/fuzzer/csv $(BUILD)/corpus/unpack $(BUILD)/fuzzer/unpack: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
 $(BUILD)/corpus/ledger $(BUILD)/fuzzer/ledger $(BUILD)/corpus/state $(BUILD)/fuzzer/state: \
@@ -125,11 +139,11 @@ $(BUILD)/fuzzer/%: tests/fuzz/%.c $(LIBRARY)
 	@echo "  FUZZER $@"
 	@$(FUZZ_COMPILE) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LIBS) -o $@
 
--include $(wildcard $(BUILD)/unit/*.d $(BUILD)/corpus/*.d $(BUILD)/fuzzer/*.d)
+-include $(wildcard $(BUILD)/unit/*/*.d $(BUILD)/corpus/*.d $(BUILD)/fuzzer/*.d)
 
 differential: units ## the quick pass against the reference on INPUTS random files (default 10^8; SEED=N for others)
 	@parts=$$(nproc); pids=; for part in $$(seq $$parts); do \
-		$(BUILD)/unit/quick $$(($(or $(INPUTS),100000000) / parts)) $$(($(or $(SEED),0) * parts + part)) & \
+		$(BUILD)/unit/csv/fast_path $$(($(or $(INPUTS),100000000) / parts)) $$(($(or $(SEED),0) * parts + part)) & \
 		pids="$$pids $$!"; done; \
 	for pid in $$pids; do wait $$pid || exit 1; done
 
@@ -162,43 +176,41 @@ corpus: ## take what the fuzzers found into their corpora, as little as covers a
 		cp $(FUZZ)/merged/$$t/* tests/fuzz/corpus/$$t; done
 
 races: all ## files are swapped under the collector's hands for a minute (RACES="--seconds 600")
-	@tests/races.py --build $(abspath $(BUILD)) $(RACES)
+	@tests/stress/races.py --build $(abspath $(BUILD)) $(RACES)
 
 growing: all ## 1,000 files grow for 100 rounds, while the daemon is killed (GROWING="--files 100 --rounds 20")
-	@BUILD=$(abspath $(BUILD)) tests/e2e/growing.sh --files 1000 --rounds 100 --kills 100 $(GROWING)
+	@BUILD=$(abspath $(BUILD)) tests/e2e/arrive/growing.sh --files 1000 --rounds 100 --kills 100 $(GROWING)
 
 bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
-	@BUILD=$(abspath $(BUILD)) tests/bench.py $(BENCH)
+	@BUILD=$(abspath $(BUILD)) tests/bench/bench.py $(BENCH)
 
 # ---- what else must hold -------------------------------------------------------------------------
 
-SOURCES = $(wildcard src/*.c)
-HEADERS = $(wildcard src/*.h)
-SCRIPTS = tests/run tests/lint-order.sh $(wildcard tests/e2e/*.sh) .ci/run
+SCRIPTS = tests/run $(wildcard tests/lint/*.sh tests/lib/*.sh tests/e2e/*/*.sh) .ci/run
 
 lint: lint-deps ## format, order of modules, warnings of two compilers, static analysis, scripts, man pages
-	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
-	tests/lint-order.sh $(MODULES)
+	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(TESTS_C)
+	tests/lint/order.sh $(foreach f,$(FOLDERS),$(MODULES_$f:%=$f/%))
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
 	@$(MAKE) --no-print-directory -j$$(nproc) clang-warnings
 	@echo $(SOURCES) | xargs -P $$(nproc) -n 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
-		-std=c17 -D_GNU_SOURCE -DVERSION=\"x\" -DCONFIG_FILE=\"x\" 2>/dev/null' clang-tidy
+		-std=c17 -D_GNU_SOURCE -Isrc -DVERSION=\"x\" -DCONFIG_FILE=\"x\" 2>/dev/null' clang-tidy
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --suppress=ctuuninitvar --error-exitcode=1 $(DEFINES) -D_GNU_SOURCE src
+		--suppress=missingIncludeSystem --suppress=ctuuninitvar --error-exitcode=1 $(DEFINES) -D_GNU_SOURCE -Isrc src
 	shellcheck $(SCRIPTS)
 	mandoc -T lint -W warning man/*
 
 # clang's warnings come from its front end: it need not build. gcc has some that come from optimizing.
-CLANG_CHECKS = $(patsubst %,clang-warnings/%,$(SOURCES) $(wildcard tests/unit/*.c tests/fuzz/*.c))
+CLANG_CHECKS = $(patsubst %,clang-warnings/%,$(SOURCES) $(filter %.c,$(TESTS_C)))
 
 clang-warnings: $(CLANG_CHECKS)
 
 $(CLANG_CHECKS): clang-warnings/%:
-	@clang -fsyntax-only -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) -Werror $(DEFINES) -Isrc -Itests/unit \
+	@clang -fsyntax-only -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) -Werror $(DEFINES) -Isrc -Itests \
 		-DSHIPPED_SCHEMA='""' -DCORPUS='""' $*
 
 format: ## format the sources
-	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+	clang-format -i $(SOURCES) $(HEADERS) $(TESTS_C)
 
 # The daemon confines itself; the leak checker needs /proc.
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

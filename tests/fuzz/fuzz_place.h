@@ -6,7 +6,7 @@
 #ifndef PHASESENTINEL_FUZZ_PLACE_H
 #define PHASESENTINEL_FUZZ_PLACE_H
 
-#include "place.h"
+#include "lib/place.h"
 
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);

@@ -8,10 +8,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "config.h"
+#include "schema/config.h"
 #include "judged.h"
-#include "log.h"
-#include "pattern.h"
+#include "base/log.h"
+#include "schema/regex.h"
 
 static int file = -1, csv;
 static char path[64];

@@ -5,8 +5,8 @@
 #define PHASESENTINEL_JUDGED_H
 
 #include "fuzz.h"
-#include "text.h"
-#include "twice.h"
+#include "base/escape.h"
+#include "lib/twice.h"
 
 /* What other files taught it would make this input's way depend on them. */
 UNUSED static void judged_forget(struct judge *judge)

@@ -6,13 +6,13 @@
  * each line but those that begin with '!' gets its right check and, where these cells are empty,
  * the seq, batch and offset that come next. The other two bytes say where the file is cut.
  */
-#include "ledger.h"
+#include "store/ledger.h"
 
 #include <inttypes.h>
 
 #include "fuzz.h"
 #include "fuzz_place.h"
-#include "text.h"
+#include "base/escape.h"
 
 #define CELLS 15
 

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "log.h"
-#include "report.h"
-#include "schema.h"
-#include "text.h"
-#include "violation.h"
+#include "base/log.h"
+#include "ops/report.h"
+#include "schema/schema.h"
+#include "base/escape.h"
+#include "csv/violations.h"
 
 #define VALUES 16
 

@@ -8,11 +8,11 @@
  */
 #include <inttypes.h>
 
-#include "digest.h"
+#include "base/digest.h"
 #include "fuzz.h"
-#include "seen.h"
-#include "stats.h"
-#include "waiting.h"
+#include "drop/file_cache.h"
+#include "store/tally_file.h"
+#include "drop/pending.h"
 
 #include "fuzz_place.h"
 

@@ -13,10 +13,10 @@
  */
 #include <string.h>
 
-#include "../unit/packing.h"
+#include "lib/packing.h"
 #include "fuzz.h"
 #include "judged.h"
-#include "magic.h"
+#include "csv/file_type.h"
 
 enum { ZSTD_FILE = 1, PACK = 2, FLIP = 4, CUT = 8 };
 enum { COMPLETE_ONLY = 1, REJECT_ROWS = 2 };

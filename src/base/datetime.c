@@ -1,0 +1,470 @@
+#include "base/datetime.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
+static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                       "Thursday", "Friday", "Saturday"};
+
+/* What is left to read, and where it began. */
+struct cursor {
+    const char *start, *p, *end;
+};
+
+static bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') <= 9;
+}
+
+static size_t count_digits(const struct cursor *at)
+{
+    const char *p = at->p;
+
+    while (p < at->end && is_digit(*p))
+        p++;
+    return (size_t)(p - at->p);
+}
+
+/* Reads exactly `width` digits whose value lies between low and high. */
+static bool take_digits(struct cursor *at, size_t width, int low, int high, int *ret_value)
+{
+    int value = 0;
+    size_t i;
+
+    if ((size_t)(at->end - at->p) < width)
+        return false;
+    for (i = 0; i < width; i++) {
+        if (!is_digit(at->p[i]))
+            return false;
+        value = value * 10 + (at->p[i] - '0');
+    }
+    if (value < low || value > high)
+        return false;
+    at->p += width;
+    *ret_value = value;
+    return true;
+}
+
+static bool take_char(struct cursor *at, char c)
+{
+    if (at->p == at->end || *at->p != c)
+        return false;
+    at->p++;
+    return true;
+}
+
+static bool take_fraction(struct cursor *at, struct moment *moment)
+{
+    moment->fraction = at->p;
+    moment->fraction_len = count_digits(at);
+    at->p += moment->fraction_len;
+    return moment->fraction_len > 0;
+}
+
+/* Z, +hh:mm, +hhmm or +hh */
+static bool take_zone(struct cursor *at, struct moment *moment)
+{
+    int hours, minutes = 0;
+    bool west;
+
+    moment->has_zone = true;
+    moment->zone = 0;
+    if (take_char(at, 'Z'))
+        return true;
+    west = at->p < at->end && *at->p == '-';
+    if (!west && (at->p == at->end || *at->p != '+'))
+        return false;
+    at->p++;
+    if (!take_digits(at, 2, 0, 23, &hours))
+        return false;
+    if ((take_char(at, ':') || count_digits(at) > 0) && !take_digits(at, 2, 0, 59, &minutes))
+        return false;
+    moment->zone = (hours * 60 + minutes) * (west ? -1 : 1);
+    return true;
+}
+
+static bool is_leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int days_in_month(int year, int month)
+{
+    if (month == 2)
+        return is_leap(year) ? 29 : 28;
+    return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
+}
+
+static bool take_iso_day(struct cursor *at, struct moment *moment)
+{
+    return take_digits(at, 4, 0, 9999, &moment->year) && take_char(at, '-') &&
+           take_digits(at, 2, 1, 12, &moment->month) && take_char(at, '-') &&
+           take_digits(at, 2, 1, days_in_month(moment->year, moment->month), &moment->day);
+}
+
+bool moment_parse_date(const char *text, size_t len, struct moment *ret_moment)
+{
+    struct cursor at = {text, text, text + len};
+    struct moment moment = {0};
+
+    if (!take_iso_day(&at, &moment) || at.p != at.end)
+        return false;
+    *ret_moment = moment;
+    return true;
+}
+
+bool moment_parse_datetime(const char *text, size_t len, struct moment *ret_moment)
+{
+    struct cursor at = {text, text, text + len};
+    struct moment moment = {0};
+
+    if (!take_iso_day(&at, &moment) || !take_char(&at, 'T') ||
+        !take_digits(&at, 2, 0, 23, &moment.hour) || !take_char(&at, ':') ||
+        !take_digits(&at, 2, 0, 59, &moment.minute) || !take_char(&at, ':') ||
+        !take_digits(&at, 2, 0, 60, &moment.second))
+        return false;
+    if ((take_char(&at, '.') || take_char(&at, ',')) && !take_fraction(&at, &moment))
+        return false;
+    if (at.p < at.end && !take_zone(&at, &moment))
+        return false;
+    if (at.p != at.end)
+        return false;
+    *ret_moment = moment;
+    return true;
+}
+
+/* What a format has told so far; -1: nothing. */
+struct parts {
+    int month, day, yday, weekday, hour12, afternoon, century_year;
+    bool epoch;
+};
+
+/* One digit is enough where none stands before it: 1/2/2024, but not 2024011. */
+static bool take_short(struct cursor *at, int low, int high, int *ret_value)
+{
+    bool joined = at->p > at->start && is_digit(at->p[-1]);
+
+    return take_digits(at, count_digits(at) == 1 && !joined ? 1 : 2, low, high, ret_value);
+}
+
+static bool take_name(struct cursor *at, const char *const *names, int count, int *ret_index)
+{
+    size_t left = (size_t)(at->end - at->p), len;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        len = strlen(names[i]);
+        if (left < len || strncasecmp(at->p, names[i], len) != 0)
+            len = 3;
+        if (left >= len && strncasecmp(at->p, names[i], len) == 0) {
+            at->p += len;
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_epoch(struct cursor *at, struct moment *moment)
+{
+    size_t len = count_digits(at);
+    time_t seconds = 0;
+    struct tm tm;
+
+    if (len == 0 || len > 12)
+        return false;
+    while (len-- > 0)
+        seconds = seconds * 10 + (*at->p++ - '0');
+    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year + 1900 > 9999)
+        return false;
+    moment->year = tm.tm_year + 1900;
+    moment->month = tm.tm_mon + 1;
+    moment->day = tm.tm_mday;
+    moment->hour = tm.tm_hour;
+    moment->minute = tm.tm_min;
+    moment->second = tm.tm_sec;
+    moment->has_zone = true;
+    return true;
+}
+
+/* The conversions that stand for several. */
+static const char *expansion(char conversion)
+{
+    switch (conversion) {
+    case 'F':
+        return "%Y-%m-%d";
+    case 'T':
+        return "%H:%M:%S";
+    case 'R':
+        return "%H:%M";
+    case 'D':
+        return "%m/%d/%y";
+    }
+    return NULL;
+}
+
+static bool take_conversion(struct cursor *at, char conversion, struct parts *parts,
+                            struct moment *moment)
+{
+    static const char *const halves[] = {"AM", "PM"};
+
+    switch (conversion) {
+    case 'Y':
+        return take_digits(at, 4, 0, 9999, &moment->year);
+    case 'y':
+        return take_digits(at, 2, 0, 99, &parts->century_year);
+    case 'm':
+        return take_short(at, 1, 12, &parts->month);
+    case 'b':
+    case 'B':
+    case 'h':
+        if (!take_name(at, months, 12, &parts->month))
+            return false;
+        parts->month++;
+        return true;
+    case 'e':
+        if (take_char(at, ' '))
+            return take_digits(at, 1, 1, 9, &parts->day);
+        return take_short(at, 1, 31, &parts->day);
+    case 'd':
+        return take_short(at, 1, 31, &parts->day);
+    case 'j':
+        return take_digits(at, 3, 1, 366, &parts->yday);
+    case 'a':
+    case 'A':
+        return take_name(at, weekdays, 7, &parts->weekday);
+    case 'H':
+        return take_short(at, 0, 23, &moment->hour);
+    case 'I':
+        return take_short(at, 1, 12, &parts->hour12);
+    case 'M':
+        return take_short(at, 0, 59, &moment->minute);
+    case 'S':
+        return take_short(at, 0, 60, &moment->second);
+    case 'f':
+        return take_fraction(at, moment);
+    case 'p':
+        return take_name(at, halves, 2, &parts->afternoon);
+    case 'z':
+        return take_zone(at, moment);
+    case 's':
+        parts->epoch = true;
+        return take_epoch(at, moment);
+    }
+    return take_char(at, '%');
+}
+
+static bool take_format(struct cursor *at, const char *format, struct parts *parts,
+                        struct moment *moment)
+{
+    for (; *format != '\0'; format++) {
+        if (*format != '%') {
+            if (!take_char(at, *format))
+                return false;
+            continue;
+        }
+        format++;
+        if (expansion(*format) != NULL) {
+            if (!take_format(at, expansion(*format), parts, moment))
+                return false;
+        } else if (!take_conversion(at, *format, parts, moment)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int64_t seconds_of(const struct moment *moment, int *ret_weekday)
+{
+    struct tm tm = {.tm_year = moment->year - 1900,
+                    .tm_mon = moment->month - 1,
+                    .tm_mday = moment->day,
+                    .tm_hour = moment->hour,
+                    .tm_min = moment->minute,
+                    .tm_sec = moment->second};
+    int64_t seconds = timegm(&tm);
+
+    *ret_weekday = tm.tm_wday;
+    return seconds - (int64_t)moment->zone * 60;
+}
+
+/* Puts the parts together; false where they contradict each other or the calendar. */
+static bool settle_parts(const struct parts *parts, struct moment *moment)
+{
+    int month = 1, day = parts->yday, weekday;
+
+    if (parts->epoch)
+        return true;
+    if (parts->century_year >= 0)
+        moment->year = parts->century_year + (parts->century_year < 69 ? 2000 : 1900);
+    if (parts->yday >= 0) {
+        while (month <= 12 && day > days_in_month(moment->year, month))
+            day -= days_in_month(moment->year, month++);
+        if (month > 12 || (parts->month >= 0 && parts->month != month) ||
+            (parts->day >= 0 && parts->day != day))
+            return false;
+    } else {
+        month = parts->month;
+        day = parts->day;
+    }
+    if (day > days_in_month(moment->year, month))
+        return false;
+    moment->month = month;
+    moment->day = day;
+    if (parts->hour12 >= 0)
+        moment->hour = parts->hour12 % 12 + (parts->afternoon == 1 ? 12 : 0);
+    if (parts->weekday >= 0) {
+        struct moment local = *moment;
+
+        local.zone = local.hour = local.minute = local.second = 0;
+        seconds_of(&local, &weekday);
+        return weekday == parts->weekday;
+    }
+    return true;
+}
+
+size_t moment_parse_format(const char *format, const char *text, size_t len,
+                           struct moment *ret_moment)
+{
+    struct cursor at = {text, text, text + len};
+    struct parts parts = {-1, -1, -1, -1, -1, -1, -1, false};
+    struct moment moment = {0};
+
+    if (!take_format(&at, format, &parts, &moment) || !settle_parts(&parts, &moment))
+        return 0;
+    *ret_moment = moment;
+    return (size_t)(at.p - text);
+}
+
+/* Conversions that tell the same, by one letter: "%d" and "%e", "%m" and "%B". */
+static char meaning(char conversion)
+{
+    static const char alike[] = "yYbmBmhmedAaIH";
+    const char *pair;
+
+    for (pair = alike; *pair != '\0'; pair += 2)
+        if (*pair == conversion)
+            return pair[1];
+    return conversion;
+}
+
+static int note_conversions(const char *format, char *told, size_t *count, struct buffer *why)
+{
+    for (; *format != '\0'; format++) {
+        if (*format != '%' || *++format == '%')
+            continue;
+        if (expansion(*format) != NULL) {
+            if (note_conversions(expansion(*format), told, count, why) < 0)
+                return -1;
+            continue;
+        }
+        if (*format == '\0' || strchr("YymbBhdejaAHIMSfpzs", *format) == NULL) {
+            buffer_printf(
+                why, "%%%.1s cannot be read; use %%Y %%m %%d %%H %%M %%S or what the manual lists",
+                format);
+            return -1;
+        }
+        if (memchr(told, meaning(*format), *count) != NULL) {
+            buffer_printf(why, "%%%c tells again what is told before it", *format);
+            return -1;
+        }
+        told[(*count)++] = meaning(*format);
+    }
+    return 0;
+}
+
+int moment_check_format(const char *format, struct buffer *why)
+{
+    char told[16];
+    size_t count = 0;
+    bool epoch, day;
+
+    if (note_conversions(format, told, &count, why) < 0)
+        return -1;
+#define TOLD(c) (memchr(told, (c), count) != NULL)
+    epoch = TOLD('s');
+    day = TOLD('Y') && (TOLD('j') || (TOLD('m') && TOLD('d')));
+    if (epoch && count > 1u + TOLD('f')) {
+        buffer_string(why, "%s tells the whole time; nothing but %f can stand beside it");
+        return -1;
+    }
+    if (!epoch && !day) {
+        buffer_string(why, "year, month and day are needed: %Y, %m and %d");
+        return -1;
+    }
+    if (TOLD('p') != (strstr(format, "%I") != NULL)) {
+        buffer_string(why, "%I and %p need each other");
+        return -1;
+    }
+#undef TOLD
+    return 0;
+}
+
+void moment_write(const struct moment *moment, bool day_only, struct buffer *out)
+{
+    int zone = moment->zone < 0 ? -moment->zone : moment->zone;
+
+    buffer_printf(out, "%04d-%02d-%02d", moment->year, moment->month, moment->day);
+    if (day_only)
+        return;
+    buffer_printf(out, "T%02d:%02d:%02d", moment->hour, moment->minute, moment->second);
+    if (moment->fraction_len > 0) {
+        buffer_byte(out, '.');
+        buffer_append(out, moment->fraction, moment->fraction_len);
+    }
+    if (moment->has_zone && zone == 0)
+        buffer_byte(out, 'Z');
+    else if (moment->has_zone)
+        buffer_printf(out, "%c%02d:%02d", moment->zone < 0 ? '-' : '+', zone / 60, zone % 60);
+}
+
+void moment_write_example(const char *format, struct buffer *out)
+{
+    struct tm tm = {.tm_year = 124,
+                    .tm_mon = 11,
+                    .tm_mday = 31,
+                    .tm_hour = 23,
+                    .tm_min = 59,
+                    .tm_sec = 58,
+                    .tm_wday = 2,
+                    .tm_yday = 365};
+    char text[64];
+    char one[3] = "%";
+
+    for (; *format != '\0'; format++) {
+        if (*format != '%') {
+            buffer_byte(out, *format);
+        } else if (*++format == 'f') {
+            buffer_string(out, "25");
+        } else if (*format == 's') {
+            buffer_string(out, "1735689598");
+        } else {
+            one[1] = *format;
+            buffer_append(out, text, strftime(text, sizeof text, one, &tm));
+        }
+    }
+}
+
+int moment_compare(const struct moment *left, const struct moment *right)
+{
+    int weekday;
+    int64_t a = seconds_of(left, &weekday), b = seconds_of(right, &weekday);
+    size_t i,
+        len = left->fraction_len > right->fraction_len ? left->fraction_len : right->fraction_len;
+    char p, q;
+
+    if (a != b)
+        return a < b ? -1 : 1;
+    for (i = 0; i < len; i++) {
+        p = i < left->fraction_len ? left->fraction[i] : '0';
+        q = i < right->fraction_len ? right->fraction[i] : '0';
+        if (p != q)
+            return p - q;
+    }
+    return 0;
+}

@@ -1,0 +1,321 @@
+#include "base/escape.h"
+
+#include <stdio.h>
+
+/* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed
+ * bytes. */
+static size_t sequence(const unsigned char *text, size_t len)
+{
+    unsigned char low = 0x80, high = 0xBF;
+    size_t need, i;
+
+    if (text[0] < 0x80)
+        return 1;
+    if (text[0] < 0xC2 || text[0] > 0xF4)
+        return 0;
+    need = text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
+    if (text[0] == 0xE0)
+        low = 0xA0;
+    else if (text[0] == 0xED)
+        high = 0x9F;
+    else if (text[0] == 0xF0)
+        low = 0x90;
+    else if (text[0] == 0xF4)
+        high = 0x8F;
+    if (len < need)
+        return 0;
+    for (i = 1; i < need; i++) {
+        if (text[i] < low || text[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return need;
+}
+
+size_t text_invalid_utf8(const char *text, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t i = 0, step;
+    uint64_t word;
+
+    while (i < len) {
+        if (len - i >= sizeof word) {
+            memcpy(&word, bytes + i, sizeof word);
+            if ((word & 0x8080808080808080U) == 0) {
+                i += sizeof word;
+                continue;
+            }
+        }
+        step = sequence(bytes + i, len - i);
+        if (step == 0)
+            return i;
+        i += step;
+    }
+    return len;
+}
+
+size_t text_code_points(const char *text, size_t len)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < len; i++)
+        count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* What a terminal may obey, or what makes the text beside it look like another: control characters
+ * (U+0080 to U+009F too), line separators, marks of direction. `step` is its length, 0 if invalid.
+ */
+static bool is_unprintable(const unsigned char *c, size_t step)
+{
+    switch (step) {
+    case 0:
+        return true;
+    case 1:
+        return c[0] < 0x20 || c[0] == 0x7F;
+    case 2: /* U+061C: the Arabic letter mark */
+        return (c[0] == 0xC2 && c[1] < 0xA0) || (c[0] == 0xD8 && c[1] == 0x9C);
+    case 3: /* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069 */
+        return c[0] == 0xE2 && ((c[1] == 0x80 && (c[2] == 0x8E || c[2] == 0x8F ||
+                                                  (c[2] >= 0xA8 && c[2] <= 0xAE))) ||
+                                (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9));
+    default:
+        return false;
+    }
+}
+
+void text_printable(struct buffer *out, const char *text, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t i = 0, step;
+
+    while (i < len) {
+        step = sequence(bytes + i, len - i);
+        if (is_unprintable(bytes + i, step)) {
+            do
+                buffer_printf(out, "\\x%02X", bytes[i++]);
+            while (step-- > 1);
+        } else if (bytes[i] == '\\') {
+            buffer_string(out, "\\\\");
+            i++;
+        } else {
+            buffer_append(out, text + i, step);
+            i += step;
+        }
+    }
+}
+
+/* Bit n of word n / 64: A-Z a-z 0-9 . _ ~ - / stand as they are. */
+static const uint64_t plain_in_ledger[4] = {UINT64_C(0x03FFE00000000000),
+                                            UINT64_C(0x47FFFFFE87FFFFFE)};
+
+static bool is_plain(char c)
+{
+    unsigned char byte = (unsigned char)c;
+
+    return plain_in_ledger[byte >> 6] >> (byte & 63) & 1;
+}
+
+void text_percent(struct buffer *out, const char *text, size_t len)
+{
+    size_t from = 0, i;
+
+    for (i = 0; i < len; i++) {
+        if (is_plain(text[i]))
+            continue;
+        buffer_append(out, text + from, i - from);
+        buffer_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
+        from = i + 1;
+    }
+    buffer_append(out, text + from, len - from);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len)
+{
+    size_t i, n;
+    int high, low;
+
+    for (i = n = 0; i < len && n < size; i++, n++) {
+        out[n] = text[i];
+        if (is_plain(text[i]))
+            continue;
+        if (text[i] != '%' || len - i < 3)
+            return -1;
+        high = hex_digit(text[i + 1]);
+        low = hex_digit(text[i + 2]);
+        if (high < 0 || low < 0)
+            return -1;
+        out[n] = (char)(high * 16 + low);
+        i += 2;
+    }
+    return i < len ? -1 : (ssize_t)n;
+}
+
+int text_unpercent(struct buffer *out, const char *text, size_t len)
+{
+    ssize_t n;
+
+    if (len == 0 || buffer_reserve(out, len) < 0)
+        return 0;
+    n = text_unpercent_into(out->data + out->len, len, text, len);
+    out->len += n > 0 ? (size_t)n : 0;
+    return n < 0 ? -1 : 0;
+}
+
+void text_csv_cell(struct buffer *out, const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if (text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r')
+            break;
+    if (i == len) {
+        buffer_append(out, text, len);
+        return;
+    }
+    buffer_byte(out, '"');
+    for (i = 0; i < len; i++) {
+        if (text[i] == '"')
+            buffer_byte(out, '"');
+        buffer_byte(out, text[i]);
+    }
+    buffer_byte(out, '"');
+}
+
+void text_repair_utf8(struct buffer *out, const char *text, size_t len)
+{
+    size_t i = 0, good;
+
+    while (i < len) {
+        good = text_invalid_utf8(text + i, len - i);
+        buffer_append(out, text + i, good);
+        i += good;
+        if (i < len) {
+            buffer_string(out, "\xEF\xBF\xBD");
+            i++;
+        }
+    }
+}
+
+bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    size_t i;
+
+    if (len == 0)
+        return false;
+    for (i = 0; i < len; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+
+        if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    if (number > max)
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+/* Days since the epoch, in the calendar of today for all time. */
+static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
+{
+    /* Years begin in March, so that the leap day is the last of one. */
+    unsigned since = month > 2 ? year : year - 1, era = since / 400, of_era = since % 400;
+    unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+    return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static void civil_from_days(int64_t days, unsigned *ret_year, unsigned *ret_month,
+                            unsigned *ret_day)
+{
+    unsigned since = (unsigned)(days + 719468), era = since / 146097, of_era = since % 146097;
+    unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
+    unsigned month = (5 * of_year + 2) / 153;
+
+    *ret_day = of_year - (153 * month + 2) / 5 + 1;
+    *ret_month = month < 10 ? month + 3 : month - 9;
+    *ret_year = year + era * 400 + (*ret_month <= 2);
+}
+
+static char *put_digits(char *to, unsigned number, size_t count, char behind)
+{
+    size_t i;
+
+    for (i = count; i > 0; i--, number /= 10)
+        to[i - 1] = (char)('0' + number % 10);
+    to[count] = behind;
+    return to + count + 1;
+}
+
+const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
+{
+    int64_t milli = nanoseconds / 1000000 - (nanoseconds % 1000000 < 0);
+    int64_t days = milli / 86400000 - (milli % 86400000 < 0);
+    unsigned rest = (unsigned)(milli - days * 86400000), year, month, day;
+    char *to = out;
+
+    civil_from_days(days, &year, &month, &day);
+    to = put_digits(to, year, 4, '-');
+    to = put_digits(to, month, 2, '-');
+    to = put_digits(to, day, 2, 'T');
+    to = put_digits(to, rest / 3600000, 2, ':');
+    to = put_digits(to, rest / 60000 % 60, 2, ':');
+    to = put_digits(to, rest / 1000 % 60, 2, '.');
+    to = put_digits(to, rest % 1000, 3, 'Z');
+    *to = '\0';
+    return out;
+}
+
+static bool digits(const char *text, size_t len, unsigned *ret_number)
+{
+    unsigned digit;
+
+    *ret_number = 0;
+    for (; len > 0; len--, text++) {
+        digit = (unsigned)(*text - '0');
+        if (digit > 9)
+            return false;
+        *ret_number = *ret_number * 10 + digit;
+    }
+    return true;
+}
+
+bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
+{
+    static const unsigned char month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day, hour, minute, second, milli;
+    int64_t seconds;
+
+    if (len != 24 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
+        t[19] != '.' || t[23] != 'Z')
+        return false;
+    if (!digits(t, 4, &year) || !digits(t + 5, 2, &month) || !digits(t + 8, 2, &day) ||
+        !digits(t + 11, 2, &hour) || !digits(t + 14, 2, &minute) || !digits(t + 17, 2, &second) ||
+        !digits(t + 20, 3, &milli))
+        return false;
+    /* Nanoseconds of 64 bits end in 2262. */
+    if (year < 1970 || year > 2262 || month < 1 || month > 12 || day < 1 || hour > 23 ||
+        minute > 59 || second > 59)
+        return false;
+    if (day > month_days[month - 1] &&
+        !(month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)))
+        return false;
+    seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    if (seconds >= INT64_MAX / 1000000000)
+        return false;
+    *ret_time = seconds * 1000000000 + milli * INT64_C(1000000);
+    return true;
+}

@@ -1,0 +1,169 @@
+#include "base/thread_pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define MANY 16 /* short jobs are worth a thread */
+
+struct worker {
+    struct pool *pool;
+    unsigned number;
+    pthread_t thread;
+};
+
+struct pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* a job was queued, or the end has come */
+    pthread_cond_t done;
+    struct job *first, **last;
+    unsigned idle;   /* threads that wait for work */
+    unsigned untold; /* short jobs since one was woken */
+    unsigned size;
+    bool closing;
+    struct worker workers[POOL_MOST];
+};
+
+/* With the mutex held, as it is again afterwards. */
+static void run(struct pool *pool, struct job *job, unsigned worker)
+{
+    job->state = JOB_RUNNING;
+    pthread_mutex_unlock(&pool->mutex);
+    job->run(job, worker);
+    pthread_mutex_lock(&pool->mutex);
+    job->state = JOB_IDLE;
+    pthread_cond_broadcast(&pool->done);
+}
+
+static void unlink_job(struct pool *pool, struct job **at)
+{
+    struct job *job = *at;
+
+    *at = job->next;
+    if (pool->last == &job->next)
+        pool->last = at;
+}
+
+static void *work(void *context)
+{
+    const struct worker *worker = context;
+    struct pool *pool = worker->pool;
+    struct job *job;
+
+    pthread_mutex_lock(&pool->mutex);
+    while (!pool->closing) {
+        job = pool->first;
+        if (job == NULL) {
+            pool->idle++;
+            pthread_cond_wait(&pool->work, &pool->mutex);
+            pool->idle--;
+            continue;
+        }
+        unlink_job(pool, &pool->first);
+        run(pool, job, worker->number);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* One more than there are processors: a job may wait for the disk. */
+static unsigned wanted_threads(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+
+    if (count >= POOL_MOST)
+        return POOL_MOST;
+    return count < 2 ? 3 : (unsigned)count + 1;
+}
+
+struct pool *pool_open(void)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    unsigned wanted = wanted_threads();
+    sigset_t all, before;
+
+    if (pool == NULL)
+        return NULL;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    pool->last = &pool->first;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool->size < wanted) {
+        struct worker *worker = &pool->workers[pool->size];
+
+        *worker = (struct worker){.pool = pool, .number = pool->size + 1};
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+            break;
+        pool->size++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pool;
+}
+
+unsigned pool_size(const struct pool *pool)
+{
+    return pool->size;
+}
+
+void pool_submit(struct pool *pool, struct job *job, bool is_short)
+{
+    pthread_mutex_lock(&pool->mutex);
+    job->state = JOB_QUEUED;
+    job->next = NULL;
+    *pool->last = job;
+    pool->last = &job->next;
+    pool->untold = is_short ? pool->untold + 1 : MANY;
+    if (pool->idle > 0 && pool->untold >= MANY) {
+        pool->untold = 0;
+        pthread_cond_signal(&pool->work);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void pool_wait(struct pool *pool, struct job *job, unsigned worker)
+{
+    struct job **at;
+
+    pthread_mutex_lock(&pool->mutex);
+    if (job->state == JOB_QUEUED) {
+        for (at = &pool->first; *at != job;)
+            at = &(*at)->next;
+        unlink_job(pool, at);
+        run(pool, job, worker);
+    }
+    while (job->state != JOB_IDLE)
+        pthread_cond_wait(&pool->done, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+bool pool_is_done(struct pool *pool, const struct job *job)
+{
+    bool done;
+
+    pthread_mutex_lock(&pool->mutex);
+    done = job->state == JOB_IDLE;
+    pthread_mutex_unlock(&pool->mutex);
+    return done;
+}
+
+void pool_close(struct pool *pool)
+{
+    unsigned i;
+
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (i = 0; i < pool->size; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->done);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}

@@ -1,0 +1,195 @@
+/* check: the daemon's verdict on a file's content, without ledger, data directory or any side
+ * effect. */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "csv/check.h"
+#include "drop/sidecar.h"
+#include "fs/backup_name.h"
+#include "fs/spool.h"
+#include "base/escape.h"
+
+struct checking {
+    struct judge judge;
+    struct judgement result;
+    uint64_t files, valid, rows, violations;
+};
+
+static void print_line(FILE *to, const char *path, const char *text)
+{
+    struct buffer out = {0};
+
+    text_printable(&out, path, strlen(path));
+    fprintf(to, "%s: %s\n", buffer_text(&out), text);
+    buffer_free(&out);
+}
+
+/* Opens it as the daemon would, by its directory, and looks what is beside it. */
+static enum spool_kind open_path(const char *path, int *ret_fd, struct signature *signature,
+                                 struct sidecars *sidecars)
+{
+    char *directory = strdup(path), *base = strdup(path);
+    enum spool_kind kind = SPOOL_TROUBLE;
+    struct spool_taken taken;
+    int fd = -1;
+
+    if (directory != NULL && base != NULL)
+        fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        spool_take(fd, basename(base), &taken);
+        kind = taken.kind;
+        errno = taken.errnum;
+        *ret_fd = taken.fd;
+        *signature = taken.signature;
+        if (kind == SPOOL_FILE)
+            sidecar_look(fd, spool_base(path), taken.whose.owner, sidecars);
+        close(fd);
+    } else if (errno == ENOENT || errno == ENOTDIR) {
+        kind = SPOOL_GONE;
+    } else if (errno == EACCES) {
+        kind = SPOOL_UNREADABLE;
+    }
+    free(directory);
+    free(base);
+    return kind;
+}
+
+/*
+ * The name that the daemon would know it by, as directories may tell something too: a file that
+ * lies below user_data/, quarantine/ or archive/ is taken for one of its directory there. Elsewhere
+ * directories count where the template speaks of them.
+ */
+static void dropped_name(const struct judge *judge, const char *path, struct buffer *out)
+{
+    static const char *const places[] = {DATADIR_DROP, "quarantine", "archive"};
+    char *data_dir = realpath(judge->config->data_dir, NULL), *whole = realpath(path, NULL);
+    const char *below = NULL;
+    size_t len = data_dir == NULL ? 0 : strlen(data_dir), i, part;
+
+    if (len > 0 && whole != NULL && strncmp(whole, data_dir, len) == 0 && whole[len] == '/') {
+        for (i = 0; i < sizeof places / sizeof *places; i++) {
+            part = strlen(places[i]);
+            if (strncmp(whole + len + 1, places[i], part) == 0 && whole[len + 1 + part] == '/')
+                below = whole + len + 1 + part + 1;
+        }
+    }
+    if (judge->config->recursive && below != NULL)
+        buffer_string(out, below);
+    else
+        buffer_string(out, judge->schema->filename.slashes > 0 ? path : spool_base(path));
+    free(data_dir);
+    free(whole);
+}
+
+static int judge_path(struct checking *checking, const char *path, int fd,
+                      const struct signature *signature, const struct sidecars *sidecars,
+                      struct cause *cause)
+{
+    struct judge_order order = {.fd = fd, .size = signature->size};
+    struct judgement *result = &checking->result;
+    struct buffer out = {0}, name = {0};
+    int judged;
+
+    dropped_name(&checking->judge, path, &name);
+    order.name = buffer_text(&name);
+    if (!buffer_failed(&name))
+        slot_origin(name.data); /* NAME.~2~ in quarantine/ and archive/ */
+    judged = buffer_failed(&name) ? cause_memory(cause)
+                                  : judge_run(&checking->judge, &order, &checking->result, cause);
+    buffer_free(&name);
+    if (judged < 0)
+        return -1;
+    if (!result->no_rows && !result->cut_short)
+        sidecar_agrees(sidecars, path, result->raw_sha256, &result->violations);
+    violations_print(&result->violations, path, &out);
+    if (result->violations.total > result->violations.count) {
+        text_printable(&out, path, strlen(path));
+        buffer_printf(&out, ": %" PRIu64 " more violations are not listed (max_reported_errors)\n",
+                      result->violations.total - result->violations.count);
+    }
+    if (buffer_failed(&out)) {
+        buffer_free(&out);
+        return cause_memory(cause);
+    }
+    fwrite(out.data == NULL ? "" : out.data, 1, out.len, stdout);
+    buffer_free(&out);
+    if (result->no_rows && result->violations.total == 0)
+        print_line(stdout, path,
+                   signature->size == 0
+                       ? "no bytes: such a file waits, it is not merged"
+                       : "no rows, only a header: such a file waits, it is not merged");
+    else if (result->no_newline && result->violations.total == 0)
+        print_line(stderr, path,
+                   "the last line has no newline: it counts once the file has been quiet for a "
+                   "while");
+    checking->valid += result->violations.total == 0 && !result->no_rows;
+    checking->rows += result->rows + result->bad_rows;
+    checking->violations += result->violations.total;
+    return 0;
+}
+
+static int check_path(struct checking *checking, const char *path, struct cause *cause)
+{
+    struct sidecars sidecars;
+    struct signature signature;
+    int fd, result;
+
+    checking->files++;
+    switch (open_path(path, &fd, &signature, &sidecars)) {
+    case SPOOL_GONE:
+        return cause_set(cause, CAUSE_NO_INPUT, "%s: no such file", path);
+    case SPOOL_TROUBLE:
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", path);
+    case SPOOL_OTHER:
+    case SPOOL_DIRECTORY:
+        print_line(
+            stdout, path,
+            "file-type: no regular file: links, FIFOs, devices and directories are never opened");
+        checking->violations++;
+        return 0;
+    case SPOOL_UNREADABLE:
+        print_line(stdout, path, "file-unreadable: no permission to read it: chmod a+r");
+        checking->violations++;
+        return 0;
+    case SPOOL_FILE:
+        break;
+    }
+    result = judge_path(checking, path, fd, &signature, &sidecars, cause);
+    close(fd);
+    return result;
+}
+
+int command_check(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
+{
+    struct checking checking = {0};
+    int code, i, result = -1;
+
+    if (command_option(command, setup, argc, argv, "", NULL, &code) == COMMAND_HELP)
+        return code;
+    if (optind == argc)
+        return cause_set(cause, CAUSE_USAGE, "check which file? Try: phasesentinel check --help");
+    if (setup_load(setup, cause) < 0)
+        return -1;
+    judgement_init(&checking.result, &setup->config);
+    if (judge_init(&checking.judge, &setup->schema, &setup->config, cause) < 0)
+        goto out;
+    for (i = optind; i < argc; i++)
+        if (check_path(&checking, argv[i], cause) < 0)
+            goto out;
+    printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n",
+           checking.valid, checking.files, checking.rows, checking.violations);
+    result = checking.valid == checking.files ? COMMAND_DONE : COMMAND_BAD;
+out:
+    judge_free(&checking.judge);
+    judgement_free(&checking.result);
+    return result;
+}

@@ -1,0 +1,310 @@
+/* stats: the statistics as the last batch left them. status: what is going on now. Both only read.
+ */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/fs_type.h"
+#include "fs/durable.h"
+#include "store/ledger.h"
+#include "ops/report.h"
+#include "fs/spool.h"
+#include "ingest/quarantine_scan.h"
+#include "base/escape.h"
+#include "drop/pending.h"
+
+/* A small file as a string; "" where there is none. */
+static int read_text(int dir_fd, const char *name, struct buffer *out, struct cause *cause)
+{
+    int fd = dir_fd < 0 ? -1 : openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0)
+        return dir_fd < 0 || errno == ENOENT
+                   ? 0
+                   : cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", name);
+    if (fstat(fd, &st) < 0 || buffer_reserve(out, (size_t)st.st_size + 1) < 0) {
+        close(fd);
+        return cause_memory(cause);
+    }
+    n = durable_read(fd, out->data, (size_t)st.st_size, 0, name, cause);
+    close(fd);
+    if (n < 0)
+        return -1;
+    out->len = (size_t)n;
+    return 0;
+}
+
+static int parse_json_option(const struct command *command, struct setup *setup, int argc,
+                             char **argv, bool *ret_json, int *ret_code, struct cause *cause)
+{
+    static const struct option own[] = {{"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
+    int option;
+
+    *ret_json = false;
+    while ((option = command_option(command, setup, argc, argv, "", own, ret_code)) != -1) {
+        if (option == COMMAND_HELP)
+            return COMMAND_HELP;
+        *ret_json = true;
+    }
+    if (optind < argc)
+        return cause_set(cause, CAUSE_USAGE, "%s takes no arguments", command->name);
+    return 0;
+}
+
+int command_stats(const struct command *command, struct setup *setup, int argc, char **argv,
+                  struct cause *cause)
+{
+    struct buffer text = {0};
+    int code, result;
+    bool json;
+
+    result = parse_json_option(command, setup, argc, argv, &json, &code, cause);
+    if (result != 0)
+        return result == COMMAND_HELP ? code : -1;
+    if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_LOOK_ONLY, cause) < 0)
+        return -1;
+    result = read_text(setup->dir.stats, json ? "stats.json" : "summary.txt", &text, cause);
+    if (result == 0 && text.len == 0)
+        result = cause_set(
+            cause, CAUSE_NO_INPUT,
+            "there are no statistics in %s yet: run phasesentinel merge, or start the daemon",
+            setup->dir.path);
+    if (result == 0)
+        fwrite(text.data, 1, text.len, stdout);
+    buffer_free(&text);
+    return result;
+}
+
+/* ---- status
+ * -------------------------------------------------------------------------------------- */
+
+struct view {
+    struct setup *setup;
+    struct ledger ledger;
+    struct waiting waiting;
+    struct quarantine_survey quarantine;
+    struct buffer trouble, holder, polled;
+    uint64_t ignored;
+    bool daemon_up;
+    bool failed;
+};
+
+/* The daemon holds its lock as long as it lives. */
+static int look_for_daemon(struct view *view, struct cause *cause)
+{
+    int state = view->setup->dir.state,
+        fd = state < 0 ? -1 : openat(state, "daemon.lock", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return 0;
+    view->daemon_up = flock(fd, LOCK_SH | LOCK_NB) < 0;
+    close(fd);
+    return view->daemon_up ? read_text(state, "daemon.lock", &view->holder, cause) : 0;
+}
+
+/* A file that is neither accepted nor on the list has not been looked at. What the list has and is
+ * gone stays out. */
+static void found(void *context, const char *name, enum spool_kind kind,
+                  const struct signature *signature)
+{
+    struct view *view = context;
+    struct waiting_file *file = waiting_find(&view->waiting, name);
+    struct ledger_known known;
+
+    (void)signature;
+    if (file == NULL && ledger_name(&view->ledger, name, &known) &&
+        known.last != VERDICT_QUARANTINED)
+        return;
+    if (file == NULL) {
+        file = waiting_add(&view->waiting, name);
+        if (file != NULL && kind == SPOOL_OTHER)
+            file->reason = WAIT_FILE_TYPE;
+        if (file != NULL && kind == SPOOL_UNREADABLE)
+            file->reason = WAIT_UNREADABLE;
+    }
+    view->failed |= file == NULL;
+    if (file != NULL)
+        file->counted = true;
+}
+
+static void enter(void *context, const char *directory, int fd)
+{
+    struct view *view = context;
+    const struct config *config = &view->setup->config;
+    const char *system = blind_name(fd);
+
+    if (system != NULL && view->polled.len == 0)
+        buffer_printf(
+            &view->polled,
+            "every %u seconds: " DATADIR_DROP "/%s is on %s, of which the kernel does not "
+            "tell all that happens",
+            config->poll < config->rescan ? config->poll : config->rescan, directory, system);
+}
+
+static int look(struct view *view, struct cause *cause)
+{
+    struct setup *setup = view->setup;
+    const struct spool_order order = {.recursive = setup->config.recursive,
+                                      .enter = enter,
+                                      .names_only = true,
+                                      .found = found,
+                                      .context = view};
+    size_t i;
+
+    if (look_for_daemon(view, cause) < 0 ||
+        read_text(setup->dir.state, "trouble", &view->trouble, cause) < 0)
+        return -1;
+    if (setup->dir.state >= 0 && (ledger_open(&view->ledger, setup->dir.state, cause) < 0 ||
+                                  ledger_refresh(&view->ledger, false, cause) < 0))
+        return -1;
+    if (waiting_load(&view->waiting, setup->dir.state, cause) < 0)
+        return -1;
+    if (datadir_open_drop(&setup->dir, cause) == 0) {
+        if (spool_scan(setup->dir.drop, &order, &view->ignored, cause) < 0)
+            return -1;
+        datadir_close_drop(&setup->dir);
+    } else if (view->trouble.len == 0) {
+        buffer_string(&view->trouble, cause->text);
+    }
+    if (view->failed)
+        return cause_memory(cause);
+    for (i = 0; i < view->waiting.count; i++)
+        view->waiting.files[i].done =
+            !view->waiting.files[i].counted || view->waiting.files[i].reason == WAIT_DISPOSAL;
+    waiting_sweep(&view->waiting);
+    return survey_quarantine(&setup->dir, &view->ledger, &view->quarantine, cause);
+}
+
+/* The one thing that helps most. */
+static const char *advise(const struct view *view)
+{
+    size_t i;
+
+    if (!view->daemon_up)
+        for (i = 0; i < view->waiting.count; i++)
+            if (view->waiting.files[i].reason == WAIT_NEW)
+                return "phasesentinel merge";
+    if (view->quarantine.files > 0)
+        return "read quarantine/NAME.errors.csv, mend the file, try it with: phasesentinel check "
+               "FILE, and drop it again";
+    if (view->waiting.count > 0)
+        return view->daemon_up ? "" : "phasesentinel merge";
+    return "";
+}
+
+static void print_status(const struct view *view, const char *next)
+{
+    const bool recursive = view->setup->config.recursive;
+    char when[TEXT_TIME_SIZE];
+    struct buffer out = {0};
+    size_t i;
+
+    buffer_printf(&out, "daemon       %s", view->daemon_up ? "up: " : "down");
+    text_printable(&out, view->holder.data, view->holder.len > 0 ? view->holder.len - 1 : 0);
+    buffer_string(&out, "\ndata         ");
+    text_printable(&out, view->setup->dir.path, strlen(view->setup->dir.path));
+    buffer_printf(&out, "\nlast merge   %s\n",
+                  view->ledger.last_merge > 0 ? text_time(when, view->ledger.last_merge) : "never");
+    if (view->trouble.len > 0) {
+        buffer_string(&out, "trouble      ");
+        text_printable(&out, view->trouble.data, view->trouble.len);
+        buffer_byte(&out, '\n');
+    }
+    if (view->polled.len > 0) {
+        buffer_string(&out, "polled       ");
+        text_printable(&out, view->polled.data, view->polled.len);
+        buffer_byte(&out, '\n');
+    }
+    buffer_printf(&out, "waiting      %zu\n", view->waiting.count);
+    for (i = 0; i < view->waiting.count; i++) {
+        const struct waiting_file *file = &view->waiting.files[i];
+
+        buffer_string(&out, "  ");
+        text_printable(&out, file->name, strlen(file->name));
+        buffer_printf(&out, ": %s", reason_name(file->reason));
+        if (file->detail != NULL) {
+            buffer_string(&out, ": ");
+            text_printable(&out, file->detail, strlen(file->detail));
+        }
+        buffer_byte(&out, '\n');
+    }
+    buffer_printf(&out,
+                  "ignored      %" PRIu64
+                  " names that do not end in .csv, .csv.gz or .csv.zst%s begin with a dot%s\n",
+                  view->ignored, recursive ? ", or" : ",", recursive ? "" : " or are directories");
+    buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
+                  view->quarantine.files, view->quarantine.resolved);
+    if (next[0] != '\0')
+        buffer_printf(&out, "next         %s\n", next);
+    fwrite(out.data, 1, out.len, stdout);
+    buffer_free(&out);
+}
+
+static int print_json(struct view *view, const char *next, struct cause *cause)
+{
+    struct status status = {.daemon_up = view->daemon_up,
+                            .data_dir = view->setup->dir.path,
+                            .waiting_count = view->waiting.count,
+                            .ignored = view->ignored,
+                            .last_merge = view->ledger.last_merge,
+                            .quarantined = view->quarantine.files,
+                            .next = next};
+    struct status_file *files = calloc(view->waiting.count + 1, sizeof *files);
+    struct buffer out = {0};
+    size_t i;
+    int result;
+
+    if (files == NULL)
+        return cause_memory(cause);
+    for (i = 0; i < view->waiting.count; i++)
+        files[i] = (struct status_file){
+            view->waiting.files[i].name, reason_name(view->waiting.files[i].reason),
+            view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail};
+    status.waiting = files;
+    if (view->holder.len > 0)
+        view->holder.len--;
+    status.daemon = buffer_text(&view->holder);
+    status.trouble = buffer_text(&view->trouble);
+    status.polled = buffer_text(&view->polled);
+    result = report_status_json(&status, &out, cause);
+    if (result == 0)
+        fwrite(out.data, 1, out.len, stdout);
+    buffer_free(&out);
+    free(files);
+    return result;
+}
+
+int command_status(const struct command *command, struct setup *setup, int argc, char **argv,
+                   struct cause *cause)
+{
+    struct view view = {.setup = setup, .ledger = {.fd = -1}};
+    int code, result;
+    bool json;
+
+    result = parse_json_option(command, setup, argc, argv, &json, &code, cause);
+    if (result != 0)
+        return result == COMMAND_HELP ? code : -1;
+    if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_LOOK_ONLY, cause) < 0)
+        return -1;
+    result = look(&view, cause);
+    if (result == 0 && json)
+        result = print_json(&view, advise(&view), cause);
+    else if (result == 0)
+        print_status(&view, advise(&view));
+    ledger_close(&view.ledger);
+    waiting_free(&view.waiting);
+    buffer_free(&view.trouble);
+    buffer_free(&view.polled);
+    buffer_free(&view.holder);
+    return result;
+}

@@ -1,0 +1,642 @@
+#include "csv/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "csv/file_type.h"
+#include "fs/spool.h"
+
+#define FLUSH_SIZE (1024 * 1024)
+#define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
+
+/* How a reading goes on. */
+struct reading {
+    struct judge *judge;
+    const struct judge_order *order;
+    struct judgement *result;
+    struct hashing {
+        struct job job;
+        struct digest digest;
+        const char *bytes; /* that a job of the pool adds to the digest meanwhile */
+        size_t len;
+    } hashing;
+    uint64_t hashed;   /* bytes in digest: those of whole rows */
+    uint64_t accepted; /* bytes given to the sink since the last piece */
+    char last_byte;    /* of these */
+    bool begun;        /* the first bytes have been looked at */
+    bool all_read;     /* no more bytes will come */
+    bool opaque;       /* not CSV: hashed only */
+    bool has_header;
+    bool bad_header;         /* rows are counted, cells not checked */
+    bool in_prefix;          /* the booked content is being passed over */
+    bool prefix_differs;     /* it is not what was booked: read again without it */
+    uint64_t continued_line; /* it is, but its last row had no line end and goes on */
+    bool line_end_due;       /* it is, and the line end that its last row lacked comes next */
+    uint64_t blanks; /* lines without content since the last row: wrong once a row follows */
+    uint64_t first_blank;
+};
+
+int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
+               struct cause *cause)
+{
+    *judge = (struct judge){.schema = schema, .config = config};
+    judge->rows = rows_open(config->max_row_bytes, config->max_columns);
+    judge->known = calloc(schema->count + 1, sizeof *judge->known);
+    if (judge->rows == NULL || judge->known == NULL)
+        return cause_memory(cause);
+    return 0;
+}
+
+void judge_free(struct judge *judge)
+{
+    rows_close(judge->rows);
+    quick_close(&judge->quick);
+    unpack_free(&judge->unpack);
+    buffer_free(&judge->name);
+    free(judge->known);
+    validate_free(&judge->sheet);
+    buffer_free(&judge->accepted);
+    *judge = (struct judge){0};
+}
+
+static bool is_packed(const struct reading *reading)
+{
+    return reading->judge->unpack.order.format != UNPACK_PLAIN;
+}
+
+static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
+{
+    struct judge *judge = reading->judge;
+    bool utf16;
+    const char *kind = magic_kind(bytes, len, &utf16);
+    char text[128];
+
+    reading->begun = true;
+    if (kind != NULL) {
+        snprintf(text, sizeof text, "%s is no CSV but %s%s",
+                 is_packed(reading) ? "what is inside" : "the file", kind,
+                 is_packed(reading) ? "" : unpack_advice(bytes, len));
+        judgement_blame(reading->result, utf16 ? CODE_ENCODING_ERROR : CODE_FORMAT_ERROR, text);
+        reading->opaque = true;
+        return;
+    }
+    if (!is_packed(reading) && judge->config->max_file_bytes > 0 &&
+        reading->order->size > judge->config->max_file_bytes) {
+        snprintf(text, sizeof text,
+                 "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
+                 reading->order->size, judge->config->max_file_bytes >> 20);
+        judgement_blame(reading->result, CODE_FILE_TOO_LARGE, text);
+        reading->opaque = true;
+        return;
+    }
+    if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
+        rows_skip(judge->rows, 3);
+}
+
+static int flush(struct reading *reading, size_t at_least, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct buffer *accepted = &judge->accepted;
+
+    if (buffer_failed(accepted))
+        return cause_memory(cause);
+    if (accepted->len == 0 || accepted->len < at_least)
+        return 0;
+    reading->accepted += accepted->len;
+    if (reading->order->sink.accept != NULL && !judge->rejecting &&
+        reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
+        return -1;
+    buffer_clear(accepted);
+    return 0;
+}
+
+/* A header that more bytes will not mend: such a file is judged without rows, too. */
+static bool is_hopeless(const struct row *row)
+{
+    switch (row->fault) {
+    case ROW_NUL:
+    case ROW_TOO_LONG:
+    case ROW_TOO_MANY_COLUMNS:
+        return true;
+    case ROW_NOT_UTF8:
+    case ROW_LONE_CR: /* at the very end it may be half a character, or half a CRLF */
+        return row->ended || row->fault_offset + 4 < row->raw_len;
+    case ROW_SOUND:
+    case ROW_BLANK:
+    case ROW_STRAY_QUOTE:
+    case ROW_UNTERMINATED:
+        break;
+    }
+    return false;
+}
+
+static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    uint64_t before = reading->result->violations.total;
+    size_t len = row->raw_len;
+
+    reading->has_header = true;
+    reading->result->no_rows = !is_hopeless(row);
+    if (row->fault == ROW_SOUND) {
+        while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
+            len--;
+        buffer_append(&reading->result->header, row->raw, len);
+        buffer_byte(&reading->result->header, '\n');
+    }
+    if (validate_header(&judge->sheet, judge->schema, reading->order->layout, judge->known,
+                        buffer_text(&judge->name), row, &reading->result->violations, cause) < 0)
+        return -1;
+    reading->bad_header = reading->result->violations.total > before;
+    if (!reading->bad_header &&
+        quick_open(&judge->quick, &judge->sheet, judge->config->max_row_bytes, cause) < 0)
+        return -1;
+    reading->in_prefix = reading->order->prefix_bytes > 0;
+    return 0;
+}
+
+static void report_blanks(struct reading *reading)
+{
+    struct row blank = {.fault = ROW_BLANK};
+    uint64_t i;
+
+    for (i = 0; i < reading->blanks; i++) {
+        blank.fault_line = reading->first_blank + i;
+        validate_fault(&blank, &reading->result->violations);
+        reading->result->bad_rows++;
+        reading->judge->rejecting = reading->judge->config->bad_rows == CONFIG_REJECT_FILE;
+    }
+    reading->blanks = 0;
+}
+
+static void add_truncated(struct reading *reading, const struct row *row)
+{
+    struct violations *violations = &reading->result->violations;
+    struct buffer *message =
+        violations_add(violations, CODE_TRUNCATED_FILE, row->line, 0, NULL, row->raw, row->raw_len);
+
+    if (message == NULL)
+        return;
+    buffer_printf(message, "the last line has no newline%s: the file was cut off; send it again",
+                  reading->judge->config->newline_required ? "" : " and is no valid row");
+    violations_added(violations);
+}
+
+static uint64_t last_line(const struct row *row)
+{
+    uint64_t line = row->line;
+    size_t i;
+
+    for (i = 0; i < row->raw_len; i++)
+        line += row->raw[i] == '\n';
+    return line;
+}
+
+/*
+ * The last line has no line end. Valid it may count; else that is its only fault, whatever its
+ * cells look like. But NUL bytes are no row that was cut, and a quote that opened lines ago has
+ * swallowed whole rows.
+ */
+static bool last_row_valid(struct reading *reading, const struct row *row)
+{
+    struct judge *judge = reading->judge;
+    struct violations silent;
+    bool valid;
+
+    if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
+        (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
+        validate_fault(row, &reading->result->violations);
+        return false;
+    }
+    violations_init(&silent, 0);
+    valid = validate_row(&judge->sheet, row, &silent) && !judge->config->newline_required;
+    violations_free(&silent);
+    if (valid)
+        reading->result->no_newline = true;
+    else
+        add_truncated(reading, row);
+    return valid;
+}
+
+/* Where the rows that are beyond doubt are written; NULL: they are not. */
+static struct buffer *quick_sink(struct reading *reading)
+{
+    struct judge *judge = reading->judge;
+
+    return judge->rejecting || reading->order->sink.accept == NULL ? NULL : &judge->accepted;
+}
+
+/* A row whose quotes were not needed is as quick as one without. 1: it is taken; 0; -1. Behind 0
+ * all that was taken is counted. */
+static int take_quick_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct quick *quick = &reading->judge->quick;
+    struct judgement *result = reading->result;
+    int taken = 0;
+
+    if (reading->bad_header)
+        return 0;
+    if (row->fault == ROW_SOUND && row->ended)
+        taken = quick_row(quick, row, quick_sink(reading), &result->tally, cause);
+    if (taken == 0)
+        return quick_count(quick, &result->tally, cause);
+    result->rows += taken > 0;
+    return taken;
+}
+
+static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct judgement *result = reading->result;
+    bool valid;
+    int taken;
+
+    if (row->fault == ROW_BLANK) {
+        if (reading->blanks++ == 0)
+            reading->first_blank = row->line;
+        return 0;
+    }
+    if (!reading->has_header) {
+        report_blanks(reading);
+        return take_header(reading, row, cause);
+    }
+    report_blanks(reading);
+    result->no_rows = false;
+    taken = take_quick_row(reading, row, cause);
+    if (taken != 0)
+        return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
+    result->cut_short |= row->last;
+    if (judge->sheet.columns == 0) {
+        valid = false; /* a header that is no row: cells mean nothing */
+        if (row->fault != ROW_SOUND)
+            validate_fault(row, &result->violations);
+    } else if (!row->ended) {
+        valid = last_row_valid(reading, row);
+    } else {
+        valid = validate_row(&judge->sheet, row, &result->violations);
+    }
+    valid = valid && !reading->bad_header;
+
+    if (judge->sheet.no_memory)
+        return cause_memory(cause);
+    if (!valid) {
+        result->bad_rows++;
+        if (judge->config->bad_rows == CONFIG_REJECT_FILE)
+            judge->rejecting = true;
+        else if (reading->order->sink.reject != NULL && !reading->bad_header)
+            return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len,
+                                               cause);
+        return 0;
+    }
+    result->rows++;
+    if (judge->rejecting || reading->order->sink.accept == NULL)
+        return 0;
+    validate_write(&judge->sheet, row, &judge->accepted);
+    if (validate_tally(&judge->sheet, row, &result->tally, cause) < 0)
+        return -1;
+    return flush(reading, FLUSH_SIZE, cause);
+}
+
+static void run_hashing(struct job *job, unsigned worker)
+{
+    struct hashing *hashing = (struct hashing *)(void *)job;
+
+    (void)worker;
+    digest_update(&hashing->digest, hashing->bytes, hashing->len);
+}
+
+static void finish_hashing(struct reading *reading)
+{
+    if (reading->order->pool != NULL)
+        pool_wait(reading->order->pool, &reading->hashing.job, 0);
+}
+
+/* Everything handed out since the last time belongs to whole rows: it is hashed now, of a large
+ * file while the next rows are read. */
+static void hash_consumed(struct reading *reading)
+{
+    struct hashing *hashing = &reading->hashing;
+    size_t len;
+    const char *bytes = rows_consumed(reading->judge->rows, &len);
+
+    finish_hashing(reading);
+    reading->hashed += len;
+    if (len > 0)
+        reading->last_byte = bytes[len - 1];
+    if (reading->order->pool == NULL || len < HASH_APART / 8 ||
+        (reading->order->size < HASH_APART && !is_packed(reading))) {
+        digest_update(&hashing->digest, bytes, len);
+        return;
+    }
+    hashing->job.run = run_hashing;
+    hashing->bytes = bytes;
+    hashing->len = len;
+    pool_submit(reading->order->pool, &hashing->job, false);
+}
+
+/* At the end of the prefix: is it what was booked, and does it end at a line end? */
+static void end_prefix(struct reading *reading)
+{
+    const struct judge_order *order = reading->order;
+    struct judgement *result = reading->result;
+    unsigned char sha[DIGEST_SIZE];
+    const char *next;
+    size_t len;
+
+    finish_hashing(reading);
+    digest_final(&reading->hashing.digest, sha);
+    reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
+    /* Booked without a final newline: the row has ended only if a line end comes now. */
+    next = rows_rest(reading->judge->rows, &len);
+    if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
+        reading->line_end_due = next[0] == '\n' || (len > 1 && next[0] == '\r' && next[1] == '\n');
+        if (!reading->line_end_due)
+            reading->continued_line = rows_line(reading->judge->rows);
+    }
+    if (reading->continued_line > 0)
+        reading->prefix_differs = true;
+    reading->in_prefix = reading->prefix_differs;
+    result->prefix_found = !reading->prefix_differs;
+}
+
+static bool pass_prefix(struct reading *reading)
+{
+    struct rows *rows = reading->judge->rows;
+    size_t behind;
+
+    hash_consumed(reading);
+    /* What was booked was shorter than this file's header. */
+    if (reading->hashed > reading->order->prefix_bytes) {
+        reading->prefix_differs = true;
+        return true;
+    }
+    rows_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
+    hash_consumed(reading);
+    rows_rest(rows, &behind);
+    /* Whether a line end comes next takes two bytes to tell. */
+    if (reading->hashed == reading->order->prefix_bytes && (behind >= 2 || reading->all_read))
+        end_prefix(reading);
+    return reading->in_prefix || reading->prefix_differs;
+}
+
+/* The next rows, as long as they are beyond doubt. */
+static int take_quick_rows(struct reading *reading, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    uint64_t before = reading->result->rows;
+    ptrdiff_t passed;
+    const char *text;
+    size_t len;
+
+    if (!reading->has_header || reading->bad_header || reading->blanks > 0)
+        return 0;
+    text = rows_peek(judge->rows, &len);
+    if (text == NULL)
+        return 0;
+    passed = quick_rows(&judge->quick, text, len, quick_sink(reading), &reading->result->tally,
+                        &reading->result->rows, cause);
+    if (passed < 0)
+        return -1;
+    if (passed == 0)
+        return 0;
+    rows_passed(judge->rows, (size_t)passed, reading->result->rows - before);
+    reading->result->no_rows = false;
+    return flush(reading, FLUSH_SIZE, cause);
+}
+
+/* What was taken is all in the sink and in the tally. */
+static int hand_over(struct reading *reading, struct cause *cause)
+{
+    if (reading->has_header && !reading->bad_header &&
+        quick_count(&reading->judge->quick, &reading->result->tally, cause) < 0)
+        return -1;
+    return flush(reading, 0, cause);
+}
+
+/* Between rows. */
+static int end_piece(struct reading *reading, struct cause *cause)
+{
+    const struct judge_sink *sink = &reading->order->sink;
+    struct judgement *result = reading->result;
+
+    if (sink->piece == NULL || reading->accepted < JUDGE_PIECE || reading->blanks > 0 ||
+        result->violations.total > 0)
+        return 0;
+    if (hand_over(reading, cause) < 0)
+        return -1;
+    reading->accepted = 0;
+    finish_hashing(reading);
+    result->bytes = reading->hashed;
+    digest_final(&reading->hashing.digest, result->sha256);
+    return sink->piece(sink->context, cause);
+}
+
+/* All rows that are there. */
+static int take_rows(struct reading *reading, struct cause *cause)
+{
+    struct row row;
+    int result;
+
+    for (;;) {
+        if (reading->opaque) {
+            rows_skip(reading->judge->rows, SIZE_MAX);
+            break;
+        }
+        if (reading->in_prefix && pass_prefix(reading))
+            break;
+        if (!reading->line_end_due && take_quick_rows(reading, cause) < 0)
+            return -1;
+        result = rows_next(reading->judge->rows, &row, cause);
+        if (result < 0)
+            return -1;
+        if (result != ROWS_ROW)
+            break;
+        if (reading->line_end_due) {
+            reading->line_end_due = false;
+            continue;
+        }
+        if (take_row(reading, &row, cause) < 0)
+            return -1;
+    }
+    hash_consumed(reading);
+    return end_piece(reading, cause);
+}
+
+static bool is_stopped(const struct judge_order *order)
+{
+    return order->stop != NULL && atomic_load(order->stop);
+}
+
+static int stopped(const struct judge_order *order, struct cause *cause)
+{
+    return cause_set(cause, CAUSE_AGAIN, "the reading of %s was stopped", order->name);
+}
+
+static int read_all(struct reading *reading, struct cause *cause)
+{
+    const struct judge_order *order = reading->order;
+    struct unpack *unpack = &reading->judge->unpack;
+    struct rows *rows = reading->judge->rows;
+    size_t len;
+
+    for (;;) {
+        char *space = rows_space(rows, &len);
+        ssize_t n;
+
+        if (space == NULL)
+            return cause_memory(cause);
+        if (is_stopped(order))
+            return stopped(order, cause);
+        n = unpack_read(unpack, space, len, cause);
+        if (n < 0)
+            return -1;
+        if (unpack->fault != UNPACK_SOUND)
+            return 0;
+        rows_filled(rows, (size_t)n);
+        reading->all_read = unpack->ended;
+        if (!reading->begun && (n > 0 || reading->all_read))
+            look_at_first_bytes(reading, space, (size_t)n);
+        if (reading->all_read && !order->complete_only)
+            rows_finish(rows);
+        if (take_rows(reading, cause) < 0)
+            return -1;
+        /* What is packed may be shorter than what was booked. */
+        reading->prefix_differs |= reading->all_read && reading->in_prefix;
+        if (reading->prefix_differs || reading->all_read)
+            return 0;
+    }
+}
+
+static enum code code_of_fault(enum unpack_fault fault)
+{
+    switch (fault) {
+    case UNPACK_CUT:
+        return CODE_TRUNCATED_FILE;
+    case UNPACK_TOO_LARGE:
+    case UNPACK_TOO_DENSE:
+        return CODE_FILE_TOO_LARGE;
+    case UNPACK_SOUND:
+    case UNPACK_OTHER:
+    case UNPACK_DAMAGED:
+    case UNPACK_TRAILING:
+    case UNPACK_WINDOW:
+    case UNPACK_DICTIONARY:
+        break;
+    }
+    return CODE_FORMAT_ERROR;
+}
+
+/*
+ * It cannot be unpacked whole. Nothing that came out of it counts, not even as faulty, and it is
+ * known by its own bytes.
+ */
+static int take_broken(struct reading *reading, struct cause *cause)
+{
+    struct judge *judge = reading->judge;
+    struct judgement *result = reading->result;
+    struct buffer text = {0};
+    bool failed;
+    int more;
+
+    unpack_explain(&judge->unpack, &text);
+    judgement_clear(result);
+    judgement_blame(result, code_of_fault(judge->unpack.fault), buffer_text(&text));
+    result->broken = true;
+    result->bytes = reading->order->size;
+    failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
+    buffer_free(&text);
+    if (failed)
+        return cause_memory(cause);
+    while ((more = unpack_rest(&judge->unpack, cause)) > 0)
+        if (is_stopped(reading->order))
+            return stopped(reading->order, cause);
+    unpack_own(&judge->unpack, result->raw_sha256);
+    memcpy(result->sha256, result->raw_sha256, DIGEST_SIZE);
+    return more;
+}
+
+static int begin_unpacking(struct judge *judge, const struct judge_order *order,
+                           struct cause *cause)
+{
+    const struct unpack_order unpack = {.fd = order->fd,
+                                        .name = order->name,
+                                        .format = unpack_format_of(order->name),
+                                        .size = order->size,
+                                        .max_bytes = judge->config->max_file_bytes,
+                                        .max_ratio = judge->config->max_expand_ratio};
+
+    unpack_begin(&judge->unpack, &unpack);
+    buffer_clear(&judge->name);
+    buffer_append(&judge->name, order->name, spool_csv_length(order->name));
+    buffer_text(&judge->name);
+    return buffer_failed(&judge->name) ? cause_memory(cause) : 0;
+}
+
+static int read_once(struct judge *judge, const struct judge_order *order, struct judgement *result,
+                     bool *ret_prefix_differs, struct cause *cause)
+{
+    struct reading reading = {.judge = judge, .order = order, .result = result};
+    uint64_t continued = result->continued_line;
+    size_t rest;
+    int done;
+
+    judgement_clear(result);
+    result->continued_line = order->prefix_bytes == 0 ? continued : 0;
+    result->no_rows = true;
+    validate_reset(&judge->sheet);
+    rows_reset(judge->rows);
+    buffer_clear(&judge->accepted);
+    judge->rejecting = false;
+    digest_init(&reading.hashing.digest);
+    if (begin_unpacking(judge, order, cause) < 0)
+        return -1;
+    done = read_all(&reading, cause);
+    finish_hashing(&reading);
+    if (done < 0)
+        return -1;
+    if (judge->unpack.fault != UNPACK_SOUND)
+        return take_broken(&reading, cause);
+    *ret_prefix_differs = reading.prefix_differs;
+    if (reading.prefix_differs) {
+        result->continued_line = reading.continued_line;
+        return 0;
+    }
+    if (hand_over(&reading, cause) < 0)
+        return -1;
+    rows_rest(judge->rows, &rest);
+    result->rest = rest;
+    result->bytes = reading.hashed;
+    digest_final(&reading.hashing.digest, result->sha256);
+    if (is_packed(&reading))
+        unpack_own(&judge->unpack, result->raw_sha256);
+    else
+        memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
+    result->has_meta = judge->sheet.has_meta;
+    result->meta = judge->sheet.meta;
+    result->no_columns = judge->sheet.columns == 0;
+    if (result->prefix_found || reading.opaque)
+        result->no_rows = false;
+    if (buffer_failed(&result->violations.texts) || buffer_failed(&result->header))
+        return cause_memory(cause);
+    return 0;
+}
+
+int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
+              struct cause *cause)
+{
+    struct judge_order whole = *order;
+    bool prefix_differs = false;
+
+    if (unpack_format_of(order->name) == UNPACK_PLAIN && whole.prefix_bytes > whole.size)
+        whole.prefix_bytes = 0;
+    result->continued_line = 0;
+    if (read_once(judge, &whole, result, &prefix_differs, cause) < 0)
+        return -1;
+    if (!prefix_differs)
+        return 0;
+    whole.prefix_bytes = 0;
+    return read_once(judge, &whole, result, &prefix_differs, cause);
+}

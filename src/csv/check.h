@@ -1,0 +1,91 @@
+/*
+ * judge: one reading of a file. Hashed, parsed, checked and written out in the same pass.
+ *
+ * What is hashed is what is checked is what is written: the bytes are read once, up to the size of
+ * the first look; of a packed file those inside it, and all of this speaks of these. A judgement
+ * knows nothing of ledger or training file; the accepted rows go to a sink in pieces while reading,
+ * and whoever gave the sink takes them back when the verdict is another one. `check` gives no sink:
+ * same verdict, no trace.
+ *
+ * Content that is booked already under this name may be a prefix of the file: then only what
+ * follows it is parsed and checked, and the rows before it cost no more than their hash.
+ */
+#ifndef PHASESENTINEL_CHECK_H
+#define PHASESENTINEL_CHECK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cause.h"
+#include "schema/config.h"
+#include "base/digest.h"
+#include "csv/check_result.h"
+#include "csv/value_cache.h"
+#include "base/thread_pool.h"
+#include "csv/fast_path.h"
+#include "csv/csv_reader.h"
+#include "schema/schema.h"
+#include "csv/tally.h"
+#include "csv/decompress.h"
+#include "csv/row_check.h"
+#include "csv/violations.h"
+
+/*
+ * All return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
+ * rows by putting another buffer in their place; what it leaves is cleared.
+ *
+ * piece is called each JUDGE_PIECE bytes of accepted rows, as long as nothing is wrong: bytes,
+ * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
+ * tally, that it speaks of the next piece alone.
+ */
+#define JUDGE_PIECE (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most */
+
+struct judge_sink {
+    int (*accept)(void *context, struct buffer *rows, struct cause *cause);
+    int (*reject)(void *context, const char *raw, size_t len, struct cause *cause);
+    int (*piece)(void *context, struct cause *cause);
+    void *context;
+};
+
+struct judge_order {
+    int fd;
+    const char *name;            /* as dropped: it tells if the file is packed, and metadata may
+                                    come from it */
+    const struct layout *layout; /* of the rows that are written; NULL: none are */
+    uint64_t size;               /* so many bytes of the file are judged */
+    bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
+    uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
+    unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
+    struct judge_sink sink;
+    struct pool *pool;       /* its threads may help with a large file; NULL: they may not */
+    const atomic_bool *stop; /* set: the reading ends with CAUSE_AGAIN; NULL: it never is */
+};
+
+/* What it takes to read; reusable from file to file. One thread uses it at a time. */
+struct judge {
+    const struct schema *schema;
+    const struct config *config;
+    struct unpack unpack;
+    struct rows *rows;
+    struct buffer name; /* of the CSV */
+    struct sheet sheet;
+    struct known *known; /* [schema->count] */
+    struct quick quick;
+    struct buffer accepted;
+    bool rejecting; /* reject-file and something is wrong: rows are counted, not written */
+};
+
+/* All are borrowed. */
+int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
+               struct cause *cause);
+void judge_free(struct judge *judge);
+
+/*
+ * Fills *result, which has been initialised. CAUSE_AGAIN: the file became shorter while it was
+ * read, or the reading was stopped. CAUSE_TROUBLE: it could not be read, or the sink failed.
+ */
+int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
+              struct cause *cause);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * judgement: what one reading of a file found, and what follows from it.
+ *
+ *     judgement_init, judgement_clear    nothing was read yet
+ *     judgement_blame, and the fields    judge fills them in
+ *     judgement_rejects ...              whoever decides asks
+ *     judgement_free
+ */
+#ifndef PHASESENTINEL_CHECK_RESULT_H
+#define PHASESENTINEL_CHECK_RESULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "schema/config.h"
+#include "base/digest.h"
+#include "csv/tally.h"
+#include "csv/violations.h"
+
+struct judgement {
+    struct violations violations;
+    struct tally tally;   /* of the accepted rows */
+    struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
+    uint64_t bytes;       /* judged: all, or without the incomplete last row */
+    unsigned char sha256[DIGEST_SIZE];
+    unsigned char raw_sha256[DIGEST_SIZE]; /* of the file's own bytes, if it is packed */
+    bool has_meta;
+    uint64_t meta;
+    uint64_t rows; /* accepted: in the sink, unless the file is rejected whole */
+    uint64_t bad_rows;
+    uint64_t rest;   /* bytes of an incomplete last row that was left out */
+    bool no_newline; /* the last row is valid, but has no line end */
+    bool cut_short;  /* a row was too long: what follows it was not read */
+    bool no_rows;    /* nothing, or only a header */
+    bool no_columns; /* no header, or one that is no row */
+    /* A packed file that cannot be unpacked whole: that is its only violation, and bytes and sha256
+     * are those of the file itself. */
+    bool broken;
+    bool prefix_found; /* the prefix is there: rows are those behind it */
+    /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
+     * those of the whole file. 0: no such thing. */
+    uint64_t continued_line;
+};
+
+/* Reusable from reading to reading: its buffers stay. */
+void judgement_init(struct judgement *result, const struct config *config);
+void judgement_clear(struct judgement *result);
+void judgement_free(struct judgement *result);
+
+/* Something is wrong with the file, and no line is to blame. */
+void judgement_blame(struct judgement *result, enum code code, const char *text);
+
+/* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or
+ * all. */
+bool judgement_rejects(const struct judgement *result, const struct config *config);
+
+/* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
+ */
+bool judgement_only_truncated(const struct judgement *result);
+
+#endif

@@ -1,0 +1,161 @@
+#include "csv/tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+
+#define FEW  8  /* values that are found sooner without an index */
+#define KEPT 64 /* values whose memory is worth keeping */
+
+static const char *const fields[TALLY_COUNT] = {"user_id", "source", "label", "phase"};
+
+const char *tally_field(enum tally_by by)
+{
+    return fields[by];
+}
+
+static int same(const struct tally_entry *entry, const char *value, size_t len)
+{
+    return entry->len == len && memcmp(entry->value, value, len) == 0;
+}
+
+static struct tally_entry *find(const struct counter *counter, uint64_t key, const char *value,
+                                size_t len)
+{
+    struct map_slot *slot;
+    size_t cursor = 0, i;
+
+    if (counter->count <= FEW) {
+        for (i = 0; i < counter->count; i++)
+            if (same(&counter->entries[i], value, len))
+                return &counter->entries[i];
+        return NULL;
+    }
+    while ((slot = map_find(&counter->index, key, &cursor)) != NULL)
+        if (same(&counter->entries[slot->value - 1], value, len))
+            return &counter->entries[slot->value - 1];
+    return NULL;
+}
+
+/* The place behind the last one; what a cleared counter left there is used again. */
+static struct tally_entry *add_entry(struct counter *counter, const char *value, size_t len)
+{
+    struct tally_entry *entry;
+    char *copy;
+
+    if (counter->count == counter->cap) {
+        size_t cap = counter->cap == 0 ? FEW : counter->cap * 2;
+        struct tally_entry *entries = realloc(counter->entries, cap * sizeof *entries);
+
+        if (entries == NULL)
+            return NULL;
+        memset(entries + counter->cap, 0, (cap - counter->cap) * sizeof *entries);
+        counter->entries = entries;
+        counter->cap = cap;
+    }
+    entry = &counter->entries[counter->count];
+    copy = realloc(entry->value, len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, value, len);
+    copy[len] = '\0';
+    *entry = (struct tally_entry){.value = copy, .len = len};
+    return entry;
+}
+
+/* The entries from `first` on, with the one that is being added. */
+static int index_from(struct counter *counter, size_t first)
+{
+    size_t i;
+
+    for (i = first; i <= counter->count; i++) {
+        const struct tally_entry *entry = &counter->entries[i];
+
+        if (map_put(&counter->index, digest_key(entry->value, entry->len), i + 1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int counter_add(struct counter *counter, const char *value, size_t len, uint64_t rows)
+{
+    struct tally_entry *entry;
+
+    if (counter->last < counter->count && same(&counter->entries[counter->last], value, len)) {
+        counter->entries[counter->last].rows += rows;
+        return 0;
+    }
+    entry = find(counter, counter->count > FEW ? digest_key(value, len) : 0, value, len);
+    if (entry == NULL) {
+        entry = add_entry(counter, value, len);
+        if (entry == NULL || (counter->count >= FEW &&
+                              index_from(counter, counter->count == FEW ? 0 : counter->count) < 0))
+            return -1;
+        counter->count++;
+    }
+    entry->rows += rows;
+    counter->last = (size_t)(entry - counter->entries);
+    return 0;
+}
+
+uint64_t counter_get(const struct counter *counter, const char *value, size_t len)
+{
+    const struct tally_entry *entry = find(counter, digest_key(value, len), value, len);
+
+    return entry == NULL ? 0 : entry->rows;
+}
+
+void counter_free(struct counter *counter)
+{
+    size_t i;
+
+    for (i = 0; i < counter->cap; i++)
+        free(counter->entries[i].value);
+    free(counter->entries);
+    map_free(&counter->index);
+    *counter = (struct counter){0};
+}
+
+void counter_clear(struct counter *counter)
+{
+    if (counter->cap > KEPT) {
+        counter_free(counter);
+        return;
+    }
+    map_free(&counter->index);
+    counter->count = counter->last = 0;
+}
+
+int tally_add(struct tally *to, const struct tally *from)
+{
+    size_t by, i;
+
+    for (by = 0; by < TALLY_COUNT; by++)
+        for (i = 0; i < from->by[by].count; i++) {
+            const struct tally_entry *entry = &from->by[by].entries[i];
+
+            if (counter_add(&to->by[by], entry->value, entry->len, entry->rows) < 0)
+                return -1;
+        }
+    to->rows += from->rows;
+    return 0;
+}
+
+void tally_clear(struct tally *tally)
+{
+    size_t by;
+
+    for (by = 0; by < TALLY_COUNT; by++)
+        counter_clear(&tally->by[by]);
+    tally->rows = 0;
+}
+
+void tally_free(struct tally *tally)
+{
+    size_t by;
+
+    for (by = 0; by < TALLY_COUNT; by++)
+        counter_free(&tally->by[by]);
+    tally->rows = 0;
+}

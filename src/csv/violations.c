@@ -1,0 +1,240 @@
+#include "csv/violations.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/escape.h"
+
+#define VALUE_SHOWN 256
+
+static const char *const names[CODE_COUNT] = {
+    [CODE_BLANK_LABEL] = "blank-label",
+    [CODE_DUPLICATE_LABEL] = "duplicate-label",
+    [CODE_MISSING_LABEL] = "missing-label",
+    [CODE_EXTRA_LABEL] = "extra-label",
+    [CODE_BLANK_ROW] = "blank-row",
+    [CODE_MISSING_CELL] = "missing-cell",
+    [CODE_EXTRA_CELL] = "extra-cell",
+    [CODE_TYPE_ERROR] = "type-error",
+    [CODE_CONSTRAINT_ERROR] = "constraint-error",
+    [CODE_ENCODING_ERROR] = "encoding-error",
+    [CODE_STRAY_QUOTE] = "stray-quote",
+    [CODE_UNTERMINATED_QUOTE] = "unterminated-quote",
+    [CODE_TRUNCATED_FILE] = "truncated-file",
+    [CODE_ROW_TOO_LONG] = "row-too-long",
+    [CODE_TOO_MANY_COLUMNS] = "too-many-columns",
+    [CODE_FILE_TOO_LARGE] = "file-too-large",
+    [CODE_FORMAT_ERROR] = "format-error",
+    [CODE_CHANGED_FILE] = "changed-file",
+    [CODE_CHECKSUM_MISMATCH] = "checksum-mismatch",
+    [CODE_FILE_TYPE] = "file-type",
+    [CODE_FILE_UNREADABLE] = "file-unreadable",
+};
+
+const char *code_name(enum code code)
+{
+    return names[code];
+}
+
+int code_from_name(const char *name, size_t len)
+{
+    int i;
+
+    for (i = 0; i < CODE_COUNT; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+            return i;
+    return -1;
+}
+
+void violations_init(struct violations *violations, size_t max)
+{
+    *violations = (struct violations){.max = max};
+}
+
+void violations_clear(struct violations *violations)
+{
+    memset(violations->counts, 0, sizeof violations->counts);
+    memset(violations->listed, 0, sizeof violations->listed);
+    violations->total = 0;
+    violations->count = 0;
+    buffer_clear(&violations->texts);
+}
+
+void violations_free(struct violations *violations)
+{
+    free(violations->list);
+    buffer_free(&violations->texts);
+    *violations = (struct violations){0};
+}
+
+static size_t keep(struct buffer *texts, const char *text, size_t len)
+{
+    size_t at = texts->len;
+
+    if (text != NULL)
+        buffer_append(texts, text, len);
+    return at;
+}
+
+struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line,
+                              size_t column, const char *field, const char *value, size_t value_len)
+{
+    struct violation *violation;
+
+    violations->counts[code]++;
+    violations->total++;
+    if (violations->count >= violations->max)
+        return NULL;
+    if (violations->count == violations->cap) {
+        size_t cap = violations->cap == 0 ? 16 : violations->cap * 2;
+        struct violation *list = realloc(violations->list, cap * sizeof *list);
+
+        if (list == NULL)
+            return NULL;
+        violations->list = list;
+        violations->cap = cap;
+    }
+    if (value_len > VALUE_SHOWN) {
+        value_len = VALUE_SHOWN;
+        while (value_len > VALUE_SHOWN - 4 && ((unsigned char)value[value_len] & 0xC0) == 0x80)
+            value_len--;
+    }
+    violation = &violations->list[violations->count++];
+    *violation = (struct violation){.code = code,
+                                    .line = line,
+                                    .column = column,
+                                    .field_len = field == NULL ? 0 : strlen(field),
+                                    .value_len = value_len};
+    violation->field = keep(&violations->texts, field, violation->field_len);
+    violation->value = keep(&violations->texts, value, value_len);
+    violation->message = violations->texts.len;
+    violations->listed[code]++;
+    return &violations->texts;
+}
+
+void violations_added(struct violations *violations)
+{
+    struct violation *violation = &violations->list[violations->count - 1];
+
+    violation->message_len = violations->texts.len - violation->message;
+}
+
+struct buffer *violations_add_first(struct violations *violations, enum code code)
+{
+    const size_t max = violations->max;
+    struct buffer *message;
+
+    violations->max += max > 0 && violations->count == max;
+    message = violations_add(violations, code, 0, 0, NULL, NULL, 0);
+    violations->max = max;
+    return message;
+}
+
+void violations_added_first(struct violations *violations)
+{
+    struct violation first;
+
+    violations_added(violations);
+    first = violations->list[violations->count - 1];
+    memmove(violations->list + 1, violations->list,
+            (violations->count - 1) * sizeof *violations->list);
+    violations->list[0] = first;
+}
+
+static void print_one(const struct violations *violations, const struct violation *violation,
+                      struct buffer *out)
+{
+    const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
+
+    buffer_printf(out, "%s: ", names[violation->code]);
+    if (violation->field_len > 0) {
+        text_printable(out, texts + violation->field, violation->field_len);
+        buffer_string(out, ": ");
+    }
+    text_printable(out, texts + violation->message, violation->message_len);
+}
+
+void violations_print(const struct violations *violations, const char *file, struct buffer *out)
+{
+    size_t i;
+
+    for (i = 0; i < violations->count; i++) {
+        text_printable(out, file, strlen(file));
+        if (violations->list[i].line > 0)
+            buffer_printf(out, ":%" PRIu64, violations->list[i].line);
+        buffer_string(out, ": ");
+        print_one(violations, &violations->list[i], out);
+        buffer_byte(out, '\n');
+    }
+}
+
+/* A spreadsheet would compute a cell that begins so; but a number is harmless. */
+static bool is_formula(const char *value, size_t len)
+{
+    size_t i;
+
+    if (len == 0 || value[0] == '\0' || strchr("=@+-", value[0]) == NULL)
+        return false;
+    for (i = 1; i < len; i++)
+        if (value[i] == '\0' || strchr("0123456789.eE+-", value[i]) == NULL)
+            return true;
+    return value[0] == '=' || value[0] == '@';
+}
+
+/* A cell with bytes of strangers, as readable as on a terminal. */
+static void write_shown(struct buffer *out, const char *prefix, const char *text, size_t len)
+{
+    struct buffer shown = {0};
+
+    buffer_string(&shown, prefix);
+    text_printable(&shown, text, len);
+    if (buffer_failed(&shown))
+        out->failed = true;
+    else
+        text_csv_cell(out, shown.data == NULL ? "" : shown.data, shown.len);
+    buffer_free(&shown);
+}
+
+void violations_write_csv(const struct violations *violations, struct buffer *out)
+{
+    const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
+    size_t i;
+
+    buffer_string(out, "line,column,field,code,value,message\n");
+    for (i = 0; i < violations->count; i++) {
+        const struct violation *violation = &violations->list[i];
+
+        if (violation->line > 0)
+            buffer_printf(out, "%" PRIu64, violation->line);
+        buffer_byte(out, ',');
+        if (violation->column > 0)
+            buffer_printf(out, "%zu", violation->column);
+        buffer_byte(out, ',');
+        text_csv_cell(out, texts + violation->field, violation->field_len);
+        buffer_printf(out, ",%s,", names[violation->code]);
+        write_shown(out, is_formula(texts + violation->value, violation->value_len) ? "'" : "",
+                    texts + violation->value, violation->value_len);
+        buffer_byte(out, ',');
+        write_shown(out, "", texts + violation->message, violation->message_len);
+        buffer_byte(out, '\n');
+    }
+    for (i = 0; i < CODE_COUNT; i++)
+        if (violations->counts[i] > violations->listed[i])
+            buffer_printf(out, ",,,%s,,%" PRIu64 " more are not listed\n", names[i],
+                          violations->counts[i] - violations->listed[i]);
+}
+
+void violations_summary(const struct violations *violations, struct buffer *out)
+{
+    if (violations->count > 0) {
+        if (violations->list[0].line > 0)
+            buffer_printf(out, "line %" PRIu64 ": ", violations->list[0].line);
+        print_one(violations, &violations->list[0], out);
+    } else {
+        buffer_printf(out, "%" PRIu64 " violations", violations->total);
+    }
+    if (violations->count > 0 && violations->total > 1)
+        buffer_printf(out, " (and %" PRIu64 " more)", violations->total - 1);
+}

@@ -1,0 +1,641 @@
+/* phasesentineld: the daemon. Watches the drop directory and runs the intake when there is
+ * something to do. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "fs/fs_type.h"
+#include "ingest/batch.h"
+#include "fs/lock_file.h"
+#include "base/log.h"
+#include "fs/sandbox.h"
+#include "ops/session.h"
+#include "daemon/watch.h"
+
+#define RETRY_BUSY    (WAITING_SECOND / 50) /* `merge` holds the lock: its batch is soon over */
+#define RETRY_LOST    WAITING_SECOND        /* the drop directory is gone */
+#define RETRY_PAUSE   (10 * WAITING_SECOND) /* the disk is full, or the like */
+#define RECOUNT_DELAY WAITING_SECOND
+#define REPORT_DELAY  (WAITING_SECOND / 5)     /* statistics follow the last of many batches, ... */
+#define REPORT_LATEST (WAITING_SECOND * 4 / 5) /* or the first one, at the latest */
+
+#define LAST_WAIT 5000 /* milliseconds for the lock, at the end */
+
+/* Lines about files are bounded: a burst, then a few a second; the rest is summed up. */
+#define LINES_BURST  30
+#define LINES_REFILL (WAITING_SECOND / 2)
+
+struct daemon {
+    struct setup setup;
+    struct intake intake;
+    struct lock lock;
+    int epoll, signals, timer;
+    bool watching;
+    bool polls; /* there is a directory of which the kernel does not tell all */
+    bool said_blind, said_unwatched; /* why, each once */
+    bool stop, reload;
+    bool confined; /* by the kernel, to the directories of the start */
+    int64_t next_scan, next_tick, next_report, next_retry, next_watch;
+    int64_t report_latest; /* of what is to be reported now */
+    int64_t scan_time;     /* that the last full scan took */
+    char trouble[1024];
+
+    int64_t lines_left, lines_time;
+    uint64_t unsaid_files, unsaid_rows;
+};
+
+/* ---- telling
+ * ------------------------------------------------------------------------------------- */
+
+static void say_unsaid(struct daemon *daemon)
+{
+    if (daemon->unsaid_files > 0)
+        log_info("and %" PRIu64 " more files, %" PRIu64 " rows merged", daemon->unsaid_files,
+                 daemon->unsaid_rows);
+    daemon->unsaid_files = daemon->unsaid_rows = 0;
+}
+
+static void tell(void *context, const char *what, const char *name, uint64_t rows,
+                 const char *detail)
+{
+    struct daemon *daemon = context;
+    int64_t now = waiting_now(), refill = (now - daemon->lines_time) / LINES_REFILL;
+
+    if (refill > 0) {
+        daemon->lines_left =
+            daemon->lines_left + refill < LINES_BURST ? daemon->lines_left + refill : LINES_BURST;
+        daemon->lines_time = now;
+    }
+    if (daemon->lines_left == 0) {
+        daemon->unsaid_files++;
+        daemon->unsaid_rows += strcmp(what, "merged") == 0 || strcmp(what, "grown") == 0 ? rows : 0;
+        return;
+    }
+    daemon->lines_left--;
+    log_line(strcmp(what, "quarantined") == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s %s: %s",
+             what, name, detail != NULL ? detail : "");
+}
+
+static void set_trouble(struct daemon *daemon, const char *text)
+{
+    if (strcmp(daemon->trouble, text) == 0)
+        return;
+    if (text[0] != '\0')
+        log_error("%s; nothing is lost, trying again", text);
+    else
+        log_notice("the trouble is over");
+    snprintf(daemon->trouble, sizeof daemon->trouble, "%s", text);
+    daemon->next_report = waiting_now();
+}
+
+/* ---- the parts of a round
+ * ------------------------------------------------------------------------ */
+
+static int64_t arrival_due(const struct daemon *daemon, int64_t now)
+{
+    return daemon->setup.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : now;
+}
+
+/* What was moved or linked to elsewhere since the start cannot be opened, whoever owns it. */
+static void explain_refusal(const struct daemon *daemon, struct cause *cause)
+{
+    size_t len = strlen(cause->text);
+
+    if (daemon->confined && cause->errnum == EACCES)
+        snprintf(cause->text + len, sizeof cause->text - len,
+                 "; if it lies elsewhere since the start, restart (SECURITY CONSIDERATIONS in "
+                 "phasesentineld(8))");
+}
+
+/* 0: go on, now or later; -1: the daemon must end. */
+static int tolerate(struct daemon *daemon, struct cause *cause)
+{
+    int64_t now = waiting_now();
+
+    switch (cause->kind) {
+    case CAUSE_BUSY:
+        daemon->next_retry = now + RETRY_BUSY;
+        return 0;
+    case CAUSE_AGAIN:
+    case CAUSE_TROUBLE:
+        daemon->next_retry = now + RETRY_PAUSE;
+        explain_refusal(daemon, cause);
+        set_trouble(daemon, cause->text);
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+/* A scan must not take more than a tenth of the time. */
+static int64_t scan_interval(const struct daemon *daemon)
+{
+    int64_t rescan = waiting_seconds(daemon->setup.config.rescan);
+    int64_t poll = waiting_seconds(daemon->setup.config.poll);
+
+    if (poll < 10 * daemon->scan_time)
+        poll = 10 * daemon->scan_time;
+    return daemon->polls && poll < rescan ? poll : rescan;
+}
+
+/* A directory is looked into: watched before it is listed, so that whatever arrives in between is
+ * seen by one of them; and looked at often where the watch does not tell all. */
+static void enter(void *context, const char *directory, int fd)
+{
+    struct daemon *daemon = context;
+    const struct config *config = &daemon->setup.config;
+    const char *system = blind_name(fd);
+    const unsigned seconds = config->poll < config->rescan ? config->poll : config->rescan;
+    struct cause cause;
+    int64_t soon;
+
+    if (!daemon->watching)
+        return;
+    if (system != NULL && !daemon->said_blind) {
+        log_notice(DATADIR_DROP "/%s is on %s, of which the kernel does not tell all that happens: "
+                                "looked at every %u seconds",
+                   directory, system, seconds);
+        daemon->said_blind = true;
+    }
+    if (*directory != '\0' && watch_enter(directory, &cause) < 0 && cause.errnum != ENOENT) {
+        if (!daemon->said_unwatched)
+            log_warning("%s: it is looked at every %u seconds, and so are others", cause.text,
+                        seconds);
+        daemon->said_unwatched = true;
+    } else if (system == NULL) {
+        return;
+    }
+    daemon->polls = true;
+    soon = waiting_now() + scan_interval(daemon);
+    if (daemon->next_scan > soon)
+        daemon->next_scan = soon;
+}
+
+static int scan(struct daemon *daemon, struct cause *cause)
+{
+    int64_t now = waiting_now();
+
+    daemon->polls = false;
+    if (intake_scan(&daemon->intake, arrival_due(daemon, now), 0, cause) < 0) {
+        daemon->next_scan = now + (cause->kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
+        return tolerate(daemon, cause);
+    }
+    daemon->scan_time = waiting_now() - now;
+    daemon->next_scan = now + scan_interval(daemon);
+    daemon->next_report = now + REPORT_DELAY;
+    return 0;
+}
+
+/* Watch first, then scan: whatever arrives in between is seen by one of them. */
+static int start_watching(struct daemon *daemon, struct cause *cause)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    char *path = NULL;
+
+    if (asprintf(&path, "%s/" DATADIR_DROP, daemon->setup.dir.path) < 0)
+        return cause_memory(cause);
+    if (watch_open(path, cause) < 0) {
+        free(path);
+        return -1;
+    }
+    event.data.fd = watch_fd();
+    if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, watch_fd(), &event) < 0) {
+        free(path);
+        watch_close();
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+    }
+    log_info("watching %s/: drop CSV files there (scp, rsync, sftp, cp or mv)", path);
+    free(path);
+    daemon->watching = true;
+    daemon->said_blind = daemon->said_unwatched = false;
+    return scan(daemon, cause);
+}
+
+static void stop_watching(struct daemon *daemon, const char *why)
+{
+    if (!daemon->watching)
+        return;
+    watch_close(); /* closing the descriptor takes it out of the epoll set */
+    daemon->watching = false;
+    daemon->next_watch = waiting_now();
+    log_warning("the drop directory %s/" DATADIR_DROP " %s: looking for it every second",
+                daemon->setup.dir.path, why);
+}
+
+static void keep_watching(struct daemon *daemon, int64_t now)
+{
+    struct cause cause;
+
+    if (daemon->watching && watch_is_worn()) {
+        watch_close();
+        daemon->watching = false;
+        daemon->next_watch = now;
+    }
+    if (daemon->watching || now < daemon->next_watch)
+        return;
+    if (start_watching(daemon, &cause) == 0) {
+        set_trouble(daemon, "");
+        return;
+    }
+    daemon->next_watch = now + RETRY_LOST;
+    set_trouble(daemon, cause.text);
+}
+
+static void scan_soon(struct daemon *daemon)
+{
+    int64_t soon = waiting_now() + RECOUNT_DELAY + 10 * daemon->scan_time;
+
+    if (daemon->next_scan > soon)
+        daemon->next_scan = soon;
+}
+
+static int look_into(struct daemon *daemon, const char *directory, int64_t due, struct cause *cause)
+{
+    int result;
+
+    if (!daemon->setup.config.recursive || !spool_directory_counts(directory))
+        return 0;
+    result = intake_look_into(&daemon->intake, directory, due, cause);
+    if (result < 0)
+        scan_soon(daemon);
+    return result;
+}
+
+static int take_events(struct daemon *daemon, struct cause *cause)
+{
+    int64_t due = arrival_due(daemon, waiting_now());
+    enum watch_kind kind;
+    const char *name;
+    bool rescan = false;
+
+    while (daemon->watching && (kind = watch_next(&name)) != WATCH_NONE) {
+        switch (kind) {
+        case WATCH_APPEARED:
+        case WATCH_CLOSED:
+            if (drop_arrive(&daemon->intake.drop, name, kind == WATCH_CLOSED, due, cause) < 0)
+                return tolerate(daemon, cause);
+            break;
+        case WATCH_GONE:
+            drop_gone(&daemon->intake.drop, name);
+            break;
+        case WATCH_DIRECTORY:
+            if (look_into(daemon, name, due, cause) < 0)
+                return tolerate(daemon, cause);
+            break;
+        case WATCH_DIRECTORY_GONE:
+            /* It has taken its files with it, of which nothing tells: they are counted out.
+             * Where we poll that comes by itself. */
+            if (daemon->setup.config.recursive && spool_directory_counts(name) && !daemon->polls)
+                scan_soon(daemon);
+            break;
+        case WATCH_OVERFLOW:
+            log_notice(
+                "more arrived than the kernel could tell of: looking at the whole directory");
+            rescan = true;
+            break;
+        case WATCH_LOST:
+            stop_watching(daemon, "was removed, renamed or unmounted");
+            return 0;
+        case WATCH_NONE:
+            break;
+        }
+    }
+    return rescan ? scan(daemon, cause) : 0;
+}
+
+static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
+{
+    if (now < daemon->next_retry || intake_due(&daemon->intake) > now)
+        return 0;
+    if (intake_run(&daemon->intake, 0, cause) < 0)
+        return tolerate(daemon, cause);
+    if (daemon->watching)
+        set_trouble(daemon, "");
+    /* Once a while is quiet, so that a report seldom stands in the way of an arrival. */
+    if (intake_report_due(&daemon->intake)) {
+        if (daemon->next_report > now + REPORT_LATEST)
+            daemon->report_latest = now + REPORT_LATEST;
+        daemon->next_report =
+            now + REPORT_DELAY < daemon->report_latest ? now + REPORT_DELAY : daemon->report_latest;
+    }
+    return 0;
+}
+
+static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_ms)
+{
+    struct cause cause;
+
+    daemon->next_report = INT64_MAX;
+    say_unsaid(daemon);
+    if (intake_report(&daemon->intake, seen, wait_ms, daemon->trouble, &cause) == 0)
+        return;
+    daemon->next_report = now + (cause.kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
+    if (cause.kind != CAUSE_BUSY && daemon->trouble[0] == '\0')
+        log_warning("statistics: %s", cause.text);
+}
+
+/* Has something arrived that a large file's rows should not hold up, or a signal? */
+static bool must_pause(void *context)
+{
+    const struct daemon *daemon = context;
+    struct pollfd fds[] = {{.fd = daemon->signals, .events = POLLIN},
+                           {.fd = watch_fd(), .events = POLLIN}};
+    const bool arrival = daemon->watching && daemon->setup.config.merge == CONFIG_MERGE_ARRIVAL;
+
+    return daemon->stop || drop_due(&daemon->intake.drop) <= waiting_now() ||
+           poll(fds, arrival ? 2 : 1, 0) > 0;
+}
+
+static int open_intake(struct daemon *daemon, struct cause *cause)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
+                    &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
+        return -1;
+    daemon->intake.drop.enter = enter;
+    daemon->intake.drop.enter_context = daemon;
+    daemon->intake.drop.lingers = true;
+    daemon->intake.desk.must_pause = must_pause;
+    daemon->intake.desk.pause_context = daemon;
+    /* Closing the intake takes its descriptor out of the epoll set. */
+    event.data.fd = intake_fd(&daemon->intake);
+    if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+    return 0;
+}
+
+/* A bad new configuration is reported and the old one kept. */
+static int reload(struct daemon *daemon, struct cause *cause)
+{
+    struct setup fresh = {.config_path = daemon->setup.config_path,
+                          .data_dir = daemon->setup.data_dir,
+                          .allow_root = daemon->setup.allow_root};
+
+    daemon->reload = false;
+    if (setup_load(&fresh, cause) < 0) {
+        explain_refusal(daemon, cause);
+        setup_fail(cause);
+        log_error("reload: the old configuration stays");
+        setup_free(&fresh);
+        log_set_level(daemon->setup.config.level);
+        return 0;
+    }
+    if (strcmp(fresh.config.data_dir, daemon->setup.config.data_dir) != 0) {
+        log_error("reload: data_dir cannot change from %s to %s while we run: restart; the old "
+                  "configuration stays",
+                  daemon->setup.config.data_dir, fresh.config.data_dir);
+        setup_free(&fresh);
+        return 0;
+    }
+    if (training_check_schema(&daemon->setup.dir, &fresh.schema, cause) < 0) {
+        log_error("reload: %s; the old configuration stays", cause->text);
+        setup_free(&fresh);
+        return 0;
+    }
+    report(daemon, waiting_now(), true, LAST_WAIT);
+    intake_close(&daemon->intake);
+    schema_free(&daemon->setup.schema);
+    config_free(&daemon->setup.config);
+    daemon->setup.schema = fresh.schema;
+    daemon->setup.config = fresh.config;
+    log_notice("configuration reloaded from %s", daemon->setup.config_path);
+    if (open_intake(daemon, cause) < 0)
+        return -1;
+    daemon->next_tick = waiting_now() + waiting_seconds(daemon->setup.config.interval);
+    return scan(daemon, cause);
+}
+
+static void take_signals(struct daemon *daemon)
+{
+    struct signalfd_siginfo info;
+
+    while (read(daemon->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            daemon->reload = true;
+        else if (info.ssi_signo == SIGUSR1)
+            drop_hurry(&daemon->intake.drop);
+        else
+            daemon->stop = true;
+    }
+}
+
+static int64_t earliest(const struct daemon *daemon)
+{
+    int64_t due = intake_due(&daemon->intake), times[4];
+    size_t i;
+
+    if (due < daemon->next_retry)
+        due = daemon->next_retry;
+    times[0] = daemon->next_scan;
+    times[1] = daemon->next_report;
+    times[2] = daemon->watching ? INT64_MAX : daemon->next_watch;
+    times[3] = daemon->setup.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : INT64_MAX;
+    for (i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i] < due)
+            due = times[i];
+    return due;
+}
+
+static void wait_for_work(struct daemon *daemon)
+{
+    int64_t due = earliest(daemon), now = waiting_now();
+    struct itimerspec until = {.it_value = {.tv_nsec = 1}};
+    struct epoll_event events[4];
+    uint64_t ticks;
+    int i, count;
+
+    if (due > now)
+        until.it_value = (struct timespec){due / WAITING_SECOND, due % WAITING_SECOND};
+    timerfd_settime(daemon->timer, TFD_TIMER_ABSTIME, &until, NULL);
+    count = epoll_wait(daemon->epoll, events, 4, -1);
+    for (i = 0; i < count; i++) {
+        if (events[i].data.fd == daemon->signals)
+            take_signals(daemon);
+        else if (events[i].data.fd == daemon->timer ||
+                 events[i].data.fd == intake_fd(&daemon->intake))
+            (void)!read(events[i].data.fd, &ticks, sizeof ticks);
+    }
+}
+
+static int round_once(struct daemon *daemon, struct cause *cause)
+{
+    int64_t now;
+
+    wait_for_work(daemon);
+    if (daemon->reload && reload(daemon, cause) < 0)
+        return -1;
+    if (take_events(daemon, cause) < 0)
+        return -1;
+    now = waiting_now();
+    keep_watching(daemon, now);
+    if (now >= daemon->next_scan) {
+        if (daemon->watching && watch_is_stale())
+            stop_watching(daemon, "is another one now, or was mounted over");
+        else if (daemon->watching && scan(daemon, cause) < 0)
+            return -1;
+        if (!daemon->watching)
+            daemon->next_scan = now + RETRY_LOST;
+        else if (daemon->trouble[0] == '\0')
+            report(daemon, now, true, 0);
+    }
+    if (run_due(daemon, waiting_now(), cause) < 0)
+        return -1;
+    if (daemon->setup.config.merge == CONFIG_MERGE_TIMER && now >= daemon->next_tick)
+        daemon->next_tick = now + waiting_seconds(daemon->setup.config.interval);
+    if (waiting_now() >= daemon->next_report)
+        report(daemon, now, false, 0);
+    return 0;
+}
+
+/* ---- starting
+ * ------------------------------------------------------------------------------------ */
+
+static int open_wakeups(struct daemon *daemon, struct cause *cause)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    daemon->epoll = epoll_create1(EPOLL_CLOEXEC);
+    daemon->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    daemon->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    event.data.fd = daemon->signals;
+    if (daemon->epoll < 0 || daemon->signals < 0 || daemon->timer < 0 ||
+        epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, daemon->signals, &event) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+    event.data.fd = daemon->timer;
+    if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, daemon->timer, &event) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+    return 0;
+}
+
+/* Before there are threads, and before a stranger's byte is read. */
+static void confine(struct daemon *daemon)
+{
+    const char *const files[] = {daemon->setup.config_path, daemon->setup.config.schema, NULL};
+    struct buffer said = {0};
+
+    daemon->confined = sandbox_enter(&daemon->setup.dir, files, &said);
+    log_line(daemon->confined ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "sandbox: %s",
+             buffer_text(&said));
+    buffer_free(&said);
+}
+
+static int start(struct daemon *daemon, struct cause *cause)
+{
+    const struct config *config = &daemon->setup.config;
+
+    if (open_wakeups(daemon, cause) < 0 ||
+        setup_open_dirs(&daemon->setup, SETUP_CREATE_DIRS, cause) < 0)
+        return -1;
+    if (lock_take(&daemon->lock, daemon->setup.dir.state, "daemon.lock", 0, cause) < 0 ||
+        lock_mark(&daemon->lock, "phasesentineld", cause) < 0)
+        return -1;
+    confine(daemon);
+    if (open_intake(daemon, cause) < 0)
+        return -1;
+    if (config->merge == CONFIG_MERGE_TIMER)
+        log_info("merging every %u seconds, and on SIGUSR1", config->interval);
+    daemon->next_tick = waiting_now() + waiting_seconds(config->interval);
+    daemon->next_report = waiting_now() + REPORT_DELAY;
+    return start_watching(daemon, cause);
+}
+
+static int finish(struct daemon *daemon, int result, const struct cause *cause)
+{
+    struct cause ignored;
+
+    if (result == 0)
+        report(daemon, waiting_now(), true, LAST_WAIT);
+    say_unsaid(daemon);
+    if (daemon->watching)
+        watch_close();
+    intake_close(&daemon->intake);
+    if (daemon->lock.fd >= 0)
+        lock_clear(&daemon->lock, &ignored);
+    lock_release(&daemon->lock);
+    close(daemon->timer);
+    close(daemon->signals);
+    close(daemon->epoll);
+    result = result < 0 ? setup_fail(cause) : 0;
+    if (result == 0)
+        log_info("ended on request");
+    setup_free(&daemon->setup);
+    return result;
+}
+
+static const char usage[] =
+    "Usage: phasesentineld [-c FILE] [-d DIR] [--allow-root]\n"
+    "\n"
+    "  phasesentineld                        with the installed configuration\n"
+    "  phasesentineld -c etc/phasesentinel.ini\n"
+    "  kill -TERM PID                        finishes the batch and ends\n"
+    "  kill -HUP PID                         reads the configuration again\n"
+    "  kill -USR1 PID                        merges now\n"
+    "\n"
+    "Watches the drop directory, checks every CSV file that arrives and merges its rows into "
+    "training_data.csv.\n"
+    "Stays in the foreground and logs to stderr.\n"
+    "\n"
+    "  -c, --config FILE    configuration (else $PHASESENTINEL_CONFIG, else " CONFIG_FILE ")\n"
+    "  -d, --data-dir DIR   data directory, instead of [paths] data_dir\n"
+    "      --allow-root     run as root on a data directory that belongs to root\n"
+    "  -h, --help           this text\n"
+    "  -V, --version        the version\n"
+    "\n"
+    "See phasesentineld(8), phasesentinel(1), phasesentinel.ini(5).\n";
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {SETUP_LONG_OPTIONS, {NULL, 0, NULL, 0}};
+    struct daemon daemon = {
+        .epoll = -1, .signals = -1, .timer = -1, .lock = {.fd = -1}, .lines_left = LINES_BURST};
+    struct cause cause = {0};
+    int option, result;
+
+    log_open("phasesentineld", true);
+    setup_init(&daemon.setup);
+    while ((option = getopt_long(argc, argv, SETUP_SHORT_OPTIONS, options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (option == 'V') {
+            puts("phasesentineld " VERSION);
+            return 0;
+        }
+        if (!setup_take_option(&daemon.setup, option, optarg)) {
+            fputs("Try: phasesentineld --help\n", stderr);
+            return 64;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr,
+                "phasesentineld: takes no arguments but options: %s\nTry: phasesentineld --help\n",
+                argv[optind]);
+        return 64;
+    }
+    if (setup_load(&daemon.setup, &cause) < 0) {
+        result = setup_fail(&cause);
+        setup_free(&daemon.setup);
+        return result;
+    }
+    result = start(&daemon, &cause);
+    while (result == 0 && !daemon.stop)
+        result = round_once(&daemon, &cause);
+    return finish(&daemon, result, &cause);
+}

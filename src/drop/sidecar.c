@@ -1,0 +1,255 @@
+/*
+ * NAME.sha256 is what sha256sum(1) prints: a line for each file, 64 hex digits, a blank, a blank or
+ * '*', and the file's name; or, with --tag, "SHA256 (name) = digits". Where the name holds a
+ * backslash or a line end, '\' stands in front of the line, and these are written as "\\" and "\n".
+ * A line of the digits alone will do. One line is the file's, whatever name is in it, since files
+ * are renamed on their way; of several it is the one with the file's name.
+ */
+#include "drop/sidecar.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "fs/durable.h"
+
+#define DIGITS (2 * DIGEST_SIZE)
+
+/* ---- NAME.sha256
+ * ---------------------------------------------------------------------------------- */
+
+static bool parse_digits(const char *text, size_t len, unsigned char out[DIGEST_SIZE])
+{
+    char digits[DIGITS];
+    size_t i;
+
+    if (len < DIGITS || (len > DIGITS && isxdigit((unsigned char)text[DIGITS])))
+        return false;
+    for (i = 0; i < DIGITS; i++)
+        digits[i] = (char)tolower((unsigned char)text[i]);
+    return digest_unhex(out, digits, DIGEST_SIZE);
+}
+
+/* Is this the path of a file of that name? */
+static bool names(const char *path, size_t len, bool escaped, const char *base)
+{
+    struct buffer name = {0};
+    const char *slash;
+    bool same;
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (escaped && path[i] == '\\' && i + 1 < len) {
+            i++;
+            buffer_byte(&name, path[i] == 'n' ? '\n' : path[i] == 'r' ? '\r' : path[i]);
+        } else {
+            buffer_byte(&name, path[i]);
+        }
+    }
+    slash = strrchr(buffer_text(&name), '/');
+    same = strcmp(slash == NULL ? buffer_text(&name) : slash + 1, base) == 0;
+    buffer_free(&name);
+    return same;
+}
+
+/* 0: no line of a checksum; 1: of another file's; 2: of this file's, or of no name. */
+static int parse_line(const char *line, size_t len, const char *base,
+                      unsigned char sha256[DIGEST_SIZE])
+{
+    static const char tag[] = "SHA256 (", end[] = ") = ";
+    bool escaped = len > 0 && *line == '\\';
+    size_t name_len;
+
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
+    line += escaped;
+    len -= escaped;
+    if (parse_digits(line, len, sha256)) {
+        if (len == DIGITS)
+            return 2;
+        if (len < DIGITS + 3 || line[DIGITS] != ' ' ||
+            (line[DIGITS + 1] != ' ' && line[DIGITS + 1] != '*'))
+            return 0;
+        return names(line + DIGITS + 2, len - DIGITS - 2, escaped, base) ? 2 : 1;
+    }
+    if (len < strlen(tag) + strlen(end) + DIGITS || memcmp(line, tag, strlen(tag)) != 0)
+        return 0;
+    name_len = len - strlen(tag) - strlen(end) - DIGITS;
+    if (memcmp(line + strlen(tag) + name_len, end, strlen(end)) != 0 ||
+        !parse_digits(line + len - DIGITS, DIGITS, sha256))
+        return 0;
+    return names(line + strlen(tag), name_len, escaped, base) ? 2 : 1;
+}
+
+bool sidecar_parse(const char *text, size_t len, const char *base,
+                   unsigned char ret_sha256[DIGEST_SIZE])
+{
+    unsigned char sha256[DIGEST_SIZE];
+    const char *end = text + len, *next;
+    size_t others = 0;
+    int found;
+
+    for (; text < end; text = next + 1) {
+        next = memchr(text, '\n', (size_t)(end - text));
+        if (next == NULL)
+            next = end;
+        found = parse_line(text, (size_t)(next - text), base, sha256);
+        if (found > 0 && (found == 2 || others == 0))
+            memcpy(ret_sha256, sha256, DIGEST_SIZE);
+        if (found == 2)
+            return true;
+        others += found == 1;
+    }
+    return others == 1;
+}
+
+/* ---- both
+ * -----------------------------------------------------------------------------------------
+ */
+
+#define MOMENT INT64_C(2000000000) /* in which a rename by link and unlink is over */
+
+/* Does it count, by whose it is? */
+static bool counts(const struct spool_whose *whose, const struct signature *signature, uid_t owner,
+                   struct sidecars *sidecars)
+{
+    struct timespec now;
+
+    if (!whose->linked && (owner == SIDECAR_ANYONE || whose->owner == owner || whose->owner == 0 ||
+                           whose->owner == geteuid()))
+        return true;
+    clock_gettime(CLOCK_REALTIME, &now);
+    sidecars->foreign = true;
+    sidecars->linked |=
+        whose->linked && now.tv_sec * INT64_C(1000000000) + now.tv_nsec < signature->ctime + MOMENT;
+    return false;
+}
+
+/* SPOOL_GONE: it does not count. */
+static enum spool_kind read_sum(int dir_fd, const char *path, const char *base, uid_t owner,
+                                struct sidecars *sidecars)
+{
+    struct spool_taken taken;
+    struct cause cause = {0};
+    ssize_t len = -1;
+    char *text;
+
+    spool_take(dir_fd, path, &taken);
+    errno = taken.errnum;
+    if (taken.kind != SPOOL_FILE)
+        return taken.kind;
+    if (!counts(&taken.whose, &taken.signature, owner, sidecars)) {
+        close(taken.fd);
+        return SPOOL_GONE;
+    }
+    sidecars->each[SPOOL_SHA256].signature = taken.signature;
+    text = malloc(SIDECAR_BYTES);
+    errno = ENOMEM;
+    if (text != NULL)
+        len = durable_read(taken.fd, text, SIDECAR_BYTES, 0, path, &cause);
+    if (len >= 0)
+        sidecars->has_sum = sidecar_parse(text, (size_t)len, base, sidecars->sha256);
+    free(text);
+    close(taken.fd);
+    if (text != NULL)
+        errno = cause.errnum;
+    return len < 0 ? SPOOL_TROUBLE : SPOOL_FILE;
+}
+
+static enum spool_kind look_for(int dir_fd, const char *name, enum spool_sidecar which, uid_t owner,
+                                struct sidecars *sidecars)
+{
+    struct signature *signature = &sidecars->each[which].signature;
+    enum spool_kind kind = SPOOL_TROUBLE;
+    struct spool_whose whose = {0};
+    struct buffer path = {0};
+
+    buffer_printf(&path, "%s%s", name, spool_sidecar_suffix(which));
+    errno = ENOMEM;
+    if (!buffer_failed(&path))
+        kind = spool_look_whose(dir_fd, buffer_text(&path), signature, &whose);
+    if (kind == SPOOL_TROUBLE && errno == ENAMETOOLONG)
+        kind = SPOOL_GONE;
+    if ((kind == SPOOL_FILE || kind == SPOOL_OTHER || kind == SPOOL_DIRECTORY) &&
+        !counts(&whose, signature, owner, sidecars))
+        kind = SPOOL_GONE;
+    /* Whoever writes it has only just made it. */
+    if (kind == SPOOL_FILE && which == SPOOL_SHA256 && signature->size == 0)
+        kind = SPOOL_GONE;
+    if (kind == SPOOL_FILE && which == SPOOL_SHA256)
+        kind = read_sum(dir_fd, buffer_text(&path), spool_base(name), owner, sidecars);
+    buffer_free(&path);
+    return kind;
+}
+
+enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+                             struct sidecars *ret_sidecars)
+{
+    enum spool_kind kind, result = SPOOL_FILE;
+    int i;
+
+    *ret_sidecars = (struct sidecars){0};
+    for (i = 0; i < SPOOL_SIDECARS && result == SPOOL_FILE; i++) {
+        kind = look_for(dir_fd, name, (enum spool_sidecar)i, owner, ret_sidecars);
+        ret_sidecars->each[i].there = kind != SPOOL_GONE;
+        if (kind != SPOOL_GONE)
+            result = kind;
+    }
+    return result;
+}
+
+uint64_t sidecar_hash(const struct sidecars *sidecars)
+{
+    uint64_t words[SPOOL_SIDECARS * 6] = {0};
+    bool any = false;
+    size_t i;
+
+    for (i = 0; i < SPOOL_SIDECARS; i++) {
+        const struct signature *signature = &sidecars->each[i].signature;
+        uint64_t *word = &words[i * 6];
+
+        if (!sidecars->each[i].there)
+            continue;
+        any = true;
+        word[0] = 1;
+        word[1] = signature->device;
+        word[2] = signature->inode;
+        word[3] = signature->size;
+        word[4] = (uint64_t)signature->mtime;
+        word[5] = (uint64_t)signature->ctime;
+    }
+    return any ? digest_check(words, sizeof words) : 0;
+}
+
+bool sidecar_agrees(const struct sidecars *sidecars, const char *name,
+                    const unsigned char sha256[DIGEST_SIZE], struct violations *violations)
+{
+    const char *suffix = spool_sidecar_suffix(SPOOL_SHA256), *base = spool_base(name);
+    struct buffer *message;
+
+    if (!sidecars->each[SPOOL_SHA256].there ||
+        (sidecars->has_sum && memcmp(sidecars->sha256, sha256, DIGEST_SIZE) == 0))
+        return true;
+    message = violations_add_first(violations, CODE_CHECKSUM_MISMATCH);
+    if (message == NULL)
+        return false;
+    if (sidecars->has_sum) {
+        buffer_string(message, "the SHA-256 of the file is ");
+        digest_hex(message, sha256, DIGEST_SIZE);
+        buffer_printf(message, ", but %s%s says ", base, suffix);
+        digest_hex(message, sidecars->sha256, DIGEST_SIZE);
+        buffer_string(message, ": one of them was cut or changed on its way; send both again");
+    } else {
+        buffer_printf(
+            message,
+            "%s%s holds no SHA-256 of this file: write it by sha256sum and send both again", base,
+            suffix);
+    }
+    violations_added_first(violations);
+    return false;
+}

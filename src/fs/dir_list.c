@@ -1,0 +1,201 @@
+#include "fs/dir_list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/thread_pool.h"
+
+#define NAMES_SIZE (64 * 1024) /* bytes of one call of getdents64 */
+#define SHARE      32          /* names that a thread takes at once */
+#define BATCHES    3
+
+/* What getdents64 writes. */
+struct record {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+/* As many names as one call gives. */
+struct batch {
+    char *names;
+    struct listing_entry *entries;
+    size_t count, cap;
+    atomic_size_t taken; /* those before it are looked at, or are going to be */
+};
+
+/*
+ * While a batch is gone through, the next one is looked at, and the one after that is filled:
+ *
+ *     the caller's thread    goes through batch n, fills n + 2, helps with n + 1, waits until it is
+ *                            done
+ *     a second thread        looks at n + 1
+ */
+struct listing {
+    int fd;
+    listing_wants *wants;
+    struct batch batches[BATCHES];
+    size_t turn; /* the batch that is gone through */
+    size_t next; /* in it */
+    bool at_end;
+    int errnum;
+    struct pool *pool; /* owned; NULL: there is no second thread */
+    struct looking {
+        struct job job;
+        const struct listing *listing;
+        struct batch *batch;
+    } looking;
+};
+
+static struct batch *batch_at(struct listing *listing, size_t ahead)
+{
+    return &listing->batches[(listing->turn + ahead) % BATCHES];
+}
+
+static void look_at(const struct listing *listing, struct batch *batch)
+{
+    size_t i, end;
+
+    while ((i = atomic_fetch_add(&batch->taken, SHARE)) < batch->count) {
+        end = i + SHARE < batch->count ? i + SHARE : batch->count;
+        for (; i < end; i++) {
+            struct listing_entry *entry = &batch->entries[i];
+
+            if (entry->looked && fstatat(listing->fd, entry->name, &entry->st,
+                                         AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+                entry->errnum = errno;
+        }
+    }
+}
+
+static void look(struct job *job, unsigned worker)
+{
+    const struct looking *looking = (const struct looking *)(void *)job;
+
+    (void)worker;
+    look_at(looking->listing, looking->batch);
+}
+
+static int add_entry(struct listing *listing, struct batch *batch, const struct record *record)
+{
+    struct listing_entry *entries = batch->entries;
+
+    if (strcmp(record->name, ".") == 0 || strcmp(record->name, "..") == 0)
+        return 0;
+    if (entries == NULL || batch->count == batch->cap) {
+        size_t cap = batch->cap == 0 ? 64 : batch->cap * 2;
+
+        entries = realloc(entries, cap * sizeof *entries);
+        if (entries == NULL)
+            return -1;
+        batch->entries = entries;
+        batch->cap = cap;
+    }
+    entries[batch->count].name = record->name;
+    entries[batch->count].type = record->type;
+    entries[batch->count].looked = listing->wants(record->name, record->type);
+    entries[batch->count].errnum = 0;
+    batch->count++;
+    return 0;
+}
+
+/* Reads names into the batch; none are left when it stays empty. */
+static void fill(struct listing *listing, struct batch *batch)
+{
+    long n = 0, at;
+
+    batch->count = 0;
+    atomic_store(&batch->taken, 0);
+    if (batch->names == NULL)
+        batch->names = malloc(NAMES_SIZE);
+    if (batch->names == NULL)
+        listing->errnum = ENOMEM;
+    while (!listing->at_end && listing->errnum == 0 && batch->count == 0) {
+        n = syscall(SYS_getdents64, listing->fd, batch->names, NAMES_SIZE);
+        if (n < 0)
+            listing->errnum = errno;
+        listing->at_end = n <= 0;
+        for (at = 0; at < n;) {
+            const struct record *record = (const struct record *)(void *)(batch->names + at);
+
+            if (add_entry(listing, batch, record) < 0)
+                listing->errnum = ENOMEM;
+            at += record->size;
+        }
+    }
+}
+
+struct listing *listing_open(int fd, listing_wants *wants)
+{
+    struct listing *listing = calloc(1, sizeof *listing);
+
+    if (listing == NULL)
+        return NULL;
+    listing->fd = fd;
+    listing->wants = wants;
+    fill(listing, batch_at(listing, 1));
+    return listing;
+}
+
+/* The batch that was gone through becomes the last, the next one the first. */
+static void turn_over(struct listing *listing)
+{
+    struct batch *first = batch_at(listing, 1), *second = batch_at(listing, 2);
+
+    fill(listing, second);
+    look_at(listing, first);
+    if (listing->pool != NULL)
+        pool_wait(listing->pool, &listing->looking.job, 0);
+    listing->turn++;
+    listing->next = 0;
+    if (second->count == 0)
+        return;
+    /* Without a second thread it takes longer. */
+    if (listing->pool == NULL)
+        listing->pool = pool_open();
+    if (listing->pool == NULL)
+        return;
+    listing->looking = (struct looking){.job = {.run = look}, .listing = listing, .batch = second};
+    pool_submit(listing->pool, &listing->looking.job, false);
+}
+
+int listing_next(struct listing *listing, const struct listing_entry **ret_entry)
+{
+    struct batch *current = batch_at(listing, 0);
+
+    if (listing->next == current->count) {
+        turn_over(listing);
+        current = batch_at(listing, 0);
+    }
+    if (listing->next < current->count) {
+        *ret_entry = &current->entries[listing->next++];
+        return 1;
+    }
+    errno = listing->errnum;
+    return listing->errnum == 0 ? 0 : -1;
+}
+
+void listing_close(struct listing *listing)
+{
+    size_t i;
+
+    if (listing == NULL)
+        return;
+    if (listing->pool != NULL)
+        pool_wait(listing->pool, &listing->looking.job, 0);
+    pool_close(listing->pool);
+    for (i = 0; i < BATCHES; i++) {
+        free(listing->batches[i].names);
+        free(listing->batches[i].entries);
+    }
+    free(listing);
+}

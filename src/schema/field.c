@@ -1,0 +1,344 @@
+#include "schema/field.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/suggestion.h"
+#include "base/datetime.h"
+#include "base/decimal.h"
+#include "schema/regex.h"
+#include "base/escape.h"
+
+/* A value of its type, ready to be compared. */
+union reading {
+    struct number number;
+    struct moment moment;
+};
+
+static const char *const type_names[] = {
+    [FIELD_STRING] = "string",   [FIELD_NUMBER] = "number", [FIELD_INTEGER] = "integer",
+    [FIELD_BOOLEAN] = "boolean", [FIELD_DATE] = "date",     [FIELD_DATETIME] = "datetime",
+};
+
+int field_type_from_name(const char *name, enum field_type *ret_type)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof type_names / sizeof *type_names; i++) {
+        if (strcmp(name, type_names[i]) == 0) {
+            *ret_type = (enum field_type)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+const char *field_type_name(enum field_type type)
+{
+    return type_names[type];
+}
+
+static bool equals(const char *word, const char *text, size_t len)
+{
+    return strncmp(word, text, len) == 0 && word[len] == '\0';
+}
+
+static bool is_boolean(const char *text, size_t len)
+{
+    static const char *const words[] = {"true", "false", "True", "False",
+                                        "TRUE", "FALSE", "1",    "0"};
+    size_t i;
+
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        if (equals(words[i], text, len))
+            return true;
+    return false;
+}
+
+/* Is the text of the field's type? */
+static bool read_value(const struct field *field, const char *text, size_t len,
+                       union reading *ret_value)
+{
+    switch (field->type) {
+    case FIELD_STRING:
+        return true;
+    case FIELD_NUMBER:
+        return number_parse(text, len, &ret_value->number);
+    case FIELD_INTEGER:
+        return number_parse(text, len, &ret_value->number) && ret_value->number.whole;
+    case FIELD_BOOLEAN:
+        return is_boolean(text, len);
+    case FIELD_DATE:
+    case FIELD_DATETIME:
+        break;
+    }
+    if (len == 0)
+        return false;
+    if (field->format != NULL)
+        return moment_parse_format(field->format, text, len, &ret_value->moment) == len;
+    if (field->type == FIELD_DATE)
+        return moment_parse_date(text, len, &ret_value->moment);
+    return moment_parse_datetime(text, len, &ret_value->moment);
+}
+
+static int compare(const struct field *field, const union reading *left, const union reading *right)
+{
+    if (field->type == FIELD_DATE || field->type == FIELD_DATETIME)
+        return moment_compare(&left->moment, &right->moment);
+    return number_compare(&left->number, &right->number);
+}
+
+int field_compare(const struct field *field, const char *left, const char *right)
+{
+    union reading a, b;
+
+    if (!read_value(field, left, strlen(left), &a) || !read_value(field, right, strlen(right), &b))
+        return 0;
+    return compare(field, &a, &b);
+}
+
+bool field_is_missing(const struct field *field, const char *text, size_t len)
+{
+    size_t i;
+
+    if (len == 0)
+        return true;
+    for (i = 0; i < field->missing_count; i++)
+        if (equals(field->missing[i], text, len))
+            return true;
+    return false;
+}
+
+static enum field_fault explain_missing(const char *text, size_t len, struct buffer *why)
+{
+    if (why == NULL)
+        return FIELD_CONSTRAINT_ERROR;
+    if (len > 0) {
+        hint_quote(why, text, len);
+        buffer_string(why, " stands for a missing value, and ");
+    }
+    buffer_string(why, "a value is required");
+    return FIELD_CONSTRAINT_ERROR;
+}
+
+static enum field_fault explain_type(const struct field *field, const char *text, size_t len,
+                                     struct buffer *why)
+{
+    if (why == NULL)
+        return FIELD_TYPE_ERROR;
+    hint_quote(why, text, len);
+    buffer_printf(why, " is not %s %s", field->type == FIELD_INTEGER ? "an" : "a",
+                  field_type_name(field->type));
+    if (field->format != NULL) {
+        buffer_printf(why, " written as %s, as in ", field->format);
+        moment_write_example(field->format, why);
+        hint_invisible(why, text, len);
+    } else if (field->type == FIELD_NUMBER || field->type == FIELD_INTEGER) {
+        hint_number(why, text, len, field->type == FIELD_INTEGER, field->required);
+    } else if (field->type == FIELD_BOOLEAN) {
+        hint_boolean(why, text, len);
+    } else if (field->type == FIELD_DATE) {
+        hint_date(why, text, len);
+    } else {
+        hint_datetime(why, text, len);
+    }
+    return FIELD_TYPE_ERROR;
+}
+
+static enum field_fault check_bounds(const struct field *field, const union reading *value,
+                                     const char *text, size_t len, struct buffer *why)
+{
+    union reading bound;
+    bool low = field->minimum != NULL &&
+               read_value(field, field->minimum, strlen(field->minimum), &bound) &&
+               compare(field, value, &bound) < 0;
+    bool high = !low && field->maximum != NULL &&
+                read_value(field, field->maximum, strlen(field->maximum), &bound) &&
+                compare(field, value, &bound) > 0;
+
+    if (!low && !high)
+        return FIELD_FITS;
+    if (why != NULL) {
+        hint_show(why, text, len);
+        buffer_printf(why, " is %s", low ? "below minimum " : "above maximum ");
+        hint_show(why, low ? field->minimum : field->maximum,
+                  strlen(low ? field->minimum : field->maximum));
+    }
+    return FIELD_CONSTRAINT_ERROR;
+}
+
+static enum field_fault check_enum(const struct field *field, const char *text, size_t len,
+                                   struct buffer *why)
+{
+    const size_t listed = 12;
+    size_t i;
+
+    for (i = 0; i < field->value_count; i++)
+        if (equals(field->values[i], text, len))
+            return FIELD_FITS;
+    if (why == NULL)
+        return FIELD_CONSTRAINT_ERROR;
+    hint_quote(why, text, len);
+    buffer_string(why, field->value_count == 1 ? " is not " : " is not one of ");
+    for (i = 0; i < field->value_count && i < listed; i++) {
+        buffer_string(why, i > 0 ? ", " : "");
+        hint_show(why, field->values[i], strlen(field->values[i]));
+    }
+    if (field->value_count > listed)
+        buffer_printf(why, " and %zu others", field->value_count - listed);
+    hint_choice(why, text, len, field->values, field->value_count);
+    return FIELD_CONSTRAINT_ERROR;
+}
+
+static enum field_fault check_length(const struct field *field, const char *text, size_t len,
+                                     struct buffer *why)
+{
+    size_t length = text_code_points(text, len);
+
+    if (length >= field->min_length && length <= field->max_length)
+        return FIELD_FITS;
+    if (why != NULL) {
+        hint_quote(why, text, len);
+        buffer_printf(why, " has %zu character%s, %s %zu", length, length == 1 ? "" : "s",
+                      length < field->min_length ? "below minLength" : "above maxLength",
+                      length < field->min_length ? field->min_length : field->max_length);
+        hint_invisible(why, text, len);
+    }
+    return FIELD_CONSTRAINT_ERROR;
+}
+
+static enum field_fault check_pattern(const struct field *field, const char *text, size_t len,
+                                      struct buffer *why)
+{
+    enum pattern_match match = pattern_match(field->pattern, text, len);
+
+    if (match == PATTERN_MATCHES)
+        return FIELD_FITS;
+    if (match == PATTERN_NO_MEMORY)
+        return FIELD_NO_MEMORY;
+    if (why == NULL)
+        return FIELD_CONSTRAINT_ERROR;
+    hint_quote(why, text, len);
+    if (match == PATTERN_TOO_LONG) {
+        buffer_printf(why, " has %zu bytes, and a value with a pattern may have %d", len,
+                      PATTERN_LONGEST);
+        return FIELD_CONSTRAINT_ERROR;
+    }
+    buffer_string(why, " does not match the pattern ");
+    hint_show(why, pattern_text(field->pattern), strlen(pattern_text(field->pattern)));
+    if (field->description != NULL)
+        buffer_printf(why, " (%s)", field->description);
+    hint_invisible(why, text, len);
+    return FIELD_CONSTRAINT_ERROR;
+}
+
+/* Does a number that is written without sign and exponent surely fit? Its fraction need not be
+ * looked at. */
+static bool fits_quickly(const struct field *field, const char *text, size_t len)
+{
+    const size_t enough = 18; /* digits that a uint64_t surely holds */
+    uint64_t whole = 0;
+    size_t i, point;
+
+    for (i = 0; i < len && (unsigned char)(text[i] - '0') <= 9; i++) {
+        if (i == enough)
+            return false;
+        whole = whole * 10 + (unsigned char)(text[i] - '0');
+    }
+    if (i == 0 || whole < field->quick_start || whole >= field->quick_end)
+        return false;
+    if (i == len)
+        return true;
+    if (text[i] != '.' || field->type != FIELD_NUMBER)
+        return false;
+    point = i++;
+    while (i < len && (unsigned char)(text[i] - '0') <= 9)
+        i++;
+    return i == len && i > point + 1;
+}
+
+/* The least whole number from 0 to 10^18 that is at least (with `above`: is above) the bound. */
+static uint64_t least_whole(const char *bound, bool above)
+{
+    uint64_t low = 0, high = 1000000000000000000, middle;
+    struct number limit, number;
+    char digits[24];
+    int len, order;
+
+    if (!number_parse(bound, strlen(bound), &limit))
+        return 0;
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        len = snprintf(digits, sizeof digits, "%" PRIu64, middle);
+        number_parse(digits, (size_t)len, &number);
+        order = number_compare(&number, &limit);
+        if (order > 0 || (order == 0 && !above))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+void field_prepare(struct field *field)
+{
+    field->quick_start = field->quick_end = 0;
+    if ((field->type != FIELD_NUMBER && field->type != FIELD_INTEGER) || field->missing_count > 0 ||
+        field->values != NULL || field->pattern != NULL || field->min_length > 0 ||
+        field->max_length != SIZE_MAX)
+        return;
+    /* A number with the whole part n lies from n to below n + 1, which must not be above the
+     * maximum. */
+    field->quick_start = field->minimum == NULL ? 0 : least_whole(field->minimum, false);
+    field->quick_end = field->maximum == NULL ? UINT64_MAX : least_whole(field->maximum, true);
+    if (field->quick_end > 0 && field->maximum != NULL)
+        field->quick_end--;
+}
+
+enum field_fault field_check(const struct field *field, const char *text, size_t len,
+                             struct buffer *why)
+{
+    enum field_fault fault = FIELD_FITS;
+    union reading value;
+
+    if (fits_quickly(field, text, len))
+        return FIELD_FITS;
+    if (field_is_missing(field, text, len))
+        return field->required ? explain_missing(text, len, why) : FIELD_FITS;
+    if (!read_value(field, text, len, &value))
+        return explain_type(field, text, len, why);
+    if (field->minimum != NULL || field->maximum != NULL)
+        fault = check_bounds(field, &value, text, len, why);
+    if (fault == FIELD_FITS && field->values != NULL)
+        fault = check_enum(field, text, len, why);
+    if (fault == FIELD_FITS && (field->min_length > 0 || field->max_length != SIZE_MAX))
+        fault = check_length(field, text, len, why);
+    if (fault == FIELD_FITS && field->pattern != NULL)
+        fault = check_pattern(field, text, len, why);
+    return fault;
+}
+
+static void free_list(char **list, size_t count)
+{
+    size_t i;
+
+    for (i = 0; list != NULL && i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+void field_free(struct field *field)
+{
+    pattern_free(field->pattern);
+    free(field->name);
+    free(field->description);
+    free(field->minimum);
+    free(field->maximum);
+    free_list(field->values, field->value_count);
+    free(field->format);
+    free(field->fallback);
+    free_list(field->missing, field->missing_count);
+    *field = (struct field){0};
+}

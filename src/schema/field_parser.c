@@ -1,0 +1,243 @@
+#include "schema/field_parser.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/datetime.h"
+#include "schema/regex.h"
+
+const char *const draft_keys[DRAFT_KEY_COUNT + 1] = {
+    "name",    "type", "required", "minimum", "maximum",     "minLength",     "maxLength",
+    "pattern", "enum", "format",   "default", "description", "missingValues", NULL,
+};
+
+static void no_memory(struct ini *ini)
+{
+    ini->problems.failed = true;
+}
+
+__attribute__((format(printf, 4, 5))) static void
+report(const struct draft *draft, struct ini *ini, enum draft_key key, const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    va_end(args);
+    if (text == NULL)
+        no_memory(ini);
+    else
+        problem_add(&ini->problems, draft->entries[key]->line, "%s: %s", draft_keys[key], text);
+    free(text);
+}
+
+/* The value of a key, or NULL where it is not given. */
+static const char *value_of(const struct draft *draft, enum draft_key key)
+{
+    return draft->entries[key] == NULL ? NULL : draft->entries[key]->value;
+}
+
+/* A copy that the field owns; of NULL, NULL. */
+static char *copy(struct ini *ini, const char *text)
+{
+    char *result = text == NULL ? NULL : strdup(text);
+
+    if (text != NULL && result == NULL)
+        no_memory(ini);
+    return result;
+}
+
+static void take_name(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    const char *name = value_of(draft, DRAFT_NAME);
+
+    if (name == NULL)
+        problem_add(&ini->problems, draft->line, "the field has no name; write name = COLUMN");
+    else if (*name == '\0')
+        report(draft, ini, DRAFT_NAME, "it is empty; write the name of the column");
+    field->name = copy(ini, name == NULL ? "" : name);
+    field->description = copy(ini, value_of(draft, DRAFT_DESCRIPTION));
+}
+
+static void take_words(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    static const char *const types[] = {"string", "number",   "integer", "boolean",
+                                        "date",   "datetime", NULL};
+    static const char *const truths[] = {"false", "true", NULL};
+    int word;
+
+    if (draft->entries[DRAFT_TYPE] != NULL) {
+        word = ini_word(ini, draft->entries[DRAFT_TYPE], types);
+        if (word >= 0)
+            field_type_from_name(types[word], &field->type);
+    }
+    if (draft->entries[DRAFT_REQUIRED] != NULL)
+        field->required = ini_word(ini, draft->entries[DRAFT_REQUIRED], truths) == 1;
+}
+
+static uint64_t take_length(const struct draft *draft, struct ini *ini, const struct field *field,
+                            enum draft_key key, uint64_t otherwise)
+{
+    uint64_t length = otherwise;
+
+    if (draft->entries[key] == NULL)
+        return otherwise;
+    if (field->type != FIELD_STRING)
+        report(draft, ini, key, "only type string has a length, not %s",
+               field_type_name(field->type));
+    else
+        ini_number(ini, draft->entries[key], 0, 1000000000, " characters", &length);
+    return length;
+}
+
+static void take_lengths(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    field->min_length = (size_t)take_length(draft, ini, field, DRAFT_MIN_LENGTH, 0);
+    field->max_length = (size_t)take_length(draft, ini, field, DRAFT_MAX_LENGTH, SIZE_MAX);
+    if (field->min_length > field->max_length)
+        report(draft, ini, DRAFT_MAX_LENGTH, "%zu is below minLength %zu", field->max_length,
+               field->min_length);
+}
+
+static void take_format(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    const char *format = value_of(draft, DRAFT_FORMAT);
+    struct buffer why = {0};
+
+    if (format == NULL)
+        return;
+    if (field->type != FIELD_DATE && field->type != FIELD_DATETIME)
+        report(draft, ini, DRAFT_FORMAT, "only the types date and datetime have one, not %s",
+               field_type_name(field->type));
+    else if (moment_check_format(format, &why) < 0)
+        report(draft, ini, DRAFT_FORMAT, "%s", buffer_text(&why));
+    else
+        field->format = copy(ini, format);
+    if (buffer_failed(&why))
+        no_memory(ini);
+    buffer_free(&why);
+}
+
+/* Does a value of the field's own fit it? Else it is reported. */
+static bool fits(const struct draft *draft, struct ini *ini, enum draft_key key,
+                 const struct field *field, const char *value)
+{
+    struct buffer why = {0};
+    enum field_fault fault = field_check(field, value, strlen(value), &why);
+
+    if (fault == FIELD_NO_MEMORY || buffer_failed(&why))
+        no_memory(ini);
+    else if (fault != FIELD_FITS)
+        report(draft, ini, key, "%s", buffer_text(&why));
+    buffer_free(&why);
+    return fault == FIELD_FITS;
+}
+
+static void take_bounds(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    const struct field bare = {
+        .type = field->type, .format = field->format, .max_length = SIZE_MAX, .required = true};
+    const enum draft_key keys[] = {DRAFT_MINIMUM, DRAFT_MAXIMUM};
+    char **bounds[] = {&field->minimum, &field->maximum};
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        if (draft->entries[keys[i]] == NULL)
+            continue;
+        if (field->type == FIELD_STRING || field->type == FIELD_BOOLEAN)
+            report(draft, ini, keys[i], "type %s has no order%s", field_type_name(field->type),
+                   draft->entries[DRAFT_TYPE] == NULL ? "; type = number is missing?" : "");
+        else if (fits(draft, ini, keys[i], &bare, value_of(draft, keys[i])))
+            *bounds[i] = copy(ini, value_of(draft, keys[i]));
+    }
+    if (field->minimum != NULL && field->maximum != NULL &&
+        field_compare(field, field->minimum, field->maximum) > 0)
+        report(draft, ini, DRAFT_MAXIMUM, "%s is below minimum %s", field->maximum, field->minimum);
+}
+
+static void take_pattern(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    const char *text = value_of(draft, DRAFT_PATTERN);
+    char why[PATTERN_WHY_SIZE];
+
+    if (text == NULL)
+        return;
+    field->pattern = pattern_compile(text, why);
+    if (field->pattern == NULL && why[0] != '\0')
+        report(draft, ini, DRAFT_PATTERN, "'%s' cannot be used: %s", text, why);
+    else if (field->pattern == NULL)
+        no_memory(ini);
+}
+
+/* Splits "a|b|c" into an owned list. */
+static void take_list(const struct draft *draft, struct ini *ini, enum draft_key key,
+                      char ***ret_list, size_t *ret_count)
+{
+    const char *p = value_of(draft, key);
+    size_t parts = 1, count = 0, i, len;
+    char **list;
+
+    if (p == NULL)
+        return;
+    for (i = 0; p[i] != '\0'; i++)
+        parts += p[i] == '|';
+    list = calloc(parts, sizeof *list);
+    for (; list != NULL && count < parts; p += len + 1) {
+        len = strcspn(p, "|");
+        list[count] = strndup(p, len);
+        if (list[count] == NULL)
+            break;
+        if (len == 0)
+            report(draft, ini, key, "an empty value stands in it; write them as in a|b|c");
+        else if (*p == ' ' || p[len - 1] == ' ')
+            report(draft, ini, key, "'%s' has a blank at its start or end; write them as in a|b|c",
+                   list[count]);
+        for (i = 0; i < count && strcmp(list[i], list[count]) != 0;)
+            i++;
+        if (i < count && len > 0)
+            report(draft, ini, key, "'%s' stands in it twice", list[i]);
+        count++;
+    }
+    if (count < parts)
+        no_memory(ini);
+    *ret_list = list;
+    *ret_count = count;
+}
+
+/* Last, since the values must fit all the rest. */
+static void take_values(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    const char *fallback = value_of(draft, DRAFT_DEFAULT);
+    char **values = NULL;
+    size_t count = 0, i;
+
+    take_list(draft, ini, DRAFT_ENUM, &values, &count);
+    for (i = 0; i < count; i++)
+        if (*values[i] != '\0')
+            fits(draft, ini, DRAFT_ENUM, field, values[i]);
+    field->values = values;
+    field->value_count = count;
+    take_list(draft, ini, DRAFT_MISSING_VALUES, &field->missing, &field->missing_count);
+    if (fallback == NULL)
+        return;
+    if (field->required)
+        report(draft, ini, DRAFT_DEFAULT, "it would never be used, since the column is required");
+    else if (fits(draft, ini, DRAFT_DEFAULT, field, fallback))
+        field->fallback = copy(ini, fallback);
+}
+
+void draft_finish(const struct draft *draft, struct ini *ini, struct field *field)
+{
+    take_name(draft, ini, field);
+    take_words(draft, ini, field);
+    take_lengths(draft, ini, field);
+    take_format(draft, ini, field);
+    take_bounds(draft, ini, field);
+    take_pattern(draft, ini, field);
+    take_values(draft, ini, field);
+    field_prepare(field);
+}

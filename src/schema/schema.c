@@ -1,0 +1,256 @@
+#include "schema/schema.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/field_parser.h"
+#include "schema/ini.h"
+#include "base/escape.h"
+
+enum { NAME, FILENAME, EXTRA_FIELDS, KEY_COUNT };
+static const char *const schema_keys[KEY_COUNT + 1] = {"name", "filename", "extra_fields", NULL};
+
+/* The entries of the file, sorted into the schema's own and those of its fields. */
+struct loader {
+    struct ini ini;
+    const struct ini_entry *entries[KEY_COUNT]; /* NULL: not given */
+    struct draft *drafts;                       /* by number */
+    size_t count;
+};
+
+static void report_key(struct ini *ini, const struct ini_entry *entry, const char *const *keys)
+{
+    const char *nearest = problem_nearest(entry->key, keys);
+
+    problem_add(&ini->problems, entry->line, "unknown key %s in section [%s]%s%s%s", entry->key,
+                entry->section, nearest != NULL ? "; did you mean " : "",
+                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+}
+
+/* Puts the entry into its place in `entries`, which has one for each of `keys`. */
+static void place_entry(struct ini *ini, const struct ini_entry *entry, const char *const *keys,
+                        const struct ini_entry **entries)
+{
+    size_t i;
+
+    for (i = 0; keys[i] != NULL; i++) {
+        if (strcasecmp(keys[i], entry->key) == 0) {
+            entries[i] = entry;
+            return;
+        }
+    }
+    report_key(ini, entry, keys);
+}
+
+/* The draft for a section [field.N], or NULL. */
+static struct draft *start_draft(struct loader *loader, const struct ini_entry *entry)
+{
+    const char *digits = entry->section + strlen("field.");
+    struct draft *drafts;
+    uint64_t number;
+
+    if (strncasecmp(entry->section, "field.", strlen("field.")) != 0 || *digits == '0' ||
+        !text_number(digits, strlen(digits), UINT32_MAX, &number)) {
+        problem_add(&loader->ini.problems, entry->line,
+                    "unknown section [%s]; there are [schema] and, one for each column, [field.1], "
+                    "[field.2] ...",
+                    entry->section);
+        return NULL;
+    }
+    drafts = reallocarray(loader->drafts, loader->count + 1, sizeof *drafts);
+    if (drafts == NULL) {
+        loader->ini.problems.failed = true;
+        return NULL;
+    }
+    loader->drafts = drafts;
+    drafts[loader->count] = (struct draft){.number = number, .line = entry->line};
+    return &drafts[loader->count++];
+}
+
+static int compare_drafts(const void *left, const void *right)
+{
+    const struct draft *a = left, *b = right;
+
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static void sort_drafts(struct loader *loader)
+{
+    uint64_t last = 0;
+    size_t i;
+
+    if (loader->count == 0) {
+        problem_add(&loader->ini.problems, 0,
+                    "it has no [field.1]; a schema has such a section for each column");
+        return;
+    }
+    qsort(loader->drafts, loader->count, sizeof *loader->drafts, compare_drafts);
+    for (i = 0; i < loader->count; i++) {
+        const struct draft *draft = &loader->drafts[i];
+
+        if (draft->number > last + 1)
+            problem_add(&loader->ini.problems, draft->line,
+                        "[field.%" PRIu64 "] without [field.%" PRIu64
+                        "]; fields are numbered from 1 without gaps",
+                        draft->number, last + 1);
+        last = draft->number;
+    }
+}
+
+static void sort_entries(struct loader *loader)
+{
+    struct draft *draft = NULL;
+    bool in_schema = false;
+    size_t i;
+
+    for (i = 0; i < loader->ini.count; i++) {
+        const struct ini_entry *entry = &loader->ini.entries[i];
+
+        if (entry->key == NULL) {
+            in_schema = strcasecmp(entry->section, "schema") == 0;
+            draft = in_schema ? NULL : start_draft(loader, entry);
+        } else if (in_schema) {
+            place_entry(&loader->ini, entry, schema_keys, loader->entries);
+        } else if (draft != NULL) {
+            place_entry(&loader->ini, entry, draft_keys, draft->entries);
+        }
+    }
+    sort_drafts(loader);
+}
+
+static void make_fields(struct loader *loader, struct schema *schema)
+{
+    size_t i;
+    int same;
+
+    schema->fields = calloc(loader->count + 1, sizeof *schema->fields);
+    if (schema->fields == NULL) {
+        loader->ini.problems.failed = true;
+        return;
+    }
+    for (i = 0; i < loader->count && !loader->ini.problems.failed; i++) {
+        const struct draft *draft = &loader->drafts[i];
+        struct field *field = &schema->fields[i];
+
+        draft_finish(draft, &loader->ini, field);
+        if (field->name == NULL || *field->name == '\0') {
+            schema->count++;
+            continue;
+        }
+        same = schema_find(schema, field->name, strlen(field->name));
+        if (same >= 0)
+            problem_add(&loader->ini.problems, draft->entries[DRAFT_NAME]->line,
+                        "name: '%s' is the name of [field.%" PRIu64 "] already", field->name,
+                        loader->drafts[same].number);
+        schema->count++;
+    }
+}
+
+static void make_schema(struct loader *loader, struct schema *schema)
+{
+    static const char *const extras[] = {"reject", "drop", NULL};
+    const struct ini_entry *name = loader->entries[NAME], *filename = loader->entries[FILENAME];
+    struct ini *ini = &loader->ini;
+    struct buffer why = {0};
+
+    if (name != NULL && *name->value == '\0')
+        problem_add(&ini->problems, name->line, "name: it is empty");
+    schema->name = strdup(name == NULL ? "schema" : name->value);
+    if (schema->name == NULL)
+        ini->problems.failed = true;
+    if (loader->entries[EXTRA_FIELDS] != NULL)
+        schema->drop_extra = ini_word(ini, loader->entries[EXTRA_FIELDS], extras) == 1;
+    if (filename != NULL && !ini->problems.failed &&
+        template_parse(&schema->filename, filename->value, schema->fields, schema->count, &why) <
+            0) {
+        if (buffer_failed(&why))
+            ini->problems.failed = true;
+        else
+            problem_add(&ini->problems, filename->line, "filename: %s", buffer_text(&why));
+    }
+    buffer_free(&why);
+}
+
+int schema_load(struct schema *schema, const char *path, struct cause *cause)
+{
+    struct loader loader = {0};
+    int ret;
+
+    *schema = (struct schema){0};
+    if (ini_load(&loader.ini, path, cause) < 0) {
+        if (cause->errnum == ENOENT)
+            cause_set(
+                cause, CAUSE_CONFIG,
+                "there is no schema %s; `schema` in section [paths] of the configuration names it",
+                path);
+        return -1;
+    }
+    sort_entries(&loader);
+    make_fields(&loader, schema);
+    make_schema(&loader, schema);
+    ret = ini_finish(&loader.ini, cause);
+    free(loader.drafts);
+    if (ret < 0)
+        schema_free(schema);
+    return ret;
+}
+
+void schema_free(struct schema *schema)
+{
+    size_t i;
+
+    for (i = 0; i < schema->count; i++)
+        field_free(&schema->fields[i]);
+    free(schema->fields);
+    free(schema->name);
+    template_free(&schema->filename);
+    *schema = (struct schema){0};
+}
+
+int schema_find(const struct schema *schema, const char *name, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < schema->count; i++)
+        if (strncmp(schema->fields[i].name, name, len) == 0 && schema->fields[i].name[len] == '\0')
+            return (int)i;
+    return -1;
+}
+
+/* The first directory of the name is the user, where the template speaks of no directories, nor of
+ * the user, and the directory is a valid one. */
+static int take_directory(const struct schema *schema, const char *name, char **values,
+                          struct cause *cause)
+{
+    int user = schema_find(schema, "user_id", strlen("user_id"));
+    size_t len = strcspn(name, "/");
+    enum field_fault fault;
+
+    if (user < 0 || values[user] != NULL || len == 0 || name[len] == '\0' ||
+        schema->filename.slashes > 0)
+        return 0;
+    fault = field_check(&schema->fields[user], name, len, NULL);
+    if (fault == FIELD_FITS)
+        values[user] = strndup(name, len);
+    return fault == FIELD_NO_MEMORY || (fault == FIELD_FITS && values[user] == NULL)
+               ? cause_memory(cause)
+               : 0;
+}
+
+int schema_match_name(const struct schema *schema, const char *name, char **values,
+                      struct cause *cause)
+{
+    size_t i;
+
+    if (template_match(&schema->filename, schema->fields, name, values, cause) < 0)
+        return -1;
+    if (take_directory(schema, name, values, cause) == 0)
+        return 0;
+    for (i = 0; i < schema->count; i++) {
+        free(values[i]);
+        values[i] = NULL;
+    }
+    return -1;
+}

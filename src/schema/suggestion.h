@@ -1,0 +1,34 @@
+/*
+ * hint: what a person probably did, when a value is not what its column wants.
+ *
+ * Each function looks at a value that is known to be wrong and appends the usual cause and its
+ * remedy, led in by
+ * ": " behind the sentence that is there; nothing where it has no idea. Only texts for people are
+ * made here; whether a value is right is said elsewhere.
+ */
+#ifndef PHASESENTINEL_SUGGESTION_H
+#define PHASESENTINEL_SUGGESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+/* The value as a message shows it: what is longer than HINT_SHOWN bytes is cut before a character.
+ */
+#define HINT_SHOWN 64
+void hint_show(struct buffer *out, const char *text, size_t len);
+void hint_quote(struct buffer *out, const char *text, size_t len); /* the same in single quotes */
+
+void hint_number(struct buffer *out, const char *text, size_t len, bool integer, bool required);
+void hint_boolean(struct buffer *out, const char *text, size_t len);
+void hint_date(struct buffer *out, const char *text, size_t len);
+void hint_datetime(struct buffer *out, const char *text, size_t len);
+void hint_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
+                 size_t count);
+
+/* A blank at the start or the end, or quotes around: what nobody sees in a table. True where it
+ * said so. */
+bool hint_invisible(struct buffer *out, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,141 @@
+#include "store/appender.h"
+
+#include "fs/durable.h"
+
+#define WRITE_SIZE (1024 * 1024)
+#define KEEP_SIZE  (256 * 1024)
+#define FEW_SIZE   (64 * 1024) /* fewer bytes wait in memory for more */
+#define EARLY_SIZE (4 * 1024 * 1024)
+
+void appender_stand(struct appender *appender, int fd, const char *what, uint64_t end)
+{
+    appender->fd = fd;
+    appender->what = what;
+    appender->end = appender->written = appender->begun = end;
+}
+
+void appender_free(struct appender *appender)
+{
+    buffer_free(&appender->buffer);
+}
+
+/* ---- early syncs -------------------------------------------------------------------------------
+ */
+
+static void sync_early(struct job *job, unsigned worker)
+{
+    struct appender *appender = (struct appender *)(void *)job;
+
+    (void)worker;
+    appender->failed = durable_sync(appender->fd, appender->what, &appender->cause);
+}
+
+static int early_result(const struct appender *appender, struct cause *cause)
+{
+    if (appender->failed < 0)
+        *cause = appender->cause;
+    return appender->failed;
+}
+
+static int finish_early(struct appender *appender, struct cause *cause)
+{
+    if (appender->pool != NULL)
+        pool_wait(appender->pool, &appender->job, 0);
+    return early_result(appender, cause);
+}
+
+/* So many bytes more are in the file. */
+static int note_written(struct appender *appender, uint64_t len, struct cause *cause)
+{
+    appender->written += len;
+    if (appender->pool == NULL || appender->written - appender->begun < EARLY_SIZE ||
+        !pool_is_done(appender->pool, &appender->job))
+        return 0;
+    if (early_result(appender, cause) < 0)
+        return -1;
+    appender->begun = appender->written;
+    appender->job.run = sync_early;
+    pool_submit(appender->pool, &appender->job, false);
+    return 0;
+}
+
+/* ---- appending ---------------------------------------------------------------------------------
+ */
+
+static int write_out(struct appender *appender, const char *bytes, size_t len, struct cause *cause)
+{
+    if (len == 0)
+        return 0;
+    if (durable_write(appender->fd, bytes, len, appender->written, appender->what, cause) < 0)
+        return -1;
+    return note_written(appender, len, cause);
+}
+
+static int flush(struct appender *appender, struct cause *cause)
+{
+    if (buffer_failed(&appender->buffer))
+        return cause_memory(cause);
+    if (write_out(appender, appender->buffer.data, appender->buffer.len, cause) < 0)
+        return -1;
+    buffer_clear(&appender->buffer);
+    return 0;
+}
+
+/* Rows that were too many for memory. */
+static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t end,
+                    struct cause *cause)
+{
+    uint64_t len;
+
+    for (; from < end; from += len) {
+        len = end - from < EARLY_SIZE ? end - from : EARLY_SIZE;
+        if (durable_transfer(fd, from, len, appender->fd, appender->written, appender->what,
+                             cause) < 0 ||
+            note_written(appender, len, cause) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int appender_add(struct appender *appender, const struct spill *rows, uint64_t from, uint64_t len,
+                 struct pool *pool, struct cause *cause)
+{
+    appender->pool = pool;
+    if (len == 0)
+        return 0;
+    if (rows->fd < 0 && len < FEW_SIZE) {
+        buffer_append(&appender->buffer, rows->memory.data + from, len);
+        if (buffer_failed(&appender->buffer))
+            return cause_memory(cause);
+        return appender->buffer.len < WRITE_SIZE ? 0 : flush(appender, cause);
+    }
+    if (flush(appender, cause) < 0)
+        return -1;
+    return rows->fd < 0 ? write_out(appender, rows->memory.data + from, len, cause)
+                        : transfer(appender, rows->fd, from, from + len, cause);
+}
+
+int appender_commit(struct appender *appender, struct cause *cause)
+{
+    if (flush(appender, cause) < 0 || finish_early(appender, cause) < 0)
+        return -1;
+    if (appender->buffer.cap > KEEP_SIZE)
+        buffer_free(&appender->buffer);
+    if (appender->written == appender->end)
+        return 0;
+    if (durable_sync(appender->fd, appender->what, cause) < 0)
+        return -1;
+    appender_stand(appender, appender->fd, appender->what, appender->written);
+    return 0;
+}
+
+int appender_abandon(struct appender *appender, uint64_t end, struct cause *cause)
+{
+    buffer_clear(&appender->buffer);
+    if (finish_early(appender, cause) < 0)
+        return -1;
+    if (appender->fd >= 0 && durable_truncate(appender->fd, end, appender->what, cause) < 0)
+        return -1;
+    appender_stand(appender, appender->fd, appender->what, end);
+    return 0;
+}

@@ -1,0 +1,462 @@
+#include "store/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/durable.h"
+
+#define CHUNK_SIZE (1024 * 1024)
+#define CHUNK_MIN  (64 * 1024) /* more than a line */
+#define NOTES      32          /* lines on their way from the file into the index */
+
+/* The start of a training file begins its counts anew; what was merged stays known. */
+static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
+{
+    ledger->has_start = true;
+    ledger_line_copy(&ledger->start, line);
+    ledger->training_end = line->length;
+    ledger->training_rows = line->rows;
+    ledger_line_copy(&ledger->last_range, line);
+    ledger->start_is_last = true;
+}
+
+/* Counts a line. 1: it is to be noted in the index, too. */
+static bool absorb(struct ledger *ledger, const struct ledger_line *line)
+{
+    ledger->next_seq = line->seq + 1;
+    ledger->batch = line->batch;
+    ledger->last_time = line->time;
+    ledger->files[line->verdict]++;
+    if (line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED) {
+        absorb_start(ledger, line);
+        return false;
+    }
+    ledger->start_is_last = false;
+    ledger->training_end = line->offset + line->length;
+    if (line->length > 0)
+        ledger_line_copy(&ledger->last_range, line);
+    if (line->verdict == VERDICT_FORGOTTEN) {
+        ledger->forgotten += line->rows;
+    } else {
+        ledger->rows += line->rows;
+        ledger->training_rows += line->rows;
+    }
+    ledger->rejected += line->rejected;
+    ledger->duplicate += line->duplicate;
+    if (line->verdict == VERDICT_MERGED || line->verdict == VERDICT_GROWN)
+        ledger->last_merge = line->time;
+    return true;
+}
+
+static bool follows(const struct ledger *ledger, const struct ledger_line *line)
+{
+    bool start = line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED;
+
+    return line->seq == ledger->next_seq && line->batch <= line->seq &&
+           (start ? line->offset == 0 : ledger->has_start && line->offset == ledger->training_end);
+}
+
+static void forget_all(struct ledger *ledger)
+{
+    struct ledger empty = {.dir_fd = ledger->dir_fd,
+                           .fd = ledger->fd,
+                           .device = ledger->device,
+                           .inode = ledger->inode,
+                           .cut = ledger->cut,
+                           .next_seq = 1};
+
+    ledger_index_free(&ledger->index);
+    buffer_free(&ledger->pending);
+    *ledger = empty;
+}
+
+/* Opens the file that stands there now. *ret_changed: it is another one than before. */
+static int open_file(struct ledger *ledger, bool *ret_changed, struct cause *cause)
+{
+    struct stat st;
+    int fd;
+
+    *ret_changed = false;
+    if (fstatat(ledger->dir_fd, LEDGER_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno != ENOENT)
+            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+        *ret_changed = ledger->fd >= 0;
+        if (ledger->fd >= 0)
+            close(ledger->fd);
+        ledger->fd = -1;
+        return 0;
+    }
+    if (ledger->fd >= 0 && st.st_dev == ledger->device && st.st_ino == ledger->inode)
+        return 0;
+    fd = openat(ledger->dir_fd, LEDGER_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && (errno == EACCES || errno == EROFS))
+        fd = openat(ledger->dir_fd, LEDGER_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        cause_errno(cause, CAUSE_TROUBLE, "cannot open state/" LEDGER_FILE);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    if (ledger->fd >= 0)
+        close(ledger->fd);
+    ledger->fd = fd;
+    ledger->device = st.st_dev;
+    ledger->inode = st.st_ino;
+    *ret_changed = true;
+    return 0;
+}
+
+int ledger_open(struct ledger *ledger, int dir_fd, struct cause *cause)
+{
+    bool changed;
+
+    *ledger = (struct ledger){.dir_fd = dir_fd, .fd = -1, .next_seq = 1};
+    return open_file(ledger, &changed, cause);
+}
+
+void ledger_close(struct ledger *ledger)
+{
+    forget_all(ledger);
+    if (ledger->fd >= 0)
+        close(ledger->fd);
+    ledger->fd = -1;
+}
+
+int ledger_create(struct ledger *ledger, struct cause *cause)
+{
+    bool changed;
+
+    if (durable_replace(ledger->dir_fd, LEDGER_FILE, LEDGER_HEADER, LEDGER_HEADER_SIZE, true,
+                        cause) < 0 ||
+        open_file(ledger, &changed, cause) < 0)
+        return -1;
+    forget_all(ledger);
+    ledger->end = LEDGER_HEADER_SIZE;
+    return 0;
+}
+
+static int add_notes(struct ledger *ledger, const struct ledger_note *notes, size_t count,
+                     struct cause *cause)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (ledger_index_add(&ledger->index, &notes[i]) < 0)
+            return cause_memory(cause);
+    return 0;
+}
+
+/* Takes the good lines that a chunk begins with; *ret_len is their length. */
+static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size_t *ret_len,
+                      struct ledger_line *line, struct cause *cause)
+{
+    const char *from = chunk, *end = chunk + len, *lf;
+    struct ledger_note notes[NOTES];
+    size_t count = 0;
+
+    while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+        if (!ledger_line_parse(from, (size_t)(lf - from), line) || !follows(ledger, line))
+            break;
+        line->at = ledger->end;
+        if (absorb(ledger, line))
+            ledger_index_note(&ledger->index, line, &notes[count++]);
+        ledger->end += (uint64_t)(lf + 1 - from);
+        from = lf + 1;
+        if (count == NOTES) {
+            if (add_notes(ledger, notes, count, cause) < 0)
+                return -1;
+            count = 0;
+        }
+    }
+    *ret_len = (size_t)(from - chunk);
+    return add_notes(ledger, notes, count, cause);
+}
+
+/* The whole ledger will have as many lines as the bytes so far had. */
+static int make_room(struct ledger *ledger, uint64_t size, struct cause *cause)
+{
+    double lines = (double)ledger->next_seq * (double)size / (double)ledger->end;
+
+    return ledger_index_reserve(&ledger->index, (size_t)(lines * 1.02)) < 0 ? cause_memory(cause)
+                                                                            : 0;
+}
+
+/* Reads good lines up to the end or the first bad one. */
+static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
+{
+    bool first = ledger->end == LEDGER_HEADER_SIZE && size > 2 * CHUNK_SIZE;
+    uint64_t left = size - ledger->end;
+    const size_t want = left >= CHUNK_SIZE ? CHUNK_SIZE : left > CHUNK_MIN ? left : CHUNK_MIN;
+    struct ledger_line *line = malloc(sizeof *line);
+    char *chunk = malloc(want);
+    size_t taken;
+    int result = -1;
+    ssize_t n;
+
+    if (line == NULL || chunk == NULL) {
+        cause_memory(cause);
+        goto out;
+    }
+    do {
+        n = durable_read(ledger->fd, chunk, want, ledger->end, LEDGER_PATH, cause);
+        if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, line, cause) < 0 ||
+            (first && make_room(ledger, size, cause) < 0))
+            goto out;
+        first = false;
+        /* Nothing taken: the end, or a line that is bad or torn. */
+    } while (taken > 0);
+    result = 0;
+out:
+    free(chunk);
+    free(line);
+    return result;
+}
+
+int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
+{
+    struct stat st;
+    bool changed;
+
+    if (open_file(ledger, &changed, cause) < 0)
+        return -1;
+    if (ledger->fd < 0) {
+        if (changed)
+            forget_all(ledger);
+        return 0;
+    }
+    if (fstat(ledger->fd, &st) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+    if (changed || (uint64_t)st.st_size < ledger->end)
+        forget_all(ledger);
+    if (ledger->end == 0) {
+        if (ledger_file_check_header(ledger->fd, cause) < 0)
+            return -1;
+        ledger->end = LEDGER_HEADER_SIZE;
+    }
+    if ((uint64_t)st.st_size == ledger->end)
+        return 0;
+    if (read_lines(ledger, (uint64_t)st.st_size, cause) < 0)
+        return -1;
+    if (!repair || fstat(ledger->fd, &st) < 0 || (uint64_t)st.st_size == ledger->end)
+        return 0;
+    if (ledger_file_judge_tail(ledger->fd, ledger->end, (uint64_t)st.st_size, ledger->batch,
+                               ledger->next_seq, cause) < 0)
+        return -1;
+    ledger->cut += (uint64_t)st.st_size - ledger->end;
+    return durable_truncate(ledger->fd, ledger->end, LEDGER_PATH, cause) < 0
+               ? -1
+               : durable_sync(ledger->fd, LEDGER_PATH, cause);
+}
+
+int ledger_make_durable(struct ledger *ledger, struct cause *cause)
+{
+    struct stat st;
+    bool changed;
+
+    if (open_file(ledger, &changed, cause) < 0)
+        return -1;
+    if (ledger->fd < 0)
+        return 0;
+    if (fstat(ledger->fd, &st) < 0)
+        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+    if (durable_copy(ledger->fd, 0, (uint64_t)st.st_size, ledger->dir_fd, LEDGER_FILE, cause) < 0)
+        return -1;
+    /* Another inode now: the next refresh reads it anew. */
+    return 0;
+}
+
+/* What is booked and not committed stands behind the file. */
+static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *ret_len)
+{
+    uint64_t skip = at - ledger->end;
+
+    *ret_len = skip < ledger->pending.len ? ledger->pending.len - (size_t)skip : 0;
+    return *ret_len > 0 ? ledger->pending.data + skip : "";
+}
+
+/* The line at this place; *ret_next is the place behind it. */
+static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
+                   uint64_t *ret_next, struct cause *cause)
+{
+    const char *text, *lf;
+    size_t len;
+
+    if (at < ledger->end)
+        return ledger_file_line(ledger->fd, at, ret_line, ret_next, cause);
+    text = pending_at(ledger, at, &len);
+    lf = memchr(text, '\n', len);
+    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line))
+        return ledger_file_changed(at, cause);
+    ret_line->at = at;
+    *ret_next = at + (uint64_t)(lf + 1 - text);
+    return 1;
+}
+
+int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
+              struct cause *cause)
+{
+    uint64_t next;
+
+    return read_at(ledger, at, ret_line, &next, cause);
+}
+
+/* The line that begins in this block of LEDGER_LINE_MIN_SIZE bytes. */
+static int read_block(const struct ledger *ledger, uint64_t block, struct ledger_line *ret_line,
+                      struct cause *cause)
+{
+    uint64_t at = block * LEDGER_LINE_MIN_SIZE;
+    const char *text, *lf;
+    size_t len;
+
+    if (at <= ledger->end) {
+        if (ledger_file_find(ledger->fd, ledger->end, at, &at, cause) < 0)
+            return -1;
+    } else {
+        text = pending_at(ledger, at - 1, &len);
+        lf = memchr(text, '\n', len);
+        at += lf == NULL ? 0 : (uint64_t)(lf - text);
+    }
+    return ledger_at(ledger, at, ret_line, cause);
+}
+
+int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
+                   bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
+                   struct cause *cause)
+{
+    size_t cursor = 0;
+    uint64_t block;
+
+    while (ledger_index_content(&ledger->index, sha256, has_meta, meta, &cursor, &block)) {
+        if (read_block(ledger, block, ret_line, cause) < 0)
+            return -1;
+        if (memcmp(ret_line->sha256, sha256, DIGEST_SIZE) == 0 && ret_line->has_meta == has_meta &&
+            ret_line->meta == meta && (name == NULL || strcmp(ret_line->name, name) == 0))
+            return 1;
+    }
+    return 0;
+}
+
+bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known)
+{
+    return ledger_index_name(&ledger->index, name, ret_known);
+}
+
+uint64_t ledger_last_at(const struct ledger *ledger, const char *name)
+{
+    struct ledger_known known;
+
+    ledger_name(ledger, name, &known);
+    return known.last_at;
+}
+
+uint64_t ledger_rows_of(const struct ledger *ledger, const char *name)
+{
+    struct ledger_known known;
+
+    ledger_name(ledger, name, &known);
+    return known.rows;
+}
+
+uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name)
+{
+    struct ledger_known known;
+
+    ledger_name(ledger, name, &known);
+    return known.longest_rows;
+}
+
+int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
+                struct cause *cause)
+{
+    struct ledger_known known;
+
+    return ledger_name(ledger, name, &known) ? ledger_at(ledger, known.last_at, ret_line, cause)
+                                             : 0;
+}
+
+int ledger_last_of_slot(const struct ledger *ledger, const char *path, struct ledger_line *ret_line,
+                        struct cause *cause)
+{
+    struct ledger_known known;
+
+    return ledger_index_slot(&ledger->index, path, &known)
+               ? ledger_at(ledger, known.last_at, ret_line, cause)
+               : 0;
+}
+
+int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
+                   struct cause *cause)
+{
+    struct ledger_known known;
+
+    ledger_name(ledger, name, &known);
+    return known.longest_at == 0 ? 0 : ledger_at(ledger, known.longest_at, ret_line, cause);
+}
+
+int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
+                  struct cause *cause)
+{
+    return ledger->fd < 0 ? 0 : ledger_file_by_seq(ledger->fd, ledger->end, seq, ret_line, cause);
+}
+
+int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,
+                struct cause *cause)
+{
+    if (*at < LEDGER_HEADER_SIZE)
+        *at = LEDGER_HEADER_SIZE;
+    if (*at >= ledger->end)
+        return 0;
+    return read_at(ledger, *at, ret_line, at, cause);
+}
+
+int ledger_add(struct ledger *ledger, struct ledger_line *line, struct cause *cause)
+{
+    bool start = line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED;
+    struct ledger_note note;
+
+    line->seq = ledger->next_seq;
+    line->batch = ledger->pending.len == 0 ? ledger->next_seq : ledger->batch;
+    line->offset = start ? 0 : ledger->training_end;
+    line->at = ledger->end + ledger->pending.len;
+    ledger_line_print(&ledger->pending, line);
+    if (buffer_failed(&ledger->pending))
+        return cause_memory(cause);
+    if (!absorb(ledger, line))
+        return 0;
+    ledger_index_note(&ledger->index, line, &note);
+    return add_notes(ledger, &note, 1, cause);
+}
+
+int ledger_commit(struct ledger *ledger, struct cause *cause)
+{
+    if (ledger->pending.len == 0)
+        return 0;
+    if (durable_write(ledger->fd, ledger->pending.data, ledger->pending.len, ledger->end,
+                      LEDGER_PATH, cause) < 0)
+        return -1;
+    if (durable_sync(ledger->fd, LEDGER_PATH, cause) < 0)
+        return -1;
+    ledger->end += ledger->pending.len;
+    buffer_clear(&ledger->pending);
+    return 0;
+}
+
+int ledger_abandon(struct ledger *ledger, struct cause *cause)
+{
+    struct stat st;
+    uint64_t end = ledger->end;
+
+    if (ledger->fd < 0 || fstat(ledger->fd, &st) < 0)
+        return 0;
+    if ((uint64_t)st.st_size > end && durable_truncate(ledger->fd, end, LEDGER_PATH, cause) < 0)
+        return -1;
+    if (ledger->pending.len == 0)
+        return 0;
+    forget_all(ledger);
+    return ledger_refresh(ledger, true, cause);
+}

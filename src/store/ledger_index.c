@@ -1,0 +1,254 @@
+#include "store/ledger_index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/backup_name.h"
+#include "fs/spool.h"
+
+#define LONGEST_NONE 0
+#define LONGEST_LAST 1 /* the last line is it */
+#define LONGEST_MORE 2 /* and above: a place in `longest`, plus this */
+
+#define ROWS_MAX ((UINT64_C(1) << 36) - 1)
+
+/* 32 bytes: there may be a million of them. */
+struct ledger_name {
+    uint64_t hash; /* a half of the name's; a quarter stands in the map */
+    uint64_t last_at : 56;
+    uint64_t last : 8;      /* enum verdict */
+    uint64_t longest_bytes; /* that longest content */
+    uint64_t rows : 36;
+    uint64_t longest : 28;
+};
+
+#define LONGEST_LIMIT ((UINT64_C(1) << 28) - LONGEST_MORE)
+
+struct ledger_longest {
+    uint64_t at;
+    uint64_t rows;
+};
+
+void ledger_index_free(struct ledger_index *index)
+{
+    map_free(&index->by_content);
+    map_free(&index->by_name);
+    map_free(&index->by_slot);
+    free(index->names);
+    free(index->longest);
+    *index = (struct ledger_index){0};
+}
+
+static int grow_names(struct ledger_index *index, size_t cap)
+{
+    struct ledger_name *names = realloc(index->names, cap * sizeof *names);
+
+    if (names == NULL)
+        return -1;
+    index->names = names;
+    index->cap = cap;
+    map_use_large_pages(names + index->count, (cap - index->count) * sizeof *names);
+    return 0;
+}
+
+int ledger_index_reserve(struct ledger_index *index, size_t lines)
+{
+    return map_reserve(&index->by_content, lines) < 0 || map_reserve(&index->by_name, lines) < 0 ||
+                   (index->cap < lines && grow_names(index, lines) < 0)
+               ? -1
+               : 0;
+}
+
+/* ---- names
+ * --------------------------------------------------------------------------------------- */
+
+static struct ledger_name *find_name(const struct ledger_index *index, struct digest_wide hash)
+{
+    const struct map_slot *slot;
+    size_t cursor = 0;
+
+    while ((slot = map_find(&index->by_name, hash.high, &cursor)) != NULL)
+        if (index->names[slot->value - 1].hash == hash.low)
+            return &index->names[slot->value - 1];
+    return NULL;
+}
+
+static struct ledger_name *make_name(struct ledger_index *index, struct digest_wide hash)
+{
+    struct ledger_name *known = find_name(index, hash);
+
+    if (known != NULL)
+        return known;
+    if (index->count == index->cap &&
+        grow_names(index, index->cap < 64 ? 64 : index->cap + index->cap / 2) < 0)
+        return NULL;
+    if (map_put(&index->by_name, hash.high, index->count + 1) < 0)
+        return NULL;
+    index->names[index->count] = (struct ledger_name){.hash = hash.low};
+    return &index->names[index->count++];
+}
+
+static void tell(const struct ledger_index *index, const struct ledger_name *name,
+                 struct ledger_known *ret_known)
+{
+    *ret_known = (struct ledger_known){
+        .last_at = name->last_at, .last = (enum verdict)name->last, .rows = name->rows};
+    if (name->longest == LONGEST_LAST) {
+        ret_known->longest_at = name->last_at;
+        ret_known->longest_rows = name->rows;
+    } else if (name->longest != LONGEST_NONE) {
+        ret_known->longest_at = index->longest[name->longest - LONGEST_MORE].at;
+        ret_known->longest_rows = index->longest[name->longest - LONGEST_MORE].rows;
+    }
+}
+
+bool ledger_index_name(const struct ledger_index *index, const char *name,
+                       struct ledger_known *ret_known)
+{
+    const struct ledger_name *known = find_name(index, digest_wide_key(name, strlen(name)));
+
+    *ret_known = (struct ledger_known){0};
+    if (known != NULL)
+        tell(index, known, ret_known);
+    return known != NULL;
+}
+
+bool ledger_index_slot(const struct ledger_index *index, const char *path,
+                       struct ledger_known *ret_known)
+{
+    size_t cursor = 0;
+    const struct map_slot *slot =
+        map_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
+
+    if (slot != NULL)
+        tell(index, &index->names[slot->value - 1], ret_known);
+    return slot != NULL;
+}
+
+/* The longest content is not the last line's any more: it needs a place of its own. */
+static int keep_longest(struct ledger_index *index, struct ledger_name *name)
+{
+    if (name->longest != LONGEST_LAST)
+        return 0;
+    if (index->longest == NULL || index->longest_count == index->longest_cap) {
+        size_t cap = index->longest_cap < 16 ? 16 : index->longest_cap + index->longest_cap / 2;
+        struct ledger_longest *longest =
+            cap > LONGEST_LIMIT ? NULL : realloc(index->longest, cap * sizeof *longest);
+
+        if (longest == NULL)
+            return -1;
+        index->longest = longest;
+        index->longest_cap = cap;
+    }
+    index->longest[index->longest_count] = (struct ledger_longest){name->last_at, name->rows};
+    name->longest = (index->longest_count++ + LONGEST_MORE) & (LONGEST_LIMIT + LONGEST_MORE - 1);
+    return 0;
+}
+
+/* What the name's present content has in rows, once this line is the last. */
+static uint64_t present_rows(const struct ledger_known *known, const struct ledger_name *name,
+                             const struct ledger_note *note)
+{
+    if (note->verdict == VERDICT_QUARANTINED)
+        return 0;
+    if (note->verdict == VERDICT_FORGOTTEN)
+        return known->rows;
+    /* Grown from another name's content: that content's rows are duplicates here. */
+    if (note->verdict == VERDICT_GROWN && note->duplicate == 0)
+        return (note->bytes > name->longest_bytes ? known->longest_rows : known->rows) + note->rows;
+    return note->rows + note->duplicate;
+}
+
+static int add_name(struct ledger_index *index, const struct ledger_note *note)
+{
+    struct ledger_name *name = make_name(index, note->name);
+    bool in_training = note->verdict != VERDICT_QUARANTINED && note->verdict != VERDICT_FORGOTTEN;
+    struct ledger_known known;
+    uint64_t rows;
+
+    if (name == NULL ||
+        (note->slot != 0 && name->last_at == 0 &&
+         map_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
+        return -1;
+    tell(index, name, &known);
+    rows = present_rows(&known, name, note);
+    if (in_training && note->bytes >= name->longest_bytes) {
+        name->longest = LONGEST_LAST;
+        name->longest_bytes = note->bytes;
+    } else if (keep_longest(index, name) < 0) {
+        return -1;
+    }
+    name->last_at = note->at & ((UINT64_C(1) << 56) - 1);
+    name->last = (unsigned char)note->verdict;
+    name->rows = (rows < ROWS_MAX ? rows : ROWS_MAX) & ROWS_MAX;
+    return 0;
+}
+
+/* ---- content
+ * ------------------------------------------------------------------------------------- */
+
+static bool counts_as_known(enum verdict verdict)
+{
+    return verdict == VERDICT_MERGED || verdict == VERDICT_GROWN || verdict == VERDICT_DUPLICATE ||
+           verdict == VERDICT_FORGOTTEN;
+}
+
+static uint64_t content_key(const unsigned char sha256[DIGEST_SIZE], bool has_meta, uint64_t meta)
+{
+    unsigned char identity[DIGEST_SIZE + sizeof meta + 1];
+
+    memcpy(identity, sha256, DIGEST_SIZE);
+    memcpy(identity + DIGEST_SIZE, &meta, sizeof meta);
+    identity[sizeof identity - 1] = has_meta;
+    return digest_key(identity, sizeof identity);
+}
+
+bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
+                          bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block)
+{
+    const struct map_slot *slot =
+        map_find(&index->by_content, content_key(sha256, has_meta, meta), cursor);
+
+    if (slot == NULL)
+        return false;
+    *ret_block = slot->value - 1;
+    return true;
+}
+
+static uint64_t slot_hash(const char *name, size_t len)
+{
+    char path[LEDGER_NAME_SIZE];
+
+    return len > SLOT_LONGEST_NAME && slot_of_long(name, path) ? digest_check(path, strlen(path))
+                                                               : 0;
+}
+
+void ledger_index_note(const struct ledger_index *index, const struct ledger_line *line,
+                       struct ledger_note *ret_note)
+{
+    const size_t len = strlen(line->name);
+
+    *ret_note =
+        (struct ledger_note){.at = line->at,
+                             .verdict = line->verdict,
+                             .name = digest_wide_key(line->name, len),
+                             .content = content_key(line->sha256, line->has_meta, line->meta),
+                             .bytes = line->bytes,
+                             .rows = line->rows + line->rejected,
+                             .duplicate = line->duplicate,
+                             .packed = spool_csv_length(line->name) < len,
+                             .slot = slot_hash(line->name, len)};
+    map_prefetch(&index->by_name, ret_note->name.high);
+    map_prefetch(&index->by_content, ret_note->content);
+}
+
+int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
+{
+    if (add_name(index, note) < 0)
+        return -1;
+    index->packed |= note->packed;
+    /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
+    return counts_as_known(note->verdict)
+               ? map_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1)
+               : 0;
+}

@@ -1,0 +1,145 @@
+#include "store/spill.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "fs/durable.h"
+
+#define IN_MEMORY (4 * 1024 * 1024)
+#define KEEP_SIZE (512 * 1024) /* of memory, from file to file */
+
+void spill_init(struct spill *spill, int dir_fd)
+{
+    *spill = (struct spill){.dir_fd = dir_fd, .fd = -1};
+}
+
+static void wait_for_job(struct spill *spill)
+{
+    if (spill->pool != NULL)
+        pool_wait(spill->pool, &spill->job, 0);
+}
+
+void spill_clear(struct spill *spill)
+{
+    wait_for_job(spill);
+    if (spill->fd >= 0)
+        close(spill->fd);
+    spill->fd = -1;
+    spill->length = spill->marked = 0;
+    spill->failed = 0;
+    if (spill->memory.cap > KEEP_SIZE)
+        buffer_free(&spill->memory);
+    buffer_clear(&spill->memory);
+    if (spill->hash != NULL)
+        digest_stream_reset(spill->hash);
+    if (spill->piece != NULL)
+        digest_stream_reset(spill->piece);
+}
+
+void spill_free(struct spill *spill)
+{
+    spill_clear(spill);
+    buffer_free(&spill->memory);
+    buffer_free(&spill->pending);
+    if (spill->hash != NULL)
+        digest_stream_free(spill->hash);
+    if (spill->piece != NULL)
+        digest_stream_free(spill->piece);
+    spill->hash = spill->piece = NULL;
+}
+
+static void write_pending(struct job *job, unsigned worker)
+{
+    struct spill *spill = (struct spill *)(void *)job;
+    struct buffer *pending = &spill->pending;
+
+    (void)worker;
+    digest_stream_update(spill->hash, pending->data, pending->len);
+    digest_stream_update(spill->piece, pending->data, pending->len);
+    spill->failed =
+        durable_write(spill->fd, pending->data, pending->len, spill->length - pending->len,
+                      "state/ (a large file's rows)", &spill->cause);
+}
+
+int spill_finish(struct spill *spill, struct cause *cause)
+{
+    wait_for_job(spill);
+    if (spill->failed < 0)
+        *cause = spill->cause;
+    return spill->failed;
+}
+
+/* The file takes over what memory held; its hash is known already. */
+static int start_file(struct spill *spill, struct cause *cause)
+{
+    if (spill->piece == NULL && (spill->piece = digest_stream_new()) == NULL)
+        return cause_memory(cause);
+    digest_stream_update(spill->piece, spill->memory.data + spill->marked,
+                         spill->memory.len - spill->marked);
+    spill->fd = durable_unnamed(spill->dir_fd, cause);
+    if (spill->fd < 0 || durable_write(spill->fd, spill->memory.data, spill->memory.len, 0,
+                                       "state/ (a large file's rows)", cause) < 0)
+        return -1;
+    buffer_free(&spill->memory);
+    return 0;
+}
+
+int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
+{
+    struct buffer swapped;
+
+    if (spill->hash == NULL && (spill->hash = digest_stream_new()) == NULL)
+        return cause_memory(cause);
+    if (spill->fd < 0 && (spill->length == 0 || spill->length + bytes->len <= IN_MEMORY)) {
+        digest_stream_update(spill->hash, bytes->data, bytes->len);
+        spill->length += bytes->len;
+        if (spill->length == bytes->len) {
+            swapped = spill->memory;
+            spill->memory = *bytes;
+            *bytes = swapped;
+            return 0;
+        }
+        buffer_append(&spill->memory, bytes->data, bytes->len);
+        return buffer_failed(&spill->memory) ? cause_memory(cause) : 0;
+    }
+    if (spill->fd < 0 && start_file(spill, cause) < 0)
+        return -1;
+    if (spill_finish(spill, cause) < 0)
+        return -1;
+    swapped = spill->pending;
+    spill->pending = *bytes;
+    *bytes = swapped;
+    spill->length += spill->pending.len;
+    spill->job.run = write_pending;
+    if (spill->pool != NULL)
+        pool_submit(spill->pool, &spill->job, false);
+    else
+        write_pending(&spill->job, 0);
+    return spill->pool != NULL ? 0 : spill_finish(spill, cause);
+}
+
+int spill_mark(struct spill *spill, struct spill_piece *ret_piece, struct cause *cause)
+{
+    if (spill_finish(spill, cause) < 0)
+        return -1;
+    *ret_piece = (struct spill_piece){.offset = spill->marked,
+                                      .length = spill->length - spill->marked,
+                                      .hash_so_far = spill_hash(spill)};
+    if (spill->marked == 0)
+        ret_piece->hash = ret_piece->hash_so_far;
+    else if (spill->fd < 0)
+        ret_piece->hash = digest_check(spill->memory.data + spill->marked, ret_piece->length);
+    else
+        ret_piece->hash = digest_stream_value(spill->piece);
+    spill->marked = spill->length;
+    if (spill->piece != NULL)
+        digest_stream_reset(spill->piece);
+    return 0;
+}
+
+uint64_t spill_hash(const struct spill *spill)
+{
+    return spill->hash == NULL ? digest_check("", 0) : digest_stream_value(spill->hash);
+}

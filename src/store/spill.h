@@ -1,0 +1,58 @@
+/*
+ * spill: the rows of one file on their way into the training file.
+ *
+ * Few rows stay in memory; more go to a file without a name in state/, so memory stays bounded
+ * whatever the sizes, and a crash leaves nothing. With a pool one of its threads writes that file
+ * while the next rows are checked; spill_finish waits for it. training_append takes the rows from
+ * here once the file is accepted. Reusable: spill_clear makes it empty again.
+ */
+#ifndef PHASESENTINEL_SPILL_H
+#define PHASESENTINEL_SPILL_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/cause.h"
+#include "base/thread_pool.h"
+
+struct digest_stream;
+
+struct spill {
+    struct job job;       /* writes `pending` to the file */
+    struct pool *pool;    /* borrowed; NULL: the caller writes himself */
+    int dir_fd;           /* borrowed: where the file without a name is made */
+    int fd;               /* that file; -1: all is in memory */
+    uint64_t length;      /* of all */
+    struct buffer memory; /* all, or nothing once there is a file */
+    struct buffer pending;
+    int failed; /* what spill_finish is to return, with the cause */
+    struct cause cause;
+    struct digest_stream *hash;
+    uint64_t marked;             /* where the last mark is */
+    struct digest_stream *piece; /* of what follows it, once there is a file */
+};
+
+/* What was added between two marks. */
+struct spill_piece {
+    uint64_t offset, length;
+    uint64_t hash;        /* XXH3-64 of it; */
+    uint64_t hash_so_far; /* and of all up to its end */
+};
+
+void spill_init(struct spill *spill, int dir_fd);
+void spill_free(struct spill *spill);  /* leaves it empty; takes one that is */
+void spill_clear(struct spill *spill); /* empty, its memory kept if that is little */
+
+/* Takes what is in `bytes`, perhaps with its memory: what is left in it means nothing. */
+int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause);
+
+/* All is where it belongs: before anything is asked of it, but its length. */
+int spill_finish(struct spill *spill, struct cause *cause);
+
+/* A mark here. Finishes what was added. */
+int spill_mark(struct spill *spill, struct spill_piece *ret_piece, struct cause *cause);
+
+/* XXH3-64 of all. */
+uint64_t spill_hash(const struct spill *spill);
+
+#endif

@@ -1,0 +1,390 @@
+#!/bin/bash
+# The documents: every command that README.md and the EXAMPLES of the man pages show is run in a fresh directory, and
+# what it prints is compared with what they show, but for times, process numbers and places. And what the documents
+# list, modules, files, keys, codes, reasons, commands, is what there is.
+# shellcheck disable=SC2016,SC2317 # patterns with $ and backticks; functions called by name
+# shellcheck source=tests/lib/e2e.sh
+. "$(dirname "$0")/../../lib/e2e.sh"
+
+README=$PROJECT/README.md
+MAN=$PROJECT/man
+BLOCKS=$TMP/blocks
+SHOWN_DAY=20251124 # of the names that `save` makes in the documents
+TODAY=$(date -u +%Y%m%d)
+CALLER_PATH=$PATH
+
+# --- What the documents show -------------------------------------------------------------------------------
+
+# page FILE [SECTION]: the man page as it is read, or that section of it.
+page()
+{
+    mandoc -T ascii "$MAN/$1" | sed 's/.\x08//g' |
+        awk -v section="${2-}" '/^[A-Z]/ { within = $0 == section } section == "" || within'
+}
+
+# words_of TEXT: on one line, for a search across line ends.
+words_of() { tr -s ' \n' '  ' <<<"$1"; }
+
+# blocks_of_readme: each fenced block becomes a file $BLOCKS/NUMBER.KIND, in their order.
+blocks_of_readme()
+{
+    rm -rf "$BLOCKS" && mkdir "$BLOCKS"
+    awk -v dir="$BLOCKS" '
+        /^ *```/ && file == "" {
+            match($0, /^ */)
+            indent = RLENGTH
+            kind = substr($0, indent + 4)
+            file = sprintf("%s/%02d.%s", dir, ++count, kind == "" ? "text" : kind)
+            next
+        }
+        /^ *```/ { close(file); file = ""; next }
+        file != "" { print substr($0, indent + 1) > file }' "$README"
+}
+
+# blocks_of_page FILE SECTION: each display of that section, likewise; its kind follows from its first line.
+blocks_of_page()
+{
+    rm -rf "$BLOCKS" && mkdir "$BLOCKS"
+    page "$1" "$2" | awk -v dir="$BLOCKS" '
+        substr($0, 1, 11) == "           " {
+            line = substr($0, 12)
+            if (file == "") {
+                kind = line ~ /^\$ / ? "console" : line ~ /^[*]/ ? "crontab" : "text"
+                file = sprintf("%s/%02d.%s", dir, ++count, kind)
+            } else if (blank) {
+                print "" > file
+            }
+            print line > file
+            blank = 0
+            next
+        }
+        /^ *$/ { blank = 1; next }
+        { file = ""; blank = 0 }'
+}
+
+# real TEXT: a command with the directories that are meant.
+real()
+{
+    local text=${1//\/srv\/phasesentinel/$SITE}
+
+    text=${text//\/etc\/phasesentinel/$SITE/etc}
+    echo "${text//\/var\/lib\/phasesentinel/$SITE/data}"
+}
+
+# plain TEXT: what is shown or was printed, without what differs from run to run.
+plain()
+{
+    sed -E -e "s|$SITE/etc|/etc/phasesentinel|g; s|$SITE/data|/var/lib/phasesentinel|g; s|$SITE|/srv/phasesentinel|g" \
+        -e 's|/srv/phasesentinel/data|/var/lib/phasesentinel|g' \
+        -e 's/ sandbox: .*/ sandbox: as kernel and user let it be/' -e '/^make(\[[0-9]+\])?: |^  (CC|LINK) /d' \
+        -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z/TIME/g' -e 's/process [0-9]+/process ID/' \
+        -e "s/_($SHOWN_DAY|$TODAY|$(date -u +%Y%m%d))_[0-9]{6}\.csv/_NOW.csv/g" <<<"$1"
+}
+
+# --- Playing it --------------------------------------------------------------------------------------------
+
+# stage: the site as the documents see it, a clone and an installation in one, and we in it. The programs are found by
+# name; scp and ssh lead to this machine.
+stage()
+{
+    local name
+
+    cp -r "$PROJECT/etc" "$SITE/etc"
+    ln -s "$PROJECT/src" "$PROJECT/Makefile" "$SITE/"
+    mkdir "$SITE/build"
+    for name in phasesentinel phasesentineld; do
+        printf '#!/bin/bash\nexec %q %s "$@"\n' "$BUILD/$name" "${ALLOW_ROOT[*]}" >"$SITE/build/$name"
+    done
+    printf '#!/bin/sh\ncp "$1" "${2#HOST:}"\n' >"$SITE/build/scp"
+    printf '#!/bin/sh\nshift\nexec "$@"\n' >"$SITE/build/ssh"
+    chmod +x "$SITE"/build/*
+    cd "$SITE" || exit 1
+    background=''
+    last_code=0
+}
+
+# leave: back to where we were.
+leave()
+{
+    cd "$PROJECT" || exit 1
+    PATH=$CALLER_PATH
+    unset PHASESENTINEL_CONFIG
+}
+
+# run_behind COMMAND: a program that goes on; sets `background`.
+run_behind()
+{
+    eval "$1"
+    background=$!
+    started+=("$background")
+}
+
+# code CODE: exits with it, for a following $?.
+code() { return "$1"; }
+
+# now_gives COMMAND WANT: runs it here; leaves what it printed in `printed`. Does it print that?
+now_gives()
+{
+    code "$last_code"
+    eval "$1" >"$TMP/printed" 2>&1 </dev/null
+    last_code=$?
+    printed=$(plain "$(cat "$TMP/printed")")
+    [[ $printed == "$2" ]]
+}
+
+# play_command COMMAND SHOWN: runs it and compares. Where a daemon works meanwhile, it is given time.
+play_command()
+{
+    local command want end=$((SECONDS + WAIT))
+
+    command=$(real "$1")
+    want=$(plain "$2")
+    if [[ $command == "cat metrics.csv" && ! -e metrics.csv ]]; then
+        printf '%s' "$2" >metrics.csv
+    elif [[ $command == "make run" ]]; then
+        run_behind 'make run BUILD="$BUILD" >make.out 2>&1 &'
+        command="cat make.out"
+    elif [[ $command == *"&" ]]; then
+        run_behind "$command"
+        pass "$document: $1"
+        return
+    fi
+    until now_gives "$command" "$want" || [[ -z $background ]] || ((SECONDS > end)); do
+        sleep 0.1
+    done
+    is "$printed" "$want" "$document: ${1%%$'\n'*}"
+    [[ -n $want ]] || is "$last_code" 0 "$document: it exits 0"
+}
+
+# play_console FILE: its commands, each behind "$ " or continued behind "> ", with what they print.
+play_console()
+{
+    local line command='' shown=''
+
+    while IFS= read -r line; do
+        case $line in
+        '$ '*)
+            [[ -z $command ]] || play_command "$command" "$shown"
+            command=${line#'$ '} shown=''
+            ;;
+        '> '*) command+=$'\n'${line#'> '} ;;
+        *) shown+=$line$'\n' ;;
+        esac
+    done <"$1"
+    play_command "$command" "$shown"
+}
+
+# play_crontab FILE: the commands, without their times.
+play_crontab()
+{
+    local command
+
+    while read -r _ _ _ _ _ command; do
+        exits 0 "$document: crontab: $command" bash -c "$(real "$command")"
+    done <"$1"
+}
+
+# play_shell FILE: commands without output; of make only whether it has such a target.
+play_shell()
+{
+    local line
+
+    while IFS= read -r line; do
+        if [[ $line == make\ * ]]; then
+            has "$(make -s -C "$PROJECT" help)" "^ *$(awk '{ print $2 }' <<<"$line") " "$document: ${line%%  *}"
+        else
+            exits 0 "$document: $line" bash -c "$(real "$line")"
+        fi
+    done <"$1"
+}
+
+# play_python FILE: it prints what its comment says.
+play_python()
+{
+    document+=": python" background=yes play_command "python3 $1" "$(sed -n 's/.*# prints: //p' "$1")"
+}
+
+# play: all blocks, in their order.
+play()
+{
+    local block played=0
+
+    document=$1
+    for block in "$BLOCKS"/*; do
+        case $block in
+        *.console) play_console "$block" ;;
+        *.crontab) play_crontab "$block" ;;
+        *.sh) play_shell "$block" ;;
+        *.python) play_python "$block" ;;
+        *) continue ;;
+        esac
+        played=$((played + 1))
+    done
+    is "$((played >= $2))" 1 "$document: it shows at least $2 blocks of commands"
+}
+
+# end_of_background TEXT: the program that went on was told to end, or is told so now; it exits 0.
+end_of_background()
+{
+    local daemon
+
+    daemon=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$DATA/state/daemon.lock")
+    [[ -z $daemon ]] || kill "$daemon"
+    wait_for ended "$background"
+    wait "$background"
+    is "$?" 0 "$1"
+    forget_pid "$background"
+    background=''
+}
+
+# --- README ------------------------------------------------------------------------------------------------
+
+unset MAKELEVEL MAKEFLAGS MFLAGS
+blocks_of_readme
+site readme
+stage
+cp "$PROJECT"/data/user_data/*.csv "$DROP/"
+play README 9
+end_of_background "README: make run ends with 0 when the daemon is told to end"
+leave
+is "$(($(wc -l <"$README") <= 200))" 1 "README: at most 200 lines"
+
+# --- The man pages -----------------------------------------------------------------------------------------
+
+# play_page FILE COUNT: the EXAMPLES of a page, in a site with the installed configuration.
+play_page()
+{
+    blocks_of_page "$1" EXAMPLES
+    site "${1//./-}"
+    stage
+    sed -i 's|^data_dir *= *[^ ]*|data_dir = ../data|' etc/phasesentinel.ini
+    export PATH=$SITE/build:$PATH PHASESENTINEL_CONFIG=$SITE/etc/phasesentinel.ini
+    play "$1" "$2"
+    [[ -z $background ]] || end_of_background "$1: the daemon exits 0"
+    leave
+}
+
+play_page phasesentinel.1 5
+play_page phasesentineld.8 5
+
+# The example of a configuration and that of a schema.
+blocks_of_page phasesentinel.ini.5 EXAMPLES
+site ini source=archive
+stage
+real "$(cat "$BLOCKS/01.text")" >etc/phasesentinel.ini
+cp "$PROJECT"/data/user_data/user_001* "$DROP/"
+exits 0 "phasesentinel.ini.5: the configuration is one" \
+    "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" check "$DROP"/user_001*
+exits 0 "phasesentinel.ini.5: and merges" "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" merge
+check "phasesentinel.ini.5: and archives" test -e "$DATA/archive/user_001_external_20240101_120000.csv"
+leave
+site temperatures
+cp "$BLOCKS/02.text" "$SITE/schema.ini"
+printf 'celsius\n-3.5\n' >"$DROP/WIE7_20240131.csv"
+exits 0 "phasesentinel.ini.5: the schema is one" cli merge
+is "$(cat "$DATA/training_data.csv")" $'station,day,celsius\nWIE7,2024-01-31,-3.5' \
+    "phasesentinel.ini.5: and takes from the name what it says"
+
+# The examples of its diagnostics.
+blocks_of_page phasesentinel.ini.5 DIAGNOSTICS
+printf '\n\n\n\n\n\n\n[watch]\nsetle = 5\n' >"$SITE/phasesentinel.ini"
+is "$(cd "$SITE" && "$CLI" -c phasesentinel.ini check x 2>&1 | sed 's/^phasesentinel: //')" "$(sed -n 1p "$BLOCKS/01.text")" \
+    "phasesentinel.ini.5: the first diagnostic"
+config
+printf '\n\n\n\n\n\n[field.1]\nname = x\ntype = number\n\nminimum = 105\nmaximum = 100\n' >"$SITE/schema.ini"
+is "$("$CLI" -c "$INI" check x 2>&1 | sed "s|^phasesentinel: $SITE/||")" "$(sed -n 2p "$BLOCKS/01.text")" \
+    "phasesentinel.ini.5: the second diagnostic"
+rm -r "$DATA" # of another schema now
+
+# --- What they list ----------------------------------------------------------------------------------------
+
+# strings_of FILE PATTERN: the first quoted string of each line that matches.
+strings_of() { sed -nE "/$2/s/[^\"]*\"([^\"]*)\".*/\1/p" "$PROJECT/src/$1"; }
+
+# lists DOCUMENT TEXT WHAT WORD…: does the text have all of the words?
+lists()
+{
+    local missing='' word
+
+    for word in "${@:4}"; do
+        grep -qE "(^|[^A-Za-z0-9_-])$word([^A-Za-z0-9_-]|\$)" <<<"$2" || missing+=" $word"
+    done
+    is "$missing" '' "$1: $3"
+}
+
+page8=$(page phasesentineld.8)
+page1=$(page phasesentinel.1)
+page5=$(page phasesentinel.ini.5)
+
+mapfile -t words < <(strings_of waiting.c '^    \[WAIT_')
+lists phasesentineld.8 "$page8" "every reason to wait (${#words[@]})" "${words[@]}"
+mapfile -t words < <(strings_of violation.c '^    \[CODE_')
+lists phasesentineld.8 "$page8" "every code (${#words[@]})" "${words[@]}"
+mapfile -t words < <(python3 -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' \
+    "$TMP/readme/data/stats/stats.json")
+lists phasesentineld.8 "$page8" "every key of stats.json (${#words[@]})" "${words[@]}"
+mapfile -t words < <(find "$TMP/readme/data/state" -maxdepth 1 -mindepth 1 -printf 'state/%f\n')
+lists phasesentineld.8 "$page8" "every file in state/ (${#words[@]})" "${words[@]}"
+has "$(tr -d '\n ' <<<"$page8")" "$(head -n 1 "$TMP/readme/data/state/ledger.csv")" "phasesentineld.8: the header of ledger.csv"
+for file in waiting tally; do
+    lists phasesentineld.8 "$page8" "the header of $file.csv" "$(head -n 1 "$TMP/readme/data/state/$file.csv")"
+done
+lists phasesentineld.8 "$page8" "the header of users.csv" "$(head -n 1 "$TMP/readme/data/stats/users.csv")"
+mapfile -t words < <("$CLI" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+lists phasesentinel.1 "$(grep -E '^   [a-z]' <<<"$page1")" "every command (${#words[@]})" "${words[@]}"
+lists README "$(grep phasesentinel.1 "$README")" "every command" "${words[@]}"
+mapfile -t words < <(sed -n 's/^ *"\(.*\)", *NULL,\?$/\1/p; /draft_keys\[/,/};/p' "$PROJECT/src/draft.c" |
+    grep -o '"[A-Za-z]*"' | tr -d '"' | sort -u)
+lists phasesentinel.ini.5 "$page5" "every key of a field (${#words[@]})" "${words[@]}"
+
+# default_of KEY: what the page says.
+default_of()
+{
+    words_of "$(awk -v key="$1" '/^     [a-z]/ { within = $1 == key } /^[A-Z]/ { within = 0 } within' <<<"$page5")" |
+        sed -n 's/.*Default: \([^ ]*\)\. .*/\1/p'
+}
+
+while read -r key value; do
+    is "$(default_of "$key")" "$value" "phasesentinel.ini.5: the default of $key, as in etc/phasesentinel.ini"
+done < <(sed -nE 's/^([a-z_]+) *= *([^ ]+).*/\1 \2/p' "$PROJECT/etc/phasesentinel.ini")
+
+# paths_exist FILE: do the files that it names stand there?
+paths_exist()
+{
+    local path missing=''
+
+    for path in $(grep -oE '`[^` ]*`' "$PROJECT/$1" | tr -d '`' | grep -E '^(src|tests|etc|man|\.ci)/' |
+        grep -vE '[A-Z*]{3}|\*'); do
+        [[ -e $PROJECT/$path ]] || missing+=" $path"
+    done
+    is "$missing" '' "$1: every file that it names"
+}
+
+# targets_exist FILE: and the targets of make?
+targets_exist()
+{
+    local target missing=''
+
+    while read -r _ target; do
+        grep -q "^$target:" "$PROJECT/Makefile" || missing+=" $target"
+    done < <(grep -oE '`make [a-z-]+' "$PROJECT/$1" | sort -u)
+    is "$missing" '' "$1: every target of make that it names"
+}
+
+for file in README.md src/README.md tests/README.md; do
+    paths_exist "$file"
+    targets_exist "$file"
+done
+missing=
+while read -r name; do
+    grep -qrw -- "$name" "$PROJECT/src" --include='*.[ch]' || missing+=" $name"
+done < <(grep -oE '`[a-z]+(_[a-z]+)+`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
+is "$missing" '' "src/README.md: every function that it names"
+modules=$(make -s -C "$PROJECT" -pn help 2>/dev/null | sed -n 's/^MODULES = *//p' | tr -s ' ')
+is "$(sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' "$PROJECT/src/README.md" | paste -sd ' ')" "$modules" \
+    "src/README.md: the modules of the Makefile, in their order"
+mapfile -t words < <(cd "$PROJECT/tests/e2e" && printf '%s\n' *.sh)
+lists tests/README.md "$(cat "$PROJECT/tests/README.md" 2>&1)" "every end-to-end script" "${words[@]}"
+check "the license is the GPL, version 2" grep -q 'Version 2, June 1991' "$PROJECT/LICENSE"
+
+finish

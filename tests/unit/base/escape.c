@@ -1,0 +1,342 @@
+#include "base/escape.h"
+
+#include <time.h>
+
+#include "lib/place.h"
+#include "lib/unit.h"
+
+/* ---- buffer -----------------------------------------------------------------------------------
+ */
+
+static void test_buffer(void)
+{
+    struct buffer buffer = {0};
+    size_t i;
+
+    check_text(buffer_text(&buffer), "", "a zeroed buffer");
+    buffer_append(&buffer, NULL, 0);
+    check(buffer.len == 0, "nothing is appended");
+    for (i = 0; i < 100000; i++)
+        buffer_byte(&buffer, (char)('a' + i % 26));
+    check(buffer.len == 100000 && buffer.data[99999] == 'a' + 99999 % 26 && !buffer_failed(&buffer),
+          "byte by byte it grows");
+    buffer_clear(&buffer);
+    check(buffer.len == 0 && buffer.cap >= 100000, "cleared it keeps its memory");
+    buffer_printf(&buffer, "%s-%d", "x", 7);
+    buffer_string(&buffer, ",");
+    buffer_printf(&buffer, "%*d", 1000, 1);
+    check(buffer.len == 1004 && strncmp(buffer_text(&buffer), "x-7, ", 5) == 0, "printed");
+    check(strlen(buffer_text(&buffer)) == 1004, "its text ends where it ends");
+    buffer_append(&buffer, "a\0b", 3);
+    check(buffer.len == 1007 && buffer.data[1005] == '\0', "NULs are bytes");
+    check(buffer_reserve(&buffer, SIZE_MAX - 10) < 0 && buffer_failed(&buffer) &&
+              buffer.len == 1007,
+          "what is too large fails it, and what it has stays");
+    buffer_string(&buffer, "more");
+    buffer_printf(&buffer, "%d", 1);
+    check(buffer_reserve(&buffer, 100000) < 0 && buffer.len <= 1007 + 4, "it takes no more room");
+    check_text(buffer_failed(&buffer) ? "" : "x", "", "failed");
+    buffer_clear(&buffer);
+    check(!buffer_failed(&buffer), "cleared it is good again");
+    buffer_free(&buffer);
+    buffer_free(&buffer);
+    check(buffer.data == NULL && buffer.cap == 0, "freed it is zeroed");
+}
+
+/* ---- UTF-8 ------------------------------------------------------------------------------------
+ */
+
+/* The sequence for a code point, without any rule. */
+static size_t encode(uint32_t point, size_t len, char *out)
+{
+    static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t i;
+
+    if (len == 1) {
+        out[0] = (char)point;
+        return 1;
+    }
+    for (i = len - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (point & 0x3F));
+        point >>= 6;
+    }
+    out[0] = (char)(first[len] | point);
+    return len;
+}
+
+static void test_utf8(void)
+{
+    static const struct {
+        const char *text;
+        size_t at;
+    } bad[] = {
+        {"a\x80", 1},
+        {"\xC0\x80", 0},
+        {"\xC1\xBF", 0},
+        {"ab\xC3", 2},
+        {"\xC3(", 0},
+        {"\xE2\x82", 0},
+        {"\xE2(\xA1", 0},
+        {"\xE0\x9F\xBF", 0},
+        {"\xED\xA0\x80", 0},
+        {"\xED\xBF\xBF", 0},
+        {"\xF0\x8F\xBF\xBF", 0},
+        {"\xF4\x90\x80\x80", 0},
+        {"\xF5\x80\x80\x80", 0},
+        {"\xFF", 0},
+        {"\xFE", 0},
+        {"\xF0\x9F\x98", 0},
+        {"12345678\xE4", 8},
+        {"1234567\xE4xx", 7},
+    };
+    char text[64];
+    size_t i, len, wrong = 0;
+    uint32_t point;
+
+    for (i = 0; i < sizeof bad / sizeof *bad; i++)
+        check(text_invalid_utf8(bad[i].text, strlen(bad[i].text)) == bad[i].at,
+              "invalid UTF-8, case %zu", i);
+    for (point = 0; point < 0x110000; point++) {
+        size_t need = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+        bool surrogate = point >= 0xD800 && point < 0xE000;
+
+        len = encode(point, need, text);
+        wrong += text_invalid_utf8(text, len) != (surrogate ? 0 : len) ||
+                 (!surrogate && text_code_points(text, len) != 1);
+        if (need < 4 && point % 7 == 0) {
+            len = encode(point, need + 1, text);
+            wrong += text_invalid_utf8(text, len) != 0;
+        }
+    }
+    check(wrong == 0, "all code points; no surrogate and no overlong form: %zu wrong", wrong);
+    for (i = 0; i < 24; i++) {
+        memset(text, 'x', sizeof text);
+        text[i] = '\xE4';
+        wrong += text_invalid_utf8(text, 40) != i || text_invalid_utf8(text, i) != i;
+        memcpy(text + i, "\xE2\x82\xAC", 3);
+        wrong += text_invalid_utf8(text, 40) != 40 || text_invalid_utf8(text, i + 2) != i ||
+                 text_code_points(text, 40) != 38;
+    }
+    check(wrong == 0, "at any place: %zu wrong", wrong);
+    check(text_invalid_utf8("", 0) == 0 && text_invalid_utf8("\0", 1) == 1, "NUL is valid UTF-8");
+}
+
+/* ---- escapes ----------------------------------------------------------------------------------
+ */
+
+static const char *escaped(void (*escape)(struct buffer *, const char *, size_t), const char *text,
+                           size_t len)
+{
+    static struct buffer out;
+
+    buffer_clear(&out);
+    if (text == NULL) {
+        buffer_free(&out);
+        return NULL;
+    }
+    escape(&out, text, len);
+    return buffer_text(&out);
+}
+
+#define ESCAPED(escape, text) escaped(escape, text, sizeof text - 1)
+
+static void test_printable(void)
+{
+    check_text(ESCAPED(text_printable, "plain \xC3\xA4\xF0\x9F\x98\x80"),
+               "plain \xC3\xA4\xF0\x9F\x98\x80", "as it is");
+    check_text(ESCAPED(text_printable, "\x1B[2J\a\r\n\t\0\x7F"),
+               "\\x1B[2J\\x07\\x0D\\x0A\\x09\\x00\\x7F", "control characters");
+    check_text(ESCAPED(text_printable, "\xFF\xC3(\xC2\x9B"
+                                       "31m\xC2\xA0"),
+               "\\xFF\\xC3(\\xC2\\x9B31m\xC2\xA0", "invalid UTF-8, and C1 controls");
+    check_text(ESCAPED(text_printable, "a\\x41"), "a\\\\x41", "no escape can be forged");
+    check_text(ESCAPED(text_printable, "\xE2\x80\xAE"
+                                       "vsc\xE2\x81\xA6\xE2\x80\x8F\xD8\x9C\xE2\x80\xA8."),
+               "\\xE2\\x80\\xAEvsc\\xE2\\x81\\xA6\\xE2\\x80\\x8F\\xD8\\x9C\\xE2\\x80\\xA8.",
+               "marks of direction and line separators");
+    check_text(ESCAPED(text_printable, "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0"),
+               "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0", "and nothing beside them");
+}
+
+static void test_percent(void)
+{
+    static const char *const malformed[] = {"%",   "%4", "%4g", "%g4",  "% 41", "a b",
+                                            "a,b", "\"", "%e4", "%%41", "\xC3", "a\n"};
+    struct buffer all = {0}, back = {0};
+    size_t i;
+
+    check_text(ESCAPED(text_percent, "aZ09._~-/"), "aZ09._~-/", "plain ones");
+    check_text(ESCAPED(text_percent, " %,\"\n\0\xFF"
+                                     "A"),
+               "%20%25%2C%22%0A%00%FFA", "the others");
+    for (i = 0; i < 256; i++)
+        buffer_byte(&all, (char)i);
+    check(text_unpercent(&back, "", 0) == 0 && back.len == 0, "nothing is nothing");
+    {
+        struct buffer out = {0};
+
+        text_percent(&out, all.data, all.len);
+        check(text_unpercent(&back, out.data, out.len) == 0 && back.len == 256 &&
+                  memcmp(back.data, all.data, 256) == 0,
+              "all bytes, and back");
+        buffer_free(&out);
+    }
+    {
+        char out[] = "....";
+
+        check(text_unpercent_into(out, 3, "%41b%43", 7) == 3 && strcmp(out, "AbC.") == 0,
+              "into as many bytes, without a NUL");
+        check(text_unpercent_into(out, 3, "abcd", 4) < 0 && strcmp(out, "abc.") == 0,
+              "one too many");
+        check(text_unpercent_into(out, 0, "", 0) == 0, "into none");
+    }
+    for (i = 0; i < sizeof malformed / sizeof *malformed; i++)
+        check(text_unpercent(&back, malformed[i], strlen(malformed[i])) < 0, "malformed, case %zu",
+              i);
+    buffer_free(&all);
+    buffer_free(&back);
+}
+
+static void test_csv_cell(void)
+{
+    check_text(ESCAPED(text_csv_cell, ""), "", "an empty cell");
+    check_text(ESCAPED(text_csv_cell, " a;b'\t "), " a;b'\t ", "plain");
+    check_text(ESCAPED(text_csv_cell, "a,b"), "\"a,b\"", "a comma");
+    check_text(ESCAPED(text_csv_cell, "\""), "\"\"\"\"", "a quote");
+    check_text(ESCAPED(text_csv_cell, "a\nb"), "\"a\nb\"", "an LF");
+    check_text(ESCAPED(text_csv_cell, "a\r"), "\"a\r\"", "a CR");
+}
+
+static void test_repair(void)
+{
+    check_text(ESCAPED(text_repair_utf8, "a\xC3\xA4"), "a\xC3\xA4", "valid");
+    check_text(ESCAPED(text_repair_utf8, "\xFF"
+                                         "a\xC3"),
+               "\xEF\xBF\xBD"
+               "a\xEF\xBF\xBD",
+               "repaired");
+    check_text(ESCAPED(text_repair_utf8, ""), "", "empty");
+    check_text(ESCAPED(text_repair_utf8, "\xE2\x82"
+                                         "x"),
+               "\xEF\xBF\xBD\xEF\xBF\xBD"
+               "x",
+               "each byte");
+}
+
+/* ---- numbers and times ------------------------------------------------------------------------
+ */
+
+static void test_number(void)
+{
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1.0",
+                                      "1e3",
+                                      "0x1",
+                                      "a",
+                                      "1a",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
+                                      "\xD9\xA1"};
+    uint64_t number = 42;
+    size_t i;
+
+    for (i = 0; i < sizeof bad / sizeof *bad; i++)
+        check(!text_number(bad[i], strlen(bad[i]), UINT64_MAX, &number) && number == 42,
+              "'%s' is no whole number", bad[i]);
+    check(text_number("18446744073709551615", 20, UINT64_MAX, &number) && number == UINT64_MAX,
+          "the largest");
+    check(text_number("007", 3, 7, &number) && number == 7, "the most that is allowed");
+    check(!text_number("8", 1, 7, &number) && number == 7, "one more");
+    check(text_number("123", 2, 99, &number) && number == 12, "only len bytes are read");
+}
+
+static void test_time(void)
+{
+    char out[TEXT_TIME_SIZE];
+
+    check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "the epoch");
+    check_text(text_time(out, INT64_C(1704110400123456789)), "2024-01-01T12:00:00.123Z", "a time");
+    check_text(text_time(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
+               "a leap year");
+    check_text(text_time(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
+    check_text(text_time(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
+    setenv("TZ", "Asia/Tokyo", 1);
+    tzset();
+    check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
+}
+
+static void test_parse_time(void)
+{
+    static const char *const bad[] = {
+        "",
+        "2024-01-01T12:00:00Z",
+        "2024-01-01 12:00:00.000Z",
+        "2024-01-01T12:00:00,000Z",
+        "2024-01-01T12:00:00.000z",
+        "2024-01-01T12:00:00.000+",
+        "2024-1-001T12:00:00.000Z",
+        "2024-01-01T12:00:-1.000Z",
+        "2024-01-01T12:00: 1.000Z",
+        "2024-13-01T12:00:00.000Z",
+        "2024-00-01T12:00:00.000Z",
+        "2024-02-30T12:00:00.000Z",
+        "2023-02-29T12:00:00.000Z",
+        "2024-01-00T12:00:00.000Z",
+        "2024-01-01T24:00:00.000Z",
+        "2024-01-01T12:60:00.000Z",
+        "2024-01-01T12:00:61.000Z",
+        "2263-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+        "0000-01-01T00:00:00.000Z",
+        "2024-01-01T12:00:00.000ZZ",
+    };
+    char out[TEXT_TIME_SIZE], again[TEXT_TIME_SIZE];
+    int64_t time, back;
+    time_t day;
+    size_t i, wrong = 0;
+
+    for (i = 0; i < 10000; i++) {
+        time = (int64_t)(place_random() >> 1) / 1000000 * 1000000;
+        text_time(out, time);
+        wrong += !text_parse_time(out, strlen(out), &back) || back != time;
+    }
+    check(wrong == 0, "what is written is read again: %zu wrong", wrong);
+    wrong = 0;
+    for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
+        day = (time_t)time * 86400;
+        strftime(again, sizeof again, "%Y-%m-%dT00:00:00.000Z", gmtime(&day));
+        text_time(out, time * INT64_C(86400000000000));
+        wrong += strcmp(out, again) != 0 || !text_parse_time(out, strlen(out), &back) ||
+                 back / 86400000000000 != time;
+        /* The day after the last of each month is none. */
+        memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
+        if (text_parse_time(out, strlen(out), &back)) {
+            text_time(again, back);
+            wrong += strcmp(out, again) != 0;
+        }
+    }
+    check(wrong == 0, "every day until 2262: %zu wrong", wrong);
+    back = 42;
+    for (i = 0; i < sizeof bad / sizeof *bad; i++)
+        check(!text_parse_time(bad[i], strlen(bad[i]), &back) && back == 42, "'%s' is no such time",
+              bad[i]);
+}
+
+int main(void)
+{
+    test_buffer();
+    test_utf8();
+    test_printable();
+    test_percent();
+    test_csv_cell();
+    test_repair();
+    test_number();
+    test_time();
+    test_parse_time();
+    escaped(NULL, NULL, 0);
+    return unit_done();
+}

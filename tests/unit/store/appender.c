@@ -1,0 +1,141 @@
+#include "store/appender.h"
+
+#include <sys/stat.h>
+
+#include "fs/durable.h"
+#include "lib/place.h"
+#include "lib/unit.h"
+
+#define MIB (1024 * 1024)
+
+static int dir;
+static struct pool *pool;
+
+/* `len` bytes, each `fill`, as the rows of a file. */
+static void give(struct spill *spill, size_t len, char fill)
+{
+    struct buffer bytes = {0}, one = {0};
+    struct cause cause;
+    size_t i, piece = len < MIB ? len : MIB;
+
+    for (i = 0; i < piece; i++)
+        buffer_byte(&one, fill);
+    spill_clear(spill);
+    for (i = 0; i < len; i += piece) {
+        buffer_clear(&bytes);
+        buffer_append(&bytes, one.data, piece);
+        if (spill_add(spill, &bytes, &cause) < 0)
+            abort();
+    }
+    buffer_free(&bytes);
+    buffer_free(&one);
+}
+
+static uint64_t size_of(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+}
+
+/* Is the file so many bytes of each of these, one kind after the other? */
+static bool holds(int fd, const char *fills, const size_t *lens)
+{
+    uint64_t at = 0, left;
+    struct cause cause;
+    char bytes[65536];
+    size_t i, want;
+    ssize_t n;
+
+    for (; *fills != '\0'; fills++, lens++)
+        for (left = *lens; left > 0; left -= want, at += want) {
+            want = left < sizeof bytes ? left : sizeof bytes;
+            n = durable_read(fd, bytes, want, at, "x", &cause);
+            for (i = 0; n == (ssize_t)want && i < want && bytes[i] == *fills;)
+                i++;
+            if (i < want)
+                return false;
+        }
+    return size_of(fd) == at;
+}
+
+static void test_order(struct pool *threads)
+{
+    static const size_t lens[] = {10, 30 * MIB, 70000, 100, 2 * MIB};
+    struct appender appender = {.fd = -1};
+    struct spill spill;
+    struct cause cause;
+    int fd = openat(dir, "rows", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    size_t i, failed = 0;
+    uint64_t begun;
+
+    spill_init(&spill, dir);
+    appender_stand(&appender, fd, "rows", 0);
+    for (i = 0; i < sizeof lens / sizeof *lens; i++) {
+        const uint64_t cut = lens[i] / 3;
+
+        give(&spill, lens[i], (char)('a' + i));
+        failed += appender_add(&appender, &spill, 0, cut, threads, &cause) < 0;
+        failed += appender_add(&appender, &spill, cut, lens[i] - cut, threads, &cause) < 0;
+    }
+    begun = appender.begun;
+    check((begun > 0) == (threads != NULL), "the disk begins early with threads, not without");
+    check(failed == 0 && appender_commit(&appender, &cause) == 0, "all were taken");
+    check(holds(fd, "abcde", lens), "they stand in order");
+    check(appender.end == size_of(fd), "and are committed");
+
+    give(&spill, 20 * MIB, 'x');
+    failed += appender_add(&appender, &spill, 0, spill.length, threads, &cause) < 0;
+    give(&spill, 7, 'y');
+    failed += appender_add(&appender, &spill, 0, 5, threads, &cause) < 0;
+    check(failed == 0 && appender_abandon(&appender, appender.end, &cause) == 0 &&
+              appender_commit(&appender, &cause) == 0 && holds(fd, "abcde", lens),
+          "what is abandoned leaves nothing, in the file or in memory");
+    spill_free(&spill);
+    appender_free(&appender);
+    close(fd);
+}
+
+/* What was written before a sync failed may be gone, whatever later syncs say. */
+static void test_failed_sync(void)
+{
+    struct appender appender = {.fd = -1};
+    struct cause cause = {0};
+    struct spill spill;
+    int null = open("/dev/null", O_RDWR); /* takes all bytes, and cannot be synced */
+    int good = openat(dir, "rows", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    spill_init(&spill, dir);
+    give(&spill, 20 * MIB, 'x');
+    appender_stand(&appender, null, "rows", 0);
+    check(appender_add(&appender, &spill, 0, spill.length, pool, &cause) < 0 ||
+              appender_commit(&appender, &cause) < 0,
+          "an early sync fails: %s", cause.text);
+    check(cause.kind == CAUSE_STOP, "that stops us");
+    pool_wait(pool, &appender.job, 0);
+    appender.fd = good; /* as a kernel that reports the error once */
+    cause = (struct cause){0};
+    check(appender_commit(&appender, &cause) < 0 && cause.kind == CAUSE_STOP,
+          "no later sync makes it good: not at the end,");
+    cause = (struct cause){0};
+    check(appender_abandon(&appender, 0, &cause) < 0 && cause.kind == CAUSE_STOP,
+          "nor when all is abandoned");
+    spill_free(&spill);
+    appender_free(&appender);
+    close(null);
+    close(good);
+}
+
+int main(void)
+{
+    dir = place_enter();
+    pool = pool_open();
+    if (dir < 0 || pool == NULL)
+        abort();
+    test_order(NULL);
+    test_order(pool);
+    test_failed_sync();
+    pool_close(pool);
+    close(dir);
+    return unit_done();
+}

@@ -1,0 +1,218 @@
+#include "store/transaction.h"
+
+#include "base/log.h"
+#include "lib/append.h"
+#include "lib/place.h"
+#include "lib/unit.h"
+
+#define HEADER "t,v\n"
+
+static struct schema schema;
+static struct datadir dir;
+static struct merge merge;
+static struct cause cause;
+
+static void open_dir(void)
+{
+    static unsigned count;
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/%u", place, ++count);
+    if (datadir_open(&dir, path, &cause) < 0 || datadir_open_drop(&dir, &cause) < 0 ||
+        merge_open(&merge, &dir, &schema, "unit", &cause) < 0) {
+        printf("Bail out! %s\n", cause.text);
+        exit(1);
+    }
+}
+
+static void close_dir(void)
+{
+    merge_close(&merge);
+    merge_close(&merge);
+    datadir_close(&dir);
+}
+
+/* As the next process would. */
+static int begin_again(void)
+{
+    merge_close(&merge);
+    if (merge_open(&merge, &dir, &schema, "unit", &cause) < 0)
+        abort();
+    return merge_begin(&merge, 0, false, &cause);
+}
+
+static void add(const char *name, const char *rows)
+{
+    static struct ledger_line line;
+    struct digest digest;
+
+    line = (struct ledger_line){.verdict = VERDICT_MERGED, .bytes = strlen(rows), .rows = 1};
+    snprintf(line.name, sizeof line.name, "%s", name);
+    digest_init(&digest);
+    digest_update(&digest, rows, strlen(rows));
+    digest_final(&digest, line.sha256);
+    append_rows(&merge.training, rows, strlen(rows), &line);
+    if (ledger_add(&merge.ledger, &line, &cause) < 0)
+        abort();
+}
+
+static bool file_is(const char *text)
+{
+    return place_holds(dir.root, DATADIR_TRAINING, text);
+}
+
+static void test_batches(void)
+{
+    struct merge other;
+
+    open_dir();
+    check(file_is(NULL) && place_holds(dir.state, LEDGER_FILE, NULL) &&
+              place_holds(dir.state, "lock", NULL),
+          "opening changes nothing");
+    check(merge_begin(&merge, 0, false, &cause) == 0 && !merge.recovered && file_is(HEADER),
+          "the first batch starts the training file");
+    check(!place_holds(dir.state, "lock", ""), "the lock is marked meanwhile");
+    if (merge_open(&other, &dir, &schema, "other", &cause) < 0)
+        abort();
+    cause = (struct cause){0};
+    check(merge_begin(&other, 20, false, &cause) < 0 && cause.kind == CAUSE_BUSY, "one at a time");
+    add("a.csv", "1,2\n");
+    add("b.csv", "3,4\n");
+    check(merge_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n"), "rows are merged");
+    merge_end(&merge, true);
+    check(place_holds(dir.state, "lock", ""), "the mark is gone");
+    check(merge_begin(&other, 0, false, &cause) == 0 && !other.recovered &&
+              ledger_last_at(&other.ledger, "b.csv") != 0 && other.ledger.next_seq == 4,
+          "another program sees them");
+    merge_end(&other, true);
+    merge_close(&other);
+    check(merge_begin(&merge, 0, false, &cause) == 0, "it goes on");
+    add("c.csv", "5,6\n");
+    check(merge_abandon(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n") &&
+              ledger_last_at(&merge.ledger, "c.csv") == 0,
+          "a batch is abandoned");
+    add("d.csv", "7,8\n");
+    check(merge_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n7,8\n") &&
+              merge.ledger.next_seq == 5,
+          "and another is not");
+    merge_end(&merge, true);
+    check(begin_again() == 0 && !merge.recovered, "all of it agrees");
+    merge_end(&merge, true);
+    close_dir();
+}
+
+static size_t count_cut(void)
+{
+    char command[128];
+    size_t count = 0;
+    FILE *list;
+
+    snprintf(command, sizeof command, "ls %s/state/cut", dir.path);
+    list = popen(command, "r");
+    while (list != NULL && fgets(command, sizeof command, list) != NULL)
+        count++;
+    if (list != NULL)
+        pclose(list);
+    return count;
+}
+
+/* The numbered steps on top of merge.c: what is on disk when it all stops there. */
+static void test_crashes(void)
+{
+    static const char *const steps[] = {"",
+                                        "the lock is marked",
+                                        "rows are appended",
+                                        "the training file is synced",
+                                        "half a line is written",
+                                        "the ledger is synced"};
+    struct stat before, after;
+    struct buffer line = {0};
+    int step;
+
+    for (step = 1; step <= 5; step++) {
+        open_dir();
+        if (merge_begin(&merge, 0, false, &cause) < 0)
+            abort();
+        add("a.csv", "1,2\n");
+        if (merge_commit(&merge, &cause) < 0)
+            abort();
+        if (step >= 2)
+            add("b.csv", "3,4\n");
+        if (step >= 2 && step < 5 && training_commit(&merge.training, &cause) < 0)
+            abort();
+        if (step == 4) {
+            buffer_clear(&line);
+            buffer_append(&line, merge.ledger.pending.data, merge.ledger.pending.len / 2);
+            place_append(dir.state, LEDGER_FILE, buffer_text(&line));
+        }
+        if (step == 5 && merge_commit(&merge, &cause) < 0)
+            abort();
+        merge_end(&merge, false);
+        fstatat(dir.state, LEDGER_FILE, &before, 0);
+        check(begin_again() == 0 && merge.recovered, "stopped after '%s': recovered", steps[step]);
+        fstatat(dir.state, LEDGER_FILE, &after, 0);
+        check(before.st_ino != after.st_ino, "the ledger was copied before it was believed");
+        check(file_is(step == 5 ? HEADER "1,2\n3,4\n" : HEADER "1,2\n") &&
+                  (ledger_last_at(&merge.ledger, "b.csv") != 0) == (step == 5) &&
+                  ledger_last_at(&merge.ledger, "a.csv") != 0 &&
+                  count_cut() == (step >= 2 && step <= 4),
+              "rows and lines agree; what was never committed is kept");
+        add("c.csv", "5,6\n");
+        check(merge_commit(&merge, &cause) == 0, "it goes on");
+        merge_end(&merge, true);
+        check(begin_again() == 0 && !merge.recovered && merge.ledger.cut == 0,
+              "and then all is well");
+        merge_end(&merge, true);
+        close_dir();
+    }
+    buffer_free(&line);
+}
+
+static void test_fails(void)
+{
+    struct lock lock;
+
+    open_dir();
+    if (merge_begin(&merge, 0, false, &cause) < 0)
+        abort();
+    add("a.csv", "1,2\n");
+    if (merge_commit(&merge, &cause) < 0)
+        abort();
+    merge_end(&merge, true);
+    place_put_text(dir.root, DATADIR_TRAINING, "t,v\n9,9");
+    check(begin_again() < 0 && cause.kind == CAUSE_DAMAGED && file_is("t,v\n9,9"),
+          "file and ledger contradict each other");
+    check(lock_take(&lock, dir.state, "lock", 0, &cause) == 0 && !lock.died,
+          "the lock is given back, unmarked: nothing is in doubt");
+    lock_mark(&lock, "dead", &cause);
+    lock_release(&lock);
+    check(begin_again() < 0 && cause.kind == CAUSE_DAMAGED, "after another's crash as well");
+    check(lock_take(&lock, dir.state, "lock", 0, &cause) == 0 && lock.died,
+          "and that is not forgotten");
+    lock_release(&lock);
+    check(merge_begin(&merge, 0, true, &cause) == 0 && file_is("t,v\n9,9\n") &&
+              merge.ledger.start.verdict == VERDICT_ADOPTED,
+          "until somebody adopts the file as it is");
+    add("b.csv", "5,6\n");
+    check(merge_commit(&merge, &cause) == 0 && file_is("t,v\n9,9\n5,6\n"), "then it goes on");
+    merge_end(&merge, true);
+    close_dir();
+}
+
+int main(void)
+{
+    char path[64];
+    int fd = place_enter();
+
+    log_set_level(LOG_LEVEL_ERROR);
+    place_put_text(fd, "schema.ini", "[field.1]\nname = t\nrequired = true\n[field.2]\nname = v\n");
+    snprintf(path, sizeof path, "%s/schema.ini", place);
+    if (schema_load(&schema, path, &cause) < 0)
+        return 1;
+    test_batches();
+    test_crashes();
+    test_fails();
+    schema_free(&schema);
+    close(fd);
+    return unit_done();
+}
