@@ -6,7 +6,7 @@ FOLDERS = base fs schema csv store drop ingest ops cli daemon
 MODULES_base = cause buffer escape log hash_index thread_pool digest decimal datetime
 MODULES_fs = durable dir_list lock_file fs_type spool backup_name privilege sandbox
 MODULES_schema = suggestion regex ini_problems ini field name_template field_parser config schema
-MODULES_csv = csv_reader tally violations value_cache row_check csv_scan fast_path file_type decompress check_result check
+MODULES_csv = csv_reader tally violations value_cache row_check csv_scan fast_path file_type decompress check_result file_check
 MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training transaction tally_file
 MODULES_drop = sidecar pending cache_file file_cache recheck dropdir
 MODULES_ingest = pieces move_out placement quarantine_scan prefetch history upload reader_pool classify outcome adopt batch
@@ -123,7 +123,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 
 FUZZ_COMPILE = $(CC) $(ALL_CFLAGS) $(CPPFLAGS) -Isrc -Itests $(FUZZ_DEFINES) -MMD -MP -MF $@.d $(LDFLAGS) $(FUZZ_LDFLAGS)
 
-$(BUILD)/corpus/csv $(BUILD)/fuzzer/csv $(BUILD)/corpus/unpack $(BUILD)/fuzzer/unpack: FUZZ_LDFLAGS = -Wl,--wrap=rows_space
+$(BUILD)/corpus/csv $(BUILD)/fuzzer/csv $(BUILD)/corpus/unpack $(BUILD)/fuzzer/unpack: FUZZ_LDFLAGS = -Wl,--wrap=csv_reader_space
 $(BUILD)/corpus/ledger $(BUILD)/fuzzer/ledger $(BUILD)/corpus/state $(BUILD)/fuzzer/state: \
 	FUZZ_LDFLAGS = -Wl,--wrap=fsync,--wrap=fdatasync
 $(BUILD)/corpus/ini $(BUILD)/fuzzer/ini: FUZZ_LDFLAGS = -Wl,--wrap=log_line

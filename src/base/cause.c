@@ -38,7 +38,7 @@ int cause_errno(struct cause *cause, enum cause_kind kind, const char *format, .
 
 int cause_memory(struct cause *cause)
 {
-    cause_set(cause, CAUSE_TROUBLE, "out of memory");
+    cause_set(cause, CAUSE_RETRY, "out of memory");
     cause->errnum = ENOMEM;
     return -1;
 }
@@ -48,17 +48,17 @@ int cause_exit_code(const struct cause *cause)
     switch (cause->kind) {
     case CAUSE_USAGE:
         return EX_USAGE;
-    case CAUSE_DAMAGED:
+    case CAUSE_CORRUPT:
         return EX_DATAERR;
     case CAUSE_NO_INPUT:
         return EX_NOINPUT;
     case CAUSE_BUSY:
-    case CAUSE_AGAIN:
+    case CAUSE_CHANGED:
         return EX_TEMPFAIL;
     case CAUSE_CONFIG:
         return EX_CONFIG;
-    case CAUSE_TROUBLE:
-    case CAUSE_STOP:
+    case CAUSE_RETRY:
+    case CAUSE_PANIC:
         break;
     }
     return EX_IOERR;

@@ -14,14 +14,14 @@
 
 enum cause_kind {
     CAUSE_USAGE,   /* the command line is wrong */
-    CAUSE_DAMAGED, /* ledger or training file contradict each other: touch nothing, a person decides
+    CAUSE_CORRUPT, /* ledger or training file contradict each other: touch nothing, a person decides
                     */
     CAUSE_NO_INPUT, /* something named by the user does not exist */
-    CAUSE_AGAIN,    /* it changed under our hands: no verdict, look again */
-    CAUSE_TROUBLE, /* our own trouble (no space, no memory): undo, keep everything, pause, try again
-                    */
-    CAUSE_STOP, /* what is on disk is unknown (a failed sync): stop now, the next start recovers */
-    CAUSE_BUSY, /* another process holds it */
+    CAUSE_CHANGED,  /* it changed under our hands: no verdict, look again */
+    CAUSE_RETRY, /* our own trouble (no space, no memory): undo, keep everything, pause, try again
+                  */
+    CAUSE_PANIC, /* what is on disk is unknown (a failed sync): stop now, the next start recovers */
+    CAUSE_BUSY,  /* another process holds it */
     CAUSE_CONFIG, /* configuration or schema, or what they do not say yet */
 };
 

@@ -58,22 +58,22 @@ static bool take_char(struct cursor *at, char c)
     return true;
 }
 
-static bool take_fraction(struct cursor *at, struct moment *moment)
+static bool take_fraction(struct cursor *at, struct datetime *datetime)
 {
-    moment->fraction = at->p;
-    moment->fraction_len = count_digits(at);
-    at->p += moment->fraction_len;
-    return moment->fraction_len > 0;
+    datetime->fraction = at->p;
+    datetime->fraction_len = count_digits(at);
+    at->p += datetime->fraction_len;
+    return datetime->fraction_len > 0;
 }
 
 /* Z, +hh:mm, +hhmm or +hh */
-static bool take_zone(struct cursor *at, struct moment *moment)
+static bool take_zone(struct cursor *at, struct datetime *datetime)
 {
     int hours, minutes = 0;
     bool west;
 
-    moment->has_zone = true;
-    moment->zone = 0;
+    datetime->has_zone = true;
+    datetime->zone = 0;
     if (take_char(at, 'Z'))
         return true;
     west = at->p < at->end && *at->p == '-';
@@ -84,7 +84,7 @@ static bool take_zone(struct cursor *at, struct moment *moment)
         return false;
     if ((take_char(at, ':') || count_digits(at) > 0) && !take_digits(at, 2, 0, 59, &minutes))
         return false;
-    moment->zone = (hours * 60 + minutes) * (west ? -1 : 1);
+    datetime->zone = (hours * 60 + minutes) * (west ? -1 : 1);
     return true;
 }
 
@@ -100,41 +100,41 @@ static int days_in_month(int year, int month)
     return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
 }
 
-static bool take_iso_day(struct cursor *at, struct moment *moment)
+static bool take_iso_day(struct cursor *at, struct datetime *datetime)
 {
-    return take_digits(at, 4, 0, 9999, &moment->year) && take_char(at, '-') &&
-           take_digits(at, 2, 1, 12, &moment->month) && take_char(at, '-') &&
-           take_digits(at, 2, 1, days_in_month(moment->year, moment->month), &moment->day);
+    return take_digits(at, 4, 0, 9999, &datetime->year) && take_char(at, '-') &&
+           take_digits(at, 2, 1, 12, &datetime->month) && take_char(at, '-') &&
+           take_digits(at, 2, 1, days_in_month(datetime->year, datetime->month), &datetime->day);
 }
 
-bool moment_parse_date(const char *text, size_t len, struct moment *ret_moment)
+bool datetime_parse_date(const char *text, size_t len, struct datetime *ret_moment)
 {
     struct cursor at = {text, text, text + len};
-    struct moment moment = {0};
+    struct datetime datetime = {0};
 
-    if (!take_iso_day(&at, &moment) || at.p != at.end)
+    if (!take_iso_day(&at, &datetime) || at.p != at.end)
         return false;
-    *ret_moment = moment;
+    *ret_moment = datetime;
     return true;
 }
 
-bool moment_parse_datetime(const char *text, size_t len, struct moment *ret_moment)
+bool datetime_parse_datetime(const char *text, size_t len, struct datetime *ret_moment)
 {
     struct cursor at = {text, text, text + len};
-    struct moment moment = {0};
+    struct datetime datetime = {0};
 
-    if (!take_iso_day(&at, &moment) || !take_char(&at, 'T') ||
-        !take_digits(&at, 2, 0, 23, &moment.hour) || !take_char(&at, ':') ||
-        !take_digits(&at, 2, 0, 59, &moment.minute) || !take_char(&at, ':') ||
-        !take_digits(&at, 2, 0, 60, &moment.second))
+    if (!take_iso_day(&at, &datetime) || !take_char(&at, 'T') ||
+        !take_digits(&at, 2, 0, 23, &datetime.hour) || !take_char(&at, ':') ||
+        !take_digits(&at, 2, 0, 59, &datetime.minute) || !take_char(&at, ':') ||
+        !take_digits(&at, 2, 0, 60, &datetime.second))
         return false;
-    if ((take_char(&at, '.') || take_char(&at, ',')) && !take_fraction(&at, &moment))
+    if ((take_char(&at, '.') || take_char(&at, ',')) && !take_fraction(&at, &datetime))
         return false;
-    if (at.p < at.end && !take_zone(&at, &moment))
+    if (at.p < at.end && !take_zone(&at, &datetime))
         return false;
     if (at.p != at.end)
         return false;
-    *ret_moment = moment;
+    *ret_moment = datetime;
     return true;
 }
 
@@ -170,7 +170,7 @@ static bool take_name(struct cursor *at, const char *const *names, int count, in
     return false;
 }
 
-static bool take_epoch(struct cursor *at, struct moment *moment)
+static bool take_epoch(struct cursor *at, struct datetime *datetime)
 {
     size_t len = count_digits(at);
     time_t seconds = 0;
@@ -182,13 +182,13 @@ static bool take_epoch(struct cursor *at, struct moment *moment)
         seconds = seconds * 10 + (*at->p++ - '0');
     if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year + 1900 > 9999)
         return false;
-    moment->year = tm.tm_year + 1900;
-    moment->month = tm.tm_mon + 1;
-    moment->day = tm.tm_mday;
-    moment->hour = tm.tm_hour;
-    moment->minute = tm.tm_min;
-    moment->second = tm.tm_sec;
-    moment->has_zone = true;
+    datetime->year = tm.tm_year + 1900;
+    datetime->month = tm.tm_mon + 1;
+    datetime->day = tm.tm_mday;
+    datetime->hour = tm.tm_hour;
+    datetime->minute = tm.tm_min;
+    datetime->second = tm.tm_sec;
+    datetime->has_zone = true;
     return true;
 }
 
@@ -209,13 +209,13 @@ static const char *expansion(char conversion)
 }
 
 static bool take_conversion(struct cursor *at, char conversion, struct parts *parts,
-                            struct moment *moment)
+                            struct datetime *datetime)
 {
     static const char *const halves[] = {"AM", "PM"};
 
     switch (conversion) {
     case 'Y':
-        return take_digits(at, 4, 0, 9999, &moment->year);
+        return take_digits(at, 4, 0, 9999, &datetime->year);
     case 'y':
         return take_digits(at, 2, 0, 99, &parts->century_year);
     case 'm':
@@ -239,28 +239,28 @@ static bool take_conversion(struct cursor *at, char conversion, struct parts *pa
     case 'A':
         return take_name(at, weekdays, 7, &parts->weekday);
     case 'H':
-        return take_short(at, 0, 23, &moment->hour);
+        return take_short(at, 0, 23, &datetime->hour);
     case 'I':
         return take_short(at, 1, 12, &parts->hour12);
     case 'M':
-        return take_short(at, 0, 59, &moment->minute);
+        return take_short(at, 0, 59, &datetime->minute);
     case 'S':
-        return take_short(at, 0, 60, &moment->second);
+        return take_short(at, 0, 60, &datetime->second);
     case 'f':
-        return take_fraction(at, moment);
+        return take_fraction(at, datetime);
     case 'p':
         return take_name(at, halves, 2, &parts->afternoon);
     case 'z':
-        return take_zone(at, moment);
+        return take_zone(at, datetime);
     case 's':
         parts->epoch = true;
-        return take_epoch(at, moment);
+        return take_epoch(at, datetime);
     }
     return take_char(at, '%');
 }
 
 static bool take_format(struct cursor *at, const char *format, struct parts *parts,
-                        struct moment *moment)
+                        struct datetime *datetime)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
@@ -270,41 +270,41 @@ static bool take_format(struct cursor *at, const char *format, struct parts *par
         }
         format++;
         if (expansion(*format) != NULL) {
-            if (!take_format(at, expansion(*format), parts, moment))
+            if (!take_format(at, expansion(*format), parts, datetime))
                 return false;
-        } else if (!take_conversion(at, *format, parts, moment)) {
+        } else if (!take_conversion(at, *format, parts, datetime)) {
             return false;
         }
     }
     return true;
 }
 
-static int64_t seconds_of(const struct moment *moment, int *ret_weekday)
+static int64_t seconds_of(const struct datetime *datetime, int *ret_weekday)
 {
-    struct tm tm = {.tm_year = moment->year - 1900,
-                    .tm_mon = moment->month - 1,
-                    .tm_mday = moment->day,
-                    .tm_hour = moment->hour,
-                    .tm_min = moment->minute,
-                    .tm_sec = moment->second};
+    struct tm tm = {.tm_year = datetime->year - 1900,
+                    .tm_mon = datetime->month - 1,
+                    .tm_mday = datetime->day,
+                    .tm_hour = datetime->hour,
+                    .tm_min = datetime->minute,
+                    .tm_sec = datetime->second};
     int64_t seconds = timegm(&tm);
 
     *ret_weekday = tm.tm_wday;
-    return seconds - (int64_t)moment->zone * 60;
+    return seconds - (int64_t)datetime->zone * 60;
 }
 
 /* Puts the parts together; false where they contradict each other or the calendar. */
-static bool settle_parts(const struct parts *parts, struct moment *moment)
+static bool settle_parts(const struct parts *parts, struct datetime *datetime)
 {
     int month = 1, day = parts->yday, weekday;
 
     if (parts->epoch)
         return true;
     if (parts->century_year >= 0)
-        moment->year = parts->century_year + (parts->century_year < 69 ? 2000 : 1900);
+        datetime->year = parts->century_year + (parts->century_year < 69 ? 2000 : 1900);
     if (parts->yday >= 0) {
-        while (month <= 12 && day > days_in_month(moment->year, month))
-            day -= days_in_month(moment->year, month++);
+        while (month <= 12 && day > days_in_month(datetime->year, month))
+            day -= days_in_month(datetime->year, month++);
         if (month > 12 || (parts->month >= 0 && parts->month != month) ||
             (parts->day >= 0 && parts->day != day))
             return false;
@@ -312,14 +312,14 @@ static bool settle_parts(const struct parts *parts, struct moment *moment)
         month = parts->month;
         day = parts->day;
     }
-    if (day > days_in_month(moment->year, month))
+    if (day > days_in_month(datetime->year, month))
         return false;
-    moment->month = month;
-    moment->day = day;
+    datetime->month = month;
+    datetime->day = day;
     if (parts->hour12 >= 0)
-        moment->hour = parts->hour12 % 12 + (parts->afternoon == 1 ? 12 : 0);
+        datetime->hour = parts->hour12 % 12 + (parts->afternoon == 1 ? 12 : 0);
     if (parts->weekday >= 0) {
-        struct moment local = *moment;
+        struct datetime local = *datetime;
 
         local.zone = local.hour = local.minute = local.second = 0;
         seconds_of(&local, &weekday);
@@ -328,16 +328,16 @@ static bool settle_parts(const struct parts *parts, struct moment *moment)
     return true;
 }
 
-size_t moment_parse_format(const char *format, const char *text, size_t len,
-                           struct moment *ret_moment)
+size_t datetime_parse_format(const char *format, const char *text, size_t len,
+                             struct datetime *ret_moment)
 {
     struct cursor at = {text, text, text + len};
     struct parts parts = {-1, -1, -1, -1, -1, -1, -1, false};
-    struct moment moment = {0};
+    struct datetime datetime = {0};
 
-    if (!take_format(&at, format, &parts, &moment) || !settle_parts(&parts, &moment))
+    if (!take_format(&at, format, &parts, &datetime) || !settle_parts(&parts, &datetime))
         return 0;
-    *ret_moment = moment;
+    *ret_moment = datetime;
     return (size_t)(at.p - text);
 }
 
@@ -378,7 +378,7 @@ static int note_conversions(const char *format, char *told, size_t *count, struc
     return 0;
 }
 
-int moment_check_format(const char *format, struct buffer *why)
+int datetime_check_format(const char *format, struct buffer *why)
 {
     char told[16];
     size_t count = 0;
@@ -405,25 +405,25 @@ int moment_check_format(const char *format, struct buffer *why)
     return 0;
 }
 
-void moment_write(const struct moment *moment, bool day_only, struct buffer *out)
+void datetime_write(const struct datetime *datetime, bool day_only, struct buffer *out)
 {
-    int zone = moment->zone < 0 ? -moment->zone : moment->zone;
+    int zone = datetime->zone < 0 ? -datetime->zone : datetime->zone;
 
-    buffer_printf(out, "%04d-%02d-%02d", moment->year, moment->month, moment->day);
+    buffer_printf(out, "%04d-%02d-%02d", datetime->year, datetime->month, datetime->day);
     if (day_only)
         return;
-    buffer_printf(out, "T%02d:%02d:%02d", moment->hour, moment->minute, moment->second);
-    if (moment->fraction_len > 0) {
+    buffer_printf(out, "T%02d:%02d:%02d", datetime->hour, datetime->minute, datetime->second);
+    if (datetime->fraction_len > 0) {
         buffer_byte(out, '.');
-        buffer_append(out, moment->fraction, moment->fraction_len);
+        buffer_append(out, datetime->fraction, datetime->fraction_len);
     }
-    if (moment->has_zone && zone == 0)
+    if (datetime->has_zone && zone == 0)
         buffer_byte(out, 'Z');
-    else if (moment->has_zone)
-        buffer_printf(out, "%c%02d:%02d", moment->zone < 0 ? '-' : '+', zone / 60, zone % 60);
+    else if (datetime->has_zone)
+        buffer_printf(out, "%c%02d:%02d", datetime->zone < 0 ? '-' : '+', zone / 60, zone % 60);
 }
 
-void moment_write_example(const char *format, struct buffer *out)
+void datetime_write_example(const char *format, struct buffer *out)
 {
     struct tm tm = {.tm_year = 124,
                     .tm_mon = 11,
@@ -450,7 +450,7 @@ void moment_write_example(const char *format, struct buffer *out)
     }
 }
 
-int moment_compare(const struct moment *left, const struct moment *right)
+int datetime_compare(const struct datetime *left, const struct datetime *right)
 {
     int weekday;
     int64_t a = seconds_of(left, &weekday), b = seconds_of(right, &weekday);

@@ -15,7 +15,7 @@
 
 #include "base/buffer.h"
 
-struct moment {
+struct datetime {
     int year, month, day; /* month and day from 1 */
     int hour, minute, second;
     const char *fraction; /* digits behind the second; borrowed from the text */
@@ -26,25 +26,25 @@ struct moment {
 
 /* YYYY-MM-DD, and YYYY-MM-DDThh:mm:ss[.fraction][Z|+hh:mm|+hhmm|+hh], ',' or '.' before the
  * fraction. */
-bool moment_parse_date(const char *text, size_t len, struct moment *ret_moment);
-bool moment_parse_datetime(const char *text, size_t len, struct moment *ret_moment);
+bool datetime_parse_date(const char *text, size_t len, struct datetime *ret_moment);
+bool datetime_parse_datetime(const char *text, size_t len, struct datetime *ret_moment);
 
 /* Matches the format at the start of text: the bytes it took, or 0. The format has passed
- * moment_check_format. */
-size_t moment_parse_format(const char *format, const char *text, size_t len,
-                           struct moment *ret_moment);
+ * datetime_check_format. */
+size_t datetime_parse_format(const char *format, const char *text, size_t len,
+                             struct datetime *ret_moment);
 
 /* Can this format be read, and does it tell a day? Else -1 and a sentence in `why`. */
-int moment_check_format(const char *format, struct buffer *why);
+int datetime_check_format(const char *format, struct buffer *why);
 
 /* Appends it in ISO 8601: 2024-01-01T12:00:00, with fraction and zone where it has them, or the day
  * alone. */
-void moment_write(const struct moment *moment, bool day_only, struct buffer *out);
+void datetime_write(const struct datetime *datetime, bool day_only, struct buffer *out);
 
 /* Appends what a time looks like in this format. */
-void moment_write_example(const char *format, struct buffer *out);
+void datetime_write_example(const char *format, struct buffer *out);
 
 /* <0, 0, >0 */
-int moment_compare(const struct moment *left, const struct moment *right);
+int datetime_compare(const struct datetime *left, const struct datetime *right);
 
 #endif

@@ -13,7 +13,7 @@ static const char *skip_digits(const char *p, const char *end)
 }
 
 /* Parses what stands behind an 'e'; returns its end, or NULL. */
-static const char *parse_exponent(struct number *number, const char *p, const char *end)
+static const char *parse_exponent(struct decimal *number, const char *p, const char *end)
 {
     const char *digits;
 
@@ -31,10 +31,10 @@ static const char *parse_exponent(struct number *number, const char *p, const ch
     return p;
 }
 
-bool number_parse(const char *text, size_t len, struct number *ret_number)
+bool decimal_parse(const char *text, size_t len, struct decimal *ret_number)
 {
     const char *end = text + len, *p = text, *digits, *point, *first;
-    struct number number = {.negative = len > 0 && *text == '-'};
+    struct decimal number = {.negative = len > 0 && *text == '-'};
 
     p += number.negative;
     digits = p;
@@ -66,7 +66,7 @@ bool number_parse(const char *text, size_t len, struct number *ret_number)
 
 /* The digit at place i from the left of an exponent that is padded with zeros to `len` places,
  * signed. */
-static int exponent_digit(const struct number *number, size_t len, size_t i)
+static int exponent_digit(const struct decimal *number, size_t len, size_t i)
 {
     size_t padding = len - number->exponent_len;
     int digit = i < padding ? 0 : number->exponent[i - padding] - '0';
@@ -78,7 +78,7 @@ static int exponent_digit(const struct number *number, size_t len, size_t i)
  * The difference of the exponents. One beyond 10^17 is only told to be so: no digits of a text in
  * memory can make up for it, and further places cannot bring it back.
  */
-static long long exponent_difference(const struct number *left, const struct number *right)
+static long long exponent_difference(const struct decimal *left, const struct decimal *right)
 {
     const long long enough = 100000000000000000;
     size_t len =
@@ -91,7 +91,7 @@ static long long exponent_difference(const struct number *left, const struct num
     return difference;
 }
 
-static int compare_digits(const struct number *left, const struct number *right)
+static int compare_digits(const struct decimal *left, const struct decimal *right)
 {
     const char *p = left->first, *q = right->first;
     char a, b;
@@ -108,14 +108,14 @@ static int compare_digits(const struct number *left, const struct number *right)
     }
 }
 
-static int sign(const struct number *number)
+static int sign(const struct decimal *number)
 {
     if (number->first == number->last)
         return 0;
     return number->negative ? -1 : 1;
 }
 
-int number_compare(const struct number *left, const struct number *right)
+int decimal_compare(const struct decimal *left, const struct decimal *right)
 {
     int left_sign = sign(left), right_sign = sign(right), order;
     long long magnitude;

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct number {
+struct decimal {
     const char *first;    /* the first digit that is not 0; == last for zero */
     const char *last;     /* behind the last digit before the exponent; a '.' may stand between */
     ptrdiff_t point;      /* 0.FIRST… * 10^point, before the exponent is applied */
@@ -23,9 +23,9 @@ struct number {
 };
 
 /* Is all of text a number? The result borrows the text. */
-bool number_parse(const char *text, size_t len, struct number *ret_number);
+bool decimal_parse(const char *text, size_t len, struct decimal *ret_number);
 
 /* <0, 0, >0; -0 equals 0. */
-int number_compare(const struct number *left, const struct number *right);
+int decimal_compare(const struct decimal *left, const struct decimal *right);
 
 #endif

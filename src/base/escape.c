@@ -33,7 +33,7 @@ static size_t sequence(const unsigned char *text, size_t len)
     return need;
 }
 
-size_t text_invalid_utf8(const char *text, size_t len)
+size_t escape_invalid_utf8(const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t i = 0, step;
@@ -55,7 +55,7 @@ size_t text_invalid_utf8(const char *text, size_t len)
     return len;
 }
 
-size_t text_code_points(const char *text, size_t len)
+size_t escape_code_points(const char *text, size_t len)
 {
     size_t i, count = 0;
 
@@ -85,7 +85,7 @@ static bool is_unprintable(const unsigned char *c, size_t step)
     }
 }
 
-void text_printable(struct buffer *out, const char *text, size_t len)
+void escape_printable(struct buffer *out, const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t i = 0, step;
@@ -117,7 +117,7 @@ static bool is_plain(char c)
     return plain_in_ledger[byte >> 6] >> (byte & 63) & 1;
 }
 
-void text_percent(struct buffer *out, const char *text, size_t len)
+void escape_percent(struct buffer *out, const char *text, size_t len)
 {
     size_t from = 0, i;
 
@@ -140,7 +140,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len)
+ssize_t escape_unpercent_into(char *out, size_t size, const char *text, size_t len)
 {
     size_t i, n;
     int high, low;
@@ -161,18 +161,18 @@ ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len
     return i < len ? -1 : (ssize_t)n;
 }
 
-int text_unpercent(struct buffer *out, const char *text, size_t len)
+int escape_unpercent(struct buffer *out, const char *text, size_t len)
 {
     ssize_t n;
 
     if (len == 0 || buffer_reserve(out, len) < 0)
         return 0;
-    n = text_unpercent_into(out->data + out->len, len, text, len);
+    n = escape_unpercent_into(out->data + out->len, len, text, len);
     out->len += n > 0 ? (size_t)n : 0;
     return n < 0 ? -1 : 0;
 }
 
-void text_csv_cell(struct buffer *out, const char *text, size_t len)
+void escape_csv_cell(struct buffer *out, const char *text, size_t len)
 {
     size_t i;
 
@@ -192,12 +192,12 @@ void text_csv_cell(struct buffer *out, const char *text, size_t len)
     buffer_byte(out, '"');
 }
 
-void text_repair_utf8(struct buffer *out, const char *text, size_t len)
+void escape_repair_utf8(struct buffer *out, const char *text, size_t len)
 {
     size_t i = 0, good;
 
     while (i < len) {
-        good = text_invalid_utf8(text + i, len - i);
+        good = escape_invalid_utf8(text + i, len - i);
         buffer_append(out, text + i, good);
         i += good;
         if (i < len) {
@@ -207,7 +207,7 @@ void text_repair_utf8(struct buffer *out, const char *text, size_t len)
     }
 }
 
-bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number)
+bool escape_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number)
 {
     uint64_t number = 0;
     size_t i;
@@ -260,7 +260,7 @@ static char *put_digits(char *to, unsigned number, size_t count, char behind)
     return to + count + 1;
 }
 
-const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
+const char *escape_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds)
 {
     int64_t milli = nanoseconds / 1000000 - (nanoseconds % 1000000 < 0);
     int64_t days = milli / 86400000 - (milli % 86400000 < 0);
@@ -293,7 +293,7 @@ static bool digits(const char *text, size_t len, unsigned *ret_number)
     return true;
 }
 
-bool text_parse_time(const char *t, size_t len, int64_t *ret_time)
+bool escape_parse_time(const char *t, size_t len, int64_t *ret_time)
 {
     static const unsigned char month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year, month, day, hour, minute, second, milli;

@@ -16,38 +16,38 @@
 
 /* The offset of the first byte that is not part of valid UTF-8 (no overlong forms, no surrogates),
  * or len. */
-size_t text_invalid_utf8(const char *text, size_t len);
+size_t escape_invalid_utf8(const char *text, size_t len);
 
 /* The code points of valid UTF-8. */
-size_t text_code_points(const char *text, size_t len);
+size_t escape_code_points(const char *text, size_t len);
 
 /* For a person: control characters, line separators, marks of direction and invalid UTF-8 as \xNN,
  * a backslash doubled, the rest as it is. */
-void text_printable(struct buffer *out, const char *text, size_t len);
+void escape_printable(struct buffer *out, const char *text, size_t len);
 
-/* For the ledger: bytes outside A-Za-z0-9._~-/ as %XX; and back. text_unpercent returns 0, or -1 if
- * malformed. */
-void text_percent(struct buffer *out, const char *text, size_t len);
-int text_unpercent(struct buffer *out, const char *text, size_t len);
+/* For the ledger: bytes outside A-Za-z0-9._~-/ as %XX; and back. escape_unpercent returns 0, or -1
+ * if malformed. */
+void escape_percent(struct buffer *out, const char *text, size_t len);
+int escape_unpercent(struct buffer *out, const char *text, size_t len);
 
 /* The same into `size` bytes, without a NUL; returns how many, or -1 if malformed or too many. */
-ssize_t text_unpercent_into(char *out, size_t size, const char *text, size_t len);
+ssize_t escape_unpercent_into(char *out, size_t size, const char *text, size_t len);
 
 /* A CSV cell, quoted only where it must be: it holds a comma, a quote or a line break. */
-void text_csv_cell(struct buffer *out, const char *text, size_t len);
+void escape_csv_cell(struct buffer *out, const char *text, size_t len);
 
 /* Valid UTF-8 for JSON and Prometheus: an invalid byte becomes U+FFFD. */
-void text_repair_utf8(struct buffer *out, const char *text, size_t len);
+void escape_repair_utf8(struct buffer *out, const char *text, size_t len);
 
 /* A whole number in decimal digits alone, at most `max`; false for anything else. */
-bool text_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number);
+bool escape_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number);
 
 /* ISO 8601 in UTC with milliseconds, "2024-01-01T12:00:00.000Z", from nanoseconds since the epoch.
  */
 #define TEXT_TIME_SIZE 80
-const char *text_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds);
+const char *escape_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds);
 
-/* Reads what text_time wrote; false for anything else. */
-bool text_parse_time(const char *t, size_t len, int64_t *ret_time);
+/* Reads what escape_time wrote; false for anything else. */
+bool escape_parse_time(const char *t, size_t len, int64_t *ret_time);
 
 #endif

@@ -7,29 +7,29 @@
 #define LARGE_PAGE ((size_t)2 << 20)
 
 /* The kept half of a hash spreads over any capacity below 2^32, not only over powers of two. */
-static size_t home(const struct map *map, uint32_t key)
+static size_t home(const struct hash_index *map, uint32_t key)
 {
     return (size_t)((uint64_t)key * map->cap >> 32);
 }
 
-static size_t next(const struct map *map, size_t i)
+static size_t next(const struct hash_index *map, size_t i)
 {
     return i + 1 == map->cap ? 0 : i + 1;
 }
 
 /* Four of five slots are used before it grows. */
-static size_t limit(const struct map *map)
+static size_t limit(const struct hash_index *map)
 {
     return map->cap - map->cap / 5;
 }
 
-void map_free(struct map *map)
+void hash_index_free(struct hash_index *map)
 {
     free(map->slots);
-    *map = (struct map){0};
+    *map = (struct hash_index){0};
 }
 
-void map_use_large_pages(void *memory, size_t size)
+void hash_index_use_large_pages(void *memory, size_t size)
 {
     size_t skip = (LARGE_PAGE - (uintptr_t)memory % LARGE_PAGE) % LARGE_PAGE;
 
@@ -39,19 +39,19 @@ void map_use_large_pages(void *memory, size_t size)
                       MADV_HUGEPAGE);
 }
 
-static void insert(struct map *map, uint32_t key, uint32_t value)
+static void insert(struct hash_index *map, uint32_t key, uint32_t value)
 {
     size_t i = home(map, key);
 
     while (map->slots[i].value != 0)
         i = next(map, i);
-    map->slots[i] = (struct map_slot){key, value};
+    map->slots[i] = (struct hash_index_slot){key, value};
     map->used++;
 }
 
-static int grow(struct map *map, size_t cap)
+static int grow(struct hash_index *map, size_t cap)
 {
-    struct map larger = {.cap = cap};
+    struct hash_index larger = {.cap = cap};
     size_t i;
 
     larger.slots = cap > UINT32_MAX ? NULL : calloc(larger.cap, sizeof *larger.slots);
@@ -59,21 +59,21 @@ static int grow(struct map *map, size_t cap)
         errno = ENOMEM;
         return -1;
     }
-    map_use_large_pages(larger.slots, larger.cap * sizeof *larger.slots);
+    hash_index_use_large_pages(larger.slots, larger.cap * sizeof *larger.slots);
     for (i = 0; i < map->cap; i++)
         if (map->slots[i].value != 0)
             insert(&larger, map->slots[i].key, map->slots[i].value);
-    map_free(map);
+    hash_index_free(map);
     *map = larger;
     return 0;
 }
 
-int map_reserve(struct map *map, size_t count)
+int hash_index_reserve(struct hash_index *map, size_t count)
 {
     return count <= limit(map) ? 0 : grow(map, count < 48 ? 64 : count + count / 4 + 1);
 }
 
-int map_put(struct map *map, uint64_t key, uint64_t value)
+int hash_index_put(struct hash_index *map, uint64_t key, uint64_t value)
 {
     if (value > UINT32_MAX) {
         errno = ENOMEM;
@@ -85,7 +85,7 @@ int map_put(struct map *map, uint64_t key, uint64_t value)
     return 0;
 }
 
-struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor)
+struct hash_index_slot *hash_index_find(const struct hash_index *map, uint64_t key, size_t *cursor)
 {
     const uint32_t half = (uint32_t)(key >> 32);
     size_t i;
@@ -104,13 +104,13 @@ struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor)
     return NULL;
 }
 
-void map_prefetch(const struct map *map, uint64_t key)
+void hash_index_prefetch(const struct hash_index *map, uint64_t key)
 {
     if (map->cap > 0)
         __builtin_prefetch(&map->slots[home(map, (uint32_t)(key >> 32))], 1);
 }
 
-void map_remove(struct map *map, struct map_slot *slot)
+void hash_index_remove(struct hash_index *map, struct hash_index_slot *slot)
 {
     size_t hole = (size_t)(slot - map->slots), i;
 
@@ -125,6 +125,6 @@ void map_remove(struct map *map, struct map_slot *slot)
             hole = i;
         }
     }
-    map->slots[hole] = (struct map_slot){0};
+    map->slots[hole] = (struct hash_index_slot){0};
     map->used--;
 }

@@ -12,39 +12,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct map_slot {
+struct hash_index_slot {
     uint32_t key;   /* the high half */
     uint32_t value; /* 0: free */
 };
 
-struct map {
-    struct map_slot *slots; /* owned */
+struct hash_index {
+    struct hash_index_slot *slots; /* owned */
     size_t cap;
     size_t used;
 };
 
-void map_free(struct map *map); /* leaves it zeroed: an empty map */
+void hash_index_free(struct hash_index *map); /* leaves it zeroed: an empty map */
 
 /* -1 with errno ENOMEM, also for a value that does not fit into 32 bits. */
-int map_put(struct map *map, uint64_t key, uint64_t value);
+int hash_index_put(struct hash_index *map, uint64_t key, uint64_t value);
 
 /* Room for as many in all, without growing again. */
-int map_reserve(struct map *map, size_t count);
+int hash_index_reserve(struct hash_index *map, size_t count);
 
 /*
  * Walks the entries of a key: start with *cursor = 0, ends with NULL. The slot may be written to
  * (value) until the next put or removal.
  */
-struct map_slot *map_find(const struct map *map, uint64_t key, size_t *cursor);
+struct hash_index_slot *hash_index_find(const struct hash_index *map, uint64_t key, size_t *cursor);
 
 /* This key will be looked for soon: in a large table most of the time goes into waiting for memory.
  */
-void map_prefetch(const struct map *map, uint64_t key);
+void hash_index_prefetch(const struct hash_index *map, uint64_t key);
 
-void map_remove(struct map *map, struct map_slot *slot);
+void hash_index_remove(struct hash_index *map, struct hash_index_slot *slot);
 
 /* For a table or an array that is about to be filled: if it is large, looking anything up is mostly
  * waiting for the page tables, and there are fewer of them with large pages. */
-void map_use_large_pages(void *memory, size_t size);
+void hash_index_use_large_pages(void *memory, size_t size);
 
 #endif

@@ -80,11 +80,11 @@ void log_line(enum log_level level, const char *format, ...)
         buffer_printf(&line, "<%d>", journal_priorities[level]);
     else if (settings.with_time) {
         clock_gettime(CLOCK_REALTIME, &now);
-        buffer_printf(&line, "%s %-7s ", text_time(when, now.tv_sec * 1000000000LL + now.tv_nsec),
+        buffer_printf(&line, "%s %-7s ", escape_time(when, now.tv_sec * 1000000000LL + now.tv_nsec),
                       level_names[level]);
     } else
         buffer_printf(&line, "%s: ", settings.program);
-    text_printable(&line, text.data, text.len);
+    escape_printable(&line, text.data, text.len);
     buffer_byte(&line, '\n');
     /* One write a line, so that lines of several processes do not mix. A log that cannot be written
      * to must not stop the work. */

@@ -8,12 +8,12 @@
 #define MANY 16 /* short jobs are worth a thread */
 
 struct worker {
-    struct pool *pool;
+    struct thread_pool *pool;
     unsigned number;
     pthread_t thread;
 };
 
-struct pool {
+struct thread_pool {
     pthread_mutex_t mutex;
     pthread_cond_t work; /* a job was queued, or the end has come */
     pthread_cond_t done;
@@ -22,11 +22,11 @@ struct pool {
     unsigned untold; /* short jobs since one was woken */
     unsigned size;
     bool closing;
-    struct worker workers[POOL_MOST];
+    struct worker workers[THREAD_POOL_MOST];
 };
 
 /* With the mutex held, as it is again afterwards. */
-static void run(struct pool *pool, struct job *job, unsigned worker)
+static void run(struct thread_pool *pool, struct job *job, unsigned worker)
 {
     job->state = JOB_RUNNING;
     pthread_mutex_unlock(&pool->mutex);
@@ -36,7 +36,7 @@ static void run(struct pool *pool, struct job *job, unsigned worker)
     pthread_cond_broadcast(&pool->done);
 }
 
-static void unlink_job(struct pool *pool, struct job **at)
+static void unlink_job(struct thread_pool *pool, struct job **at)
 {
     struct job *job = *at;
 
@@ -48,7 +48,7 @@ static void unlink_job(struct pool *pool, struct job **at)
 static void *work(void *context)
 {
     const struct worker *worker = context;
-    struct pool *pool = worker->pool;
+    struct thread_pool *pool = worker->pool;
     struct job *job;
 
     pthread_mutex_lock(&pool->mutex);
@@ -73,14 +73,14 @@ static unsigned wanted_threads(void)
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
 
-    if (count >= POOL_MOST)
-        return POOL_MOST;
+    if (count >= THREAD_POOL_MOST)
+        return THREAD_POOL_MOST;
     return count < 2 ? 3 : (unsigned)count + 1;
 }
 
-struct pool *pool_open(void)
+struct thread_pool *thread_pool_open(void)
 {
-    struct pool *pool = calloc(1, sizeof *pool);
+    struct thread_pool *pool = calloc(1, sizeof *pool);
     unsigned wanted = wanted_threads();
     sigset_t all, before;
 
@@ -104,12 +104,12 @@ struct pool *pool_open(void)
     return pool;
 }
 
-unsigned pool_size(const struct pool *pool)
+unsigned thread_pool_size(const struct thread_pool *pool)
 {
     return pool->size;
 }
 
-void pool_submit(struct pool *pool, struct job *job, bool is_short)
+void thread_pool_submit(struct thread_pool *pool, struct job *job, bool is_short)
 {
     pthread_mutex_lock(&pool->mutex);
     job->state = JOB_QUEUED;
@@ -124,7 +124,7 @@ void pool_submit(struct pool *pool, struct job *job, bool is_short)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-void pool_wait(struct pool *pool, struct job *job, unsigned worker)
+void thread_pool_wait(struct thread_pool *pool, struct job *job, unsigned worker)
 {
     struct job **at;
 
@@ -140,7 +140,7 @@ void pool_wait(struct pool *pool, struct job *job, unsigned worker)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-bool pool_is_done(struct pool *pool, const struct job *job)
+bool thread_pool_is_done(struct thread_pool *pool, const struct job *job)
 {
     bool done;
 
@@ -150,7 +150,7 @@ bool pool_is_done(struct pool *pool, const struct job *job)
     return done;
 }
 
-void pool_close(struct pool *pool)
+void thread_pool_close(struct thread_pool *pool)
 {
     unsigned i;
 

@@ -11,15 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "csv/check.h"
+#include "csv/file_check.h"
 #include "drop/sidecar.h"
 #include "fs/backup_name.h"
 #include "fs/spool.h"
 #include "base/escape.h"
 
 struct checking {
-    struct judge judge;
-    struct judgement result;
+    struct file_check file_check;
+    struct check_result result;
     uint64_t files, valid, rows, violations;
 };
 
@@ -27,35 +27,35 @@ static void print_line(FILE *to, const char *path, const char *text)
 {
     struct buffer out = {0};
 
-    text_printable(&out, path, strlen(path));
+    escape_printable(&out, path, strlen(path));
     fprintf(to, "%s: %s\n", buffer_text(&out), text);
     buffer_free(&out);
 }
 
 /* Opens it as the daemon would, by its directory, and looks what is beside it. */
-static enum spool_kind open_path(const char *path, int *ret_fd, struct signature *signature,
-                                 struct sidecars *sidecars)
+static enum file_kind open_path(const char *path, int *ret_fd, struct file_id *file_id,
+                                struct sidecars *sidecars)
 {
     char *directory = strdup(path), *base = strdup(path);
-    enum spool_kind kind = SPOOL_TROUBLE;
-    struct spool_taken taken;
+    enum file_kind kind = FILE_TROUBLE;
+    struct opened_file taken;
     int fd = -1;
 
     if (directory != NULL && base != NULL)
         fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        spool_take(fd, basename(base), &taken);
+        opened_file_open(fd, basename(base), &taken);
         kind = taken.kind;
         errno = taken.errnum;
         *ret_fd = taken.fd;
-        *signature = taken.signature;
-        if (kind == SPOOL_FILE)
-            sidecar_look(fd, spool_base(path), taken.whose.owner, sidecars);
+        *file_id = taken.file_id;
+        if (kind == FILE_REGULAR)
+            sidecar_look(fd, path_base(path), taken.whose.owner, sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
-        kind = SPOOL_GONE;
+        kind = FILE_GONE;
     } else if (errno == EACCES) {
-        kind = SPOOL_UNREADABLE;
+        kind = FILE_UNREADABLE;
     }
     free(directory);
     free(base);
@@ -67,10 +67,10 @@ static enum spool_kind open_path(const char *path, int *ret_fd, struct signature
  * lies below user_data/, quarantine/ or archive/ is taken for one of its directory there. Elsewhere
  * directories count where the template speaks of them.
  */
-static void dropped_name(const struct judge *judge, const char *path, struct buffer *out)
+static void dropped_name(const struct file_check *file_check, const char *path, struct buffer *out)
 {
     static const char *const places[] = {DATADIR_DROP, "quarantine", "archive"};
-    char *data_dir = realpath(judge->config->data_dir, NULL), *whole = realpath(path, NULL);
+    char *data_dir = realpath(file_check->config->data_dir, NULL), *whole = realpath(path, NULL);
     const char *below = NULL;
     size_t len = data_dir == NULL ? 0 : strlen(data_dir), i, part;
 
@@ -81,29 +81,30 @@ static void dropped_name(const struct judge *judge, const char *path, struct buf
                 below = whole + len + 1 + part + 1;
         }
     }
-    if (judge->config->recursive && below != NULL)
+    if (file_check->config->recursive && below != NULL)
         buffer_string(out, below);
     else
-        buffer_string(out, judge->schema->filename.slashes > 0 ? path : spool_base(path));
+        buffer_string(out, file_check->schema->filename.slashes > 0 ? path : path_base(path));
     free(data_dir);
     free(whole);
 }
 
 static int judge_path(struct checking *checking, const char *path, int fd,
-                      const struct signature *signature, const struct sidecars *sidecars,
+                      const struct file_id *file_id, const struct sidecars *sidecars,
                       struct cause *cause)
 {
-    struct judge_order order = {.fd = fd, .size = signature->size};
-    struct judgement *result = &checking->result;
+    struct file_check_request order = {.fd = fd, .size = file_id->size};
+    struct check_result *result = &checking->result;
     struct buffer out = {0}, name = {0};
     int judged;
 
-    dropped_name(&checking->judge, path, &name);
+    dropped_name(&checking->file_check, path, &name);
     order.name = buffer_text(&name);
     if (!buffer_failed(&name))
-        slot_origin(name.data); /* NAME.~2~ in quarantine/ and archive/ */
-    judged = buffer_failed(&name) ? cause_memory(cause)
-                                  : judge_run(&checking->judge, &order, &checking->result, cause);
+        backup_name_strip(name.data); /* NAME.~2~ in quarantine/ and archive/ */
+    judged = buffer_failed(&name)
+                 ? cause_memory(cause)
+                 : file_check_run(&checking->file_check, &order, &checking->result, cause);
     buffer_free(&name);
     if (judged < 0)
         return -1;
@@ -111,7 +112,7 @@ static int judge_path(struct checking *checking, const char *path, int fd,
         sidecar_agrees(sidecars, path, result->raw_sha256, &result->violations);
     violations_print(&result->violations, path, &out);
     if (result->violations.total > result->violations.count) {
-        text_printable(&out, path, strlen(path));
+        escape_printable(&out, path, strlen(path));
         buffer_printf(&out, ": %" PRIu64 " more violations are not listed (max_reported_errors)\n",
                       result->violations.total - result->violations.count);
     }
@@ -123,7 +124,7 @@ static int judge_path(struct checking *checking, const char *path, int fd,
     buffer_free(&out);
     if (result->no_rows && result->violations.total == 0)
         print_line(stdout, path,
-                   signature->size == 0
+                   file_id->size == 0
                        ? "no bytes: such a file waits, it is not merged"
                        : "no rows, only a header: such a file waits, it is not merged");
     else if (result->no_newline && result->violations.total == 0)
@@ -139,48 +140,48 @@ static int judge_path(struct checking *checking, const char *path, int fd,
 static int check_path(struct checking *checking, const char *path, struct cause *cause)
 {
     struct sidecars sidecars;
-    struct signature signature;
+    struct file_id file_id;
     int fd, result;
 
     checking->files++;
-    switch (open_path(path, &fd, &signature, &sidecars)) {
-    case SPOOL_GONE:
+    switch (open_path(path, &fd, &file_id, &sidecars)) {
+    case FILE_GONE:
         return cause_set(cause, CAUSE_NO_INPUT, "%s: no such file", path);
-    case SPOOL_TROUBLE:
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", path);
-    case SPOOL_OTHER:
-    case SPOOL_DIRECTORY:
+    case FILE_TROUBLE:
+        return cause_errno(cause, CAUSE_RETRY, "cannot open %s", path);
+    case FILE_OTHER:
+    case FILE_DIRECTORY:
         print_line(
             stdout, path,
             "file-type: no regular file: links, FIFOs, devices and directories are never opened");
         checking->violations++;
         return 0;
-    case SPOOL_UNREADABLE:
+    case FILE_UNREADABLE:
         print_line(stdout, path, "file-unreadable: no permission to read it: chmod a+r");
         checking->violations++;
         return 0;
-    case SPOOL_FILE:
+    case FILE_REGULAR:
         break;
     }
-    result = judge_path(checking, path, fd, &signature, &sidecars, cause);
+    result = judge_path(checking, path, fd, &file_id, &sidecars, cause);
     close(fd);
     return result;
 }
 
-int command_check(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_check(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause)
 {
     struct checking checking = {0};
     int code, i, result = -1;
 
-    if (command_option(command, setup, argc, argv, "", NULL, &code) == COMMAND_HELP)
+    if (command_option(command, session, argc, argv, "", NULL, &code) == COMMAND_HELP)
         return code;
     if (optind == argc)
         return cause_set(cause, CAUSE_USAGE, "check which file? Try: phasesentinel check --help");
-    if (setup_load(setup, cause) < 0)
+    if (session_load(session, cause) < 0)
         return -1;
-    judgement_init(&checking.result, &setup->config);
-    if (judge_init(&checking.judge, &setup->schema, &setup->config, cause) < 0)
+    check_result_init(&checking.result, &session->config);
+    if (file_check_init(&checking.file_check, &session->schema, &session->config, cause) < 0)
         goto out;
     for (i = optind; i < argc; i++)
         if (check_path(&checking, argv[i], cause) < 0)
@@ -189,7 +190,7 @@ int command_check(const struct command *command, struct setup *setup, int argc, 
            checking.valid, checking.files, checking.rows, checking.violations);
     result = checking.valid == checking.files ? COMMAND_DONE : COMMAND_BAD;
 out:
-    judge_free(&checking.judge);
-    judgement_free(&checking.result);
+    file_check_free(&checking.file_check);
+    check_result_free(&checking.result);
     return result;
 }

@@ -12,7 +12,7 @@
 
 #include "fs/durable.h"
 #include "ingest/batch.h"
-#include "csv/check.h"
+#include "csv/file_check.h"
 #include "base/escape.h"
 
 struct saving {
@@ -44,8 +44,8 @@ static int read_input(const char *path, struct buffer *input, struct cause *caus
     ssize_t n = -1;
 
     if (fd < 0)
-        return cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_TROUBLE,
-                           "cannot open %s", path);
+        return cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_RETRY, "cannot open %s",
+                           path);
     while (buffer_reserve(input, 65536) == 0) {
         n = read(fd, input->data + input->len, 65536);
         if (n < 0 && errno == EINTR)
@@ -59,7 +59,7 @@ static int read_input(const char *path, struct buffer *input, struct cause *caus
     if (buffer_failed(input))
         return cause_memory(cause);
     if (n < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot read %s",
+        return cause_errno(cause, CAUSE_RETRY, "cannot read %s",
                            path == NULL ? "standard input" : path);
     if (input->len == 0)
         return cause_set(cause, CAUSE_NO_INPUT, "%s is empty: a header and rows are needed",
@@ -105,10 +105,11 @@ static size_t find_additions(const struct schema *schema, const struct saving *s
 
 /* The input with the additions as columns behind its own. Rows that are no CSV pass as they are:
  * the check names them. */
-static int build(const struct setup *setup, const struct saving *saving, const char *name,
+static int build(const struct session *session, const struct saving *saving, const char *name,
                  const struct buffer *input, struct buffer *out, struct cause *cause)
 {
-    struct rows *rows = rows_open(setup->config.max_row_bytes, setup->config.max_columns);
+    struct csv_reader *rows =
+        csv_reader_open(session->config.max_row_bytes, session->config.max_columns);
     struct addition additions[3];
     size_t offset = 0, len, count = 0, i;
     bool header = true;
@@ -119,11 +120,11 @@ static int build(const struct setup *setup, const struct saving *saving, const c
         return cause_memory(cause);
     if (input->len >= 3 && memcmp(input->data, "\xEF\xBB\xBF", 3) == 0)
         offset = 3;
-    while ((next = rows_next(rows, &row, cause)) != ROWS_END) {
+    while ((next = csv_reader_next(rows, &row, cause)) != CSV_READER_END) {
         if (next < 0)
             goto out;
-        if (next == ROWS_MORE) {
-            char *space = rows_space(rows, &len);
+        if (next == CSV_READER_MORE) {
+            char *space = csv_reader_space(rows, &len);
 
             if (space == NULL) {
                 cause_memory(cause);
@@ -132,14 +133,14 @@ static int build(const struct setup *setup, const struct saving *saving, const c
             if (len > input->len - offset)
                 len = input->len - offset;
             memcpy(space, input->data + offset, len);
-            rows_filled(rows, len);
+            csv_reader_filled(rows, len);
             offset += len;
             if (offset == input->len)
-                rows_finish(rows);
+                csv_reader_finish(rows);
             continue;
         }
         if (header) {
-            count = find_additions(&setup->schema, saving, name, &row, additions, cause);
+            count = find_additions(&session->schema, saving, name, &row, additions, cause);
             if (count == SIZE_MAX)
                 goto out;
         }
@@ -149,31 +150,31 @@ static int build(const struct setup *setup, const struct saving *saving, const c
         buffer_append(out, row.raw, len);
         for (i = 0; i < count && row.fault == ROW_SOUND; i++) {
             buffer_byte(out, ',');
-            text_csv_cell(out, header ? additions[i].field : additions[i].value,
-                          strlen(header ? additions[i].field : additions[i].value));
+            escape_csv_cell(out, header ? additions[i].field : additions[i].value,
+                            strlen(header ? additions[i].field : additions[i].value));
         }
         buffer_byte(out, '\n');
         header = false;
     }
     result = buffer_failed(out) ? cause_memory(cause) : 0;
 out:
-    rows_close(rows);
+    csv_reader_close(rows);
     return result;
 }
 
 /* Nothing is saved that the daemon would not take. 0, 1: bad, and said why; -1. */
-static int check(const struct setup *setup, const char *shown, const char *name, int fd,
+static int check(const struct session *session, const char *shown, const char *name, int fd,
                  uint64_t size, struct cause *cause)
 {
-    struct judge judge = {0};
-    struct judgement verdict;
-    struct judge_order order = {.fd = fd, .name = name, .size = size};
+    struct file_check file_check = {0};
+    struct check_result verdict;
+    struct file_check_request order = {.fd = fd, .name = name, .size = size};
     struct buffer out = {0};
     int result = -1;
 
-    judgement_init(&verdict, &setup->config);
-    if (judge_init(&judge, &setup->schema, &setup->config, cause) == 0 &&
-        judge_run(&judge, &order, &verdict, cause) == 0) {
+    check_result_init(&verdict, &session->config);
+    if (file_check_init(&file_check, &session->schema, &session->config, cause) == 0 &&
+        file_check_run(&file_check, &order, &verdict, cause) == 0) {
         violations_print(&verdict.violations, shown, &out);
         if (verdict.no_rows && verdict.violations.total == 0)
             buffer_printf(&out, "%s: no rows, only a header\n", shown);
@@ -181,8 +182,8 @@ static int check(const struct setup *setup, const char *shown, const char *name,
         result = verdict.no_rows || verdict.violations.total > 0;
     }
     buffer_free(&out);
-    judge_free(&judge);
-    judgement_free(&verdict);
+    file_check_free(&file_check);
+    check_result_free(&verdict);
     return result;
 }
 
@@ -197,8 +198,8 @@ static void name_for(char *out, size_t size, const struct saving *saving, time_t
 }
 
 /* Written under a hidden name, synced, then named: a name that is taken means the next second. */
-static int write_file(struct setup *setup, const struct saving *saving, const struct buffer *input,
-                      char *name, size_t size, struct cause *cause)
+static int write_file(struct session *session, const struct saving *saving,
+                      const struct buffer *input, char *name, size_t size, struct cause *cause)
 {
     struct buffer content = {0};
     char hidden[64];
@@ -207,84 +208,85 @@ static int write_file(struct setup *setup, const struct saving *saving, const st
 
     snprintf(hidden, sizeof hidden, ".save.%ld.csv", (long)getpid());
     name_for(name, size, saving, when);
-    if (build(setup, saving, name, input, &content, cause) < 0)
+    if (build(session, saving, name, input, &content, cause) < 0)
         goto out;
-    fd = openat(setup->dir.drop, hidden, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    fd = openat(session->dir.drop, hidden, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                0644);
     if (fd < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot create %s in the drop directory", hidden);
+        cause_errno(cause, CAUSE_RETRY, "cannot create %s in the drop directory", hidden);
         goto out;
     }
     if (durable_write(fd, content.data, content.len, 0, hidden, cause) < 0 ||
         durable_sync(fd, hidden, cause) < 0)
         goto out;
-    result = check(setup, saving->path == NULL ? "standard input" : saving->path, name, fd,
+    result = check(session, saving->path == NULL ? "standard input" : saving->path, name, fd,
                    content.len, cause);
     if (result != 0)
         goto out;
     /* Closed first: whoever sees the name finds no writer. */
     close(fd);
     fd = -1;
-    while ((result = durable_move(setup->dir.drop, hidden, setup->dir.drop, name, cause)) < 0 &&
+    while ((result = durable_move(session->dir.drop, hidden, session->dir.drop, name, cause)) < 0 &&
            cause->errnum == EEXIST)
         name_for(name, size, saving, ++when);
     if (result == 0)
-        result = durable_sync_dir(setup->dir.drop, name, cause);
+        result = durable_sync_dir(session->dir.drop, name, cause);
 out:
     if (fd >= 0)
         close(fd);
     if (result != 0)
-        unlinkat(setup->dir.drop, hidden, 0);
+        unlinkat(session->dir.drop, hidden, 0);
     buffer_free(&content);
     return result;
 }
 
-static int merge_saved(struct setup *setup, const char *name, struct cause *cause)
+static int merge_saved(struct session *session, const char *name, struct cause *cause)
 {
-    struct intake intake = {0};
+    struct batch batch = {0};
     int result;
 
-    if (intake_open(&intake, &setup->config, &setup->schema, &setup->dir, "phasesentinel save",
-                    NULL, NULL, cause) < 0)
+    if (batch_open(&batch, &session->config, &session->schema, &session->dir, "phasesentinel save",
+                   NULL, NULL, cause) < 0)
         return -1;
-    result = drop_arrive(&intake.drop, name, true, waiting_now(), cause);
+    result = dropdir_arrive(&batch.drop, name, true, clock_monotonic(), cause);
     if (result == 0)
-        result = command_run_intake(&intake, cause);
+        result = command_run_intake(&batch, cause);
     if (result == 0)
-        result = intake_scan(&intake, WAITING_NEVER, 30000, cause);
+        result = batch_scan(&batch, CLOCK_NEVER, 30000, cause);
     if (result == 0)
-        result = intake_report(&intake, true, 30000, "", cause);
-    if (result == 0 && intake.booking.quarantined_files > 0)
+        result = batch_report(&batch, true, 30000, "", cause);
+    if (result == 0 && batch.outcome.quarantined_files > 0)
         result = COMMAND_BAD;
-    intake_close(&intake);
+    batch_close(&batch);
     return result;
 }
 
-static int save(struct setup *setup, const struct saving *saving, struct cause *cause)
+static int save(struct session *session, const struct saving *saving, struct cause *cause)
 {
     struct buffer input = {0};
     char name[512];
     int result = -1;
 
-    if (check_word(&setup->schema, "user_id", "--user-id", saving->user_id, cause) < 0 ||
-        check_word(&setup->schema, "source", "--source", saving->source, cause) < 0 ||
+    if (check_word(&session->schema, "user_id", "--user-id", saving->user_id, cause) < 0 ||
+        check_word(&session->schema, "source", "--source", saving->source, cause) < 0 ||
         (saving->label != NULL &&
-         check_word(&setup->schema, "label", "--label", saving->label, cause) < 0) ||
+         check_word(&session->schema, "label", "--label", saving->label, cause) < 0) ||
         read_input(saving->path, &input, cause) < 0 ||
-        setup_open_dirs(setup, SETUP_CREATE_DIRS, cause) < 0 ||
-        datadir_open_drop(&setup->dir, cause) < 0)
+        session_open_dirs(session, SESSION_CREATE_DIRS, cause) < 0 ||
+        datadir_open_drop(&session->dir, cause) < 0)
         goto out;
-    result = write_file(setup, saving, &input, name, sizeof name, cause);
-    datadir_close_drop(&setup->dir);
+    result = write_file(session, saving, &input, name, sizeof name, cause);
+    datadir_close_drop(&session->dir);
     if (result == 0)
-        printf("%s/" DATADIR_DROP "/%s\n", setup->dir.path, name);
+        printf("%s/" DATADIR_DROP "/%s\n", session->dir.path, name);
     if (result == 0 && saving->merge)
-        result = merge_saved(setup, name, cause);
+        result = merge_saved(session, name, cause);
 out:
     buffer_free(&input);
     return result;
 }
 
-int command_save(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_save(const struct command *command, struct session *session, int argc, char **argv,
                  struct cause *cause)
 {
     static const struct option own[] = {{"user-id", required_argument, NULL, 'U'},
@@ -295,7 +297,7 @@ int command_save(const struct command *command, struct setup *setup, int argc, c
     struct saving saving = {.source = "external"};
     int option, code;
 
-    while ((option = command_option(command, setup, argc, argv, "", own, &code)) != -1) {
+    while ((option = command_option(command, session, argc, argv, "", own, &code)) != -1) {
         switch (option) {
         case COMMAND_HELP:
             return code;
@@ -317,7 +319,7 @@ int command_save(const struct command *command, struct setup *setup, int argc, c
             cause, CAUSE_USAGE,
             "save needs --user-id and at most one file. Try: phasesentinel save --help");
     saving.path = optind < argc && strcmp(argv[optind], "-") != 0 ? argv[optind] : NULL;
-    if (setup_load(setup, cause) < 0)
+    if (session_load(session, cause) < 0)
         return -1;
-    return save(setup, &saving, cause);
+    return save(session, &saving, cause);
 }

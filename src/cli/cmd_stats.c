@@ -31,7 +31,7 @@ static int read_text(int dir_fd, const char *name, struct buffer *out, struct ca
     if (fd < 0)
         return dir_fd < 0 || errno == ENOENT
                    ? 0
-                   : cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", name);
+                   : cause_errno(cause, CAUSE_RETRY, "cannot open %s", name);
     if (fstat(fd, &st) < 0 || buffer_reserve(out, (size_t)st.st_size + 1) < 0) {
         close(fd);
         return cause_memory(cause);
@@ -44,14 +44,14 @@ static int read_text(int dir_fd, const char *name, struct buffer *out, struct ca
     return 0;
 }
 
-static int parse_json_option(const struct command *command, struct setup *setup, int argc,
+static int parse_json_option(const struct command *command, struct session *session, int argc,
                              char **argv, bool *ret_json, int *ret_code, struct cause *cause)
 {
     static const struct option own[] = {{"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     int option;
 
     *ret_json = false;
-    while ((option = command_option(command, setup, argc, argv, "", own, ret_code)) != -1) {
+    while ((option = command_option(command, session, argc, argv, "", own, ret_code)) != -1) {
         if (option == COMMAND_HELP)
             return COMMAND_HELP;
         *ret_json = true;
@@ -61,24 +61,25 @@ static int parse_json_option(const struct command *command, struct setup *setup,
     return 0;
 }
 
-int command_stats(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_stats(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause)
 {
     struct buffer text = {0};
     int code, result;
     bool json;
 
-    result = parse_json_option(command, setup, argc, argv, &json, &code, cause);
+    result = parse_json_option(command, session, argc, argv, &json, &code, cause);
     if (result != 0)
         return result == COMMAND_HELP ? code : -1;
-    if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_LOOK_ONLY, cause) < 0)
+    if (session_load(session, cause) < 0 ||
+        session_open_dirs(session, SESSION_LOOK_ONLY, cause) < 0)
         return -1;
-    result = read_text(setup->dir.stats, json ? "stats.json" : "summary.txt", &text, cause);
+    result = read_text(session->dir.stats, json ? "stats.json" : "summary.txt", &text, cause);
     if (result == 0 && text.len == 0)
         result = cause_set(
             cause, CAUSE_NO_INPUT,
             "there are no statistics in %s yet: run phasesentinel merge, or start the daemon",
-            setup->dir.path);
+            session->dir.path);
     if (result == 0)
         fwrite(text.data, 1, text.len, stdout);
     buffer_free(&text);
@@ -89,10 +90,10 @@ int command_stats(const struct command *command, struct setup *setup, int argc, 
  * -------------------------------------------------------------------------------------- */
 
 struct view {
-    struct setup *setup;
+    struct session *session;
     struct ledger ledger;
-    struct waiting waiting;
-    struct quarantine_survey quarantine;
+    struct pending pending;
+    struct quarantine_summary quarantine;
     struct buffer trouble, holder, polled;
     uint64_t ignored;
     bool daemon_up;
@@ -102,7 +103,7 @@ struct view {
 /* The daemon holds its lock as long as it lives. */
 static int look_for_daemon(struct view *view, struct cause *cause)
 {
-    int state = view->setup->dir.state,
+    int state = view->session->dir.state,
         fd = state < 0 ? -1 : openat(state, "daemon.lock", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
@@ -114,23 +115,23 @@ static int look_for_daemon(struct view *view, struct cause *cause)
 
 /* A file that is neither accepted nor on the list has not been looked at. What the list has and is
  * gone stays out. */
-static void found(void *context, const char *name, enum spool_kind kind,
-                  const struct signature *signature)
+static void found(void *context, const char *name, enum file_kind kind,
+                  const struct file_id *file_id)
 {
     struct view *view = context;
-    struct waiting_file *file = waiting_find(&view->waiting, name);
+    struct pending_file *file = pending_find(&view->pending, name);
     struct ledger_known known;
 
-    (void)signature;
+    (void)file_id;
     if (file == NULL && ledger_name(&view->ledger, name, &known) &&
         known.last != VERDICT_QUARANTINED)
         return;
     if (file == NULL) {
-        file = waiting_add(&view->waiting, name);
-        if (file != NULL && kind == SPOOL_OTHER)
-            file->reason = WAIT_FILE_TYPE;
-        if (file != NULL && kind == SPOOL_UNREADABLE)
-            file->reason = WAIT_UNREADABLE;
+        file = pending_add(&view->pending, name);
+        if (file != NULL && kind == FILE_OTHER)
+            file->reason = PENDING_FILE_TYPE;
+        if (file != NULL && kind == FILE_UNREADABLE)
+            file->reason = PENDING_UNREADABLE;
     }
     view->failed |= file == NULL;
     if (file != NULL)
@@ -140,8 +141,8 @@ static void found(void *context, const char *name, enum spool_kind kind,
 static void enter(void *context, const char *directory, int fd)
 {
     struct view *view = context;
-    const struct config *config = &view->setup->config;
-    const char *system = blind_name(fd);
+    const struct config *config = &view->session->config;
+    const char *system = fs_type_name(fd);
 
     if (system != NULL && view->polled.len == 0)
         buffer_printf(
@@ -151,38 +152,38 @@ static void enter(void *context, const char *directory, int fd)
             config->poll < config->rescan ? config->poll : config->rescan, directory, system);
 }
 
-static int look(struct view *view, struct cause *cause)
+static int upload(struct view *view, struct cause *cause)
 {
-    struct setup *setup = view->setup;
-    const struct spool_order order = {.recursive = setup->config.recursive,
-                                      .enter = enter,
-                                      .names_only = true,
-                                      .found = found,
-                                      .context = view};
+    struct session *session = view->session;
+    const struct drop_scan_request order = {.recursive = session->config.recursive,
+                                            .enter = enter,
+                                            .names_only = true,
+                                            .found = found,
+                                            .context = view};
     size_t i;
 
     if (look_for_daemon(view, cause) < 0 ||
-        read_text(setup->dir.state, "trouble", &view->trouble, cause) < 0)
+        read_text(session->dir.state, "trouble", &view->trouble, cause) < 0)
         return -1;
-    if (setup->dir.state >= 0 && (ledger_open(&view->ledger, setup->dir.state, cause) < 0 ||
-                                  ledger_refresh(&view->ledger, false, cause) < 0))
+    if (session->dir.state >= 0 && (ledger_open(&view->ledger, session->dir.state, cause) < 0 ||
+                                    ledger_refresh(&view->ledger, false, cause) < 0))
         return -1;
-    if (waiting_load(&view->waiting, setup->dir.state, cause) < 0)
+    if (pending_load(&view->pending, session->dir.state, cause) < 0)
         return -1;
-    if (datadir_open_drop(&setup->dir, cause) == 0) {
-        if (spool_scan(setup->dir.drop, &order, &view->ignored, cause) < 0)
+    if (datadir_open_drop(&session->dir, cause) == 0) {
+        if (drop_scan(session->dir.drop, &order, &view->ignored, cause) < 0)
             return -1;
-        datadir_close_drop(&setup->dir);
+        datadir_close_drop(&session->dir);
     } else if (view->trouble.len == 0) {
         buffer_string(&view->trouble, cause->text);
     }
     if (view->failed)
         return cause_memory(cause);
-    for (i = 0; i < view->waiting.count; i++)
-        view->waiting.files[i].done =
-            !view->waiting.files[i].counted || view->waiting.files[i].reason == WAIT_DISPOSAL;
-    waiting_sweep(&view->waiting);
-    return survey_quarantine(&setup->dir, &view->ledger, &view->quarantine, cause);
+    for (i = 0; i < view->pending.count; i++)
+        view->pending.files[i].done =
+            !view->pending.files[i].counted || view->pending.files[i].reason == PENDING_DISPOSAL;
+    pending_sweep(&view->pending);
+    return quarantine_scan(&session->dir, &view->ledger, &view->quarantine, cause);
 }
 
 /* The one thing that helps most. */
@@ -191,50 +192,51 @@ static const char *advise(const struct view *view)
     size_t i;
 
     if (!view->daemon_up)
-        for (i = 0; i < view->waiting.count; i++)
-            if (view->waiting.files[i].reason == WAIT_NEW)
+        for (i = 0; i < view->pending.count; i++)
+            if (view->pending.files[i].reason == PENDING_NEW)
                 return "phasesentinel merge";
     if (view->quarantine.files > 0)
         return "read quarantine/NAME.errors.csv, mend the file, try it with: phasesentinel check "
                "FILE, and drop it again";
-    if (view->waiting.count > 0)
+    if (view->pending.count > 0)
         return view->daemon_up ? "" : "phasesentinel merge";
     return "";
 }
 
 static void print_status(const struct view *view, const char *next)
 {
-    const bool recursive = view->setup->config.recursive;
+    const bool recursive = view->session->config.recursive;
     char when[TEXT_TIME_SIZE];
     struct buffer out = {0};
     size_t i;
 
     buffer_printf(&out, "daemon       %s", view->daemon_up ? "up: " : "down");
-    text_printable(&out, view->holder.data, view->holder.len > 0 ? view->holder.len - 1 : 0);
+    escape_printable(&out, view->holder.data, view->holder.len > 0 ? view->holder.len - 1 : 0);
     buffer_string(&out, "\ndata         ");
-    text_printable(&out, view->setup->dir.path, strlen(view->setup->dir.path));
+    escape_printable(&out, view->session->dir.path, strlen(view->session->dir.path));
     buffer_printf(&out, "\nlast merge   %s\n",
-                  view->ledger.last_merge > 0 ? text_time(when, view->ledger.last_merge) : "never");
+                  view->ledger.last_merge > 0 ? escape_time(when, view->ledger.last_merge)
+                                              : "never");
     if (view->trouble.len > 0) {
         buffer_string(&out, "trouble      ");
-        text_printable(&out, view->trouble.data, view->trouble.len);
+        escape_printable(&out, view->trouble.data, view->trouble.len);
         buffer_byte(&out, '\n');
     }
     if (view->polled.len > 0) {
         buffer_string(&out, "polled       ");
-        text_printable(&out, view->polled.data, view->polled.len);
+        escape_printable(&out, view->polled.data, view->polled.len);
         buffer_byte(&out, '\n');
     }
-    buffer_printf(&out, "waiting      %zu\n", view->waiting.count);
-    for (i = 0; i < view->waiting.count; i++) {
-        const struct waiting_file *file = &view->waiting.files[i];
+    buffer_printf(&out, "waiting      %zu\n", view->pending.count);
+    for (i = 0; i < view->pending.count; i++) {
+        const struct pending_file *file = &view->pending.files[i];
 
         buffer_string(&out, "  ");
-        text_printable(&out, file->name, strlen(file->name));
-        buffer_printf(&out, ": %s", reason_name(file->reason));
+        escape_printable(&out, file->name, strlen(file->name));
+        buffer_printf(&out, ": %s", pending_reason_name(file->reason));
         if (file->detail != NULL) {
             buffer_string(&out, ": ");
-            text_printable(&out, file->detail, strlen(file->detail));
+            escape_printable(&out, file->detail, strlen(file->detail));
         }
         buffer_byte(&out, '\n');
     }
@@ -253,24 +255,24 @@ static void print_status(const struct view *view, const char *next)
 static int print_json(struct view *view, const char *next, struct cause *cause)
 {
     struct status status = {.daemon_up = view->daemon_up,
-                            .data_dir = view->setup->dir.path,
-                            .waiting_count = view->waiting.count,
+                            .data_dir = view->session->dir.path,
+                            .waiting_count = view->pending.count,
                             .ignored = view->ignored,
                             .last_merge = view->ledger.last_merge,
                             .quarantined = view->quarantine.files,
                             .next = next};
-    struct status_file *files = calloc(view->waiting.count + 1, sizeof *files);
+    struct status_file *files = calloc(view->pending.count + 1, sizeof *files);
     struct buffer out = {0};
     size_t i;
     int result;
 
     if (files == NULL)
         return cause_memory(cause);
-    for (i = 0; i < view->waiting.count; i++)
+    for (i = 0; i < view->pending.count; i++)
         files[i] = (struct status_file){
-            view->waiting.files[i].name, reason_name(view->waiting.files[i].reason),
-            view->waiting.files[i].detail == NULL ? "" : view->waiting.files[i].detail};
-    status.waiting = files;
+            view->pending.files[i].name, pending_reason_name(view->pending.files[i].reason),
+            view->pending.files[i].detail == NULL ? "" : view->pending.files[i].detail};
+    status.pending = files;
     if (view->holder.len > 0)
         view->holder.len--;
     status.daemon = buffer_text(&view->holder);
@@ -284,25 +286,26 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
     return result;
 }
 
-int command_status(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_status(const struct command *command, struct session *session, int argc, char **argv,
                    struct cause *cause)
 {
-    struct view view = {.setup = setup, .ledger = {.fd = -1}};
+    struct view view = {.session = session, .ledger = {.fd = -1}};
     int code, result;
     bool json;
 
-    result = parse_json_option(command, setup, argc, argv, &json, &code, cause);
+    result = parse_json_option(command, session, argc, argv, &json, &code, cause);
     if (result != 0)
         return result == COMMAND_HELP ? code : -1;
-    if (setup_load(setup, cause) < 0 || setup_open_dirs(setup, SETUP_LOOK_ONLY, cause) < 0)
+    if (session_load(session, cause) < 0 ||
+        session_open_dirs(session, SESSION_LOOK_ONLY, cause) < 0)
         return -1;
-    result = look(&view, cause);
+    result = upload(&view, cause);
     if (result == 0 && json)
         result = print_json(&view, advise(&view), cause);
     else if (result == 0)
         print_status(&view, advise(&view));
     ledger_close(&view.ledger);
-    waiting_free(&view.waiting);
+    pending_free(&view.pending);
     buffer_free(&view.trouble);
     buffer_free(&view.polled);
     buffer_free(&view.holder);

@@ -15,21 +15,21 @@ struct command {
     const char *arguments;
     const char *summary;
     const char *help; /* examples first */
-    int (*run)(const struct command *command, struct setup *setup, int argc, char **argv,
+    int (*run)(const struct command *command, struct session *session, int argc, char **argv,
                struct cause *cause);
 };
 
-int command_check(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_check(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause);
-int command_merge(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_merge(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause);
-int command_adopt(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_adopt(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause);
-int command_save(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_save(const struct command *command, struct session *session, int argc, char **argv,
                  struct cause *cause);
-int command_stats(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_stats(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause);
-int command_status(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_status(const struct command *command, struct session *session, int argc, char **argv,
                    struct cause *cause);
 
 #define COMMAND_DONE 0
@@ -41,12 +41,12 @@ int command_status(const struct command *command, struct setup *setup, int argc,
  * own ones beside those of every command, which are taken here. COMMAND_HELP: help was printed, or
  * 64's message: *ret_code is the exit code.
  */
-int command_option(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_option(const struct command *command, struct session *session, int argc, char **argv,
                    const char *own_short, const struct option *own, int *ret_code);
 
 /* Drops all that a run of the intake changes: merges what is due until nothing is left but what may
  * still change. */
-struct intake;
-int command_run_intake(struct intake *intake, struct cause *cause);
+struct batch;
+int command_run_intake(struct batch *batch, struct cause *cause);
 
 #endif

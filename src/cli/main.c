@@ -63,10 +63,10 @@ static void print_usage(FILE *to)
           to);
 }
 
-int command_option(const struct command *command, struct setup *setup, int argc, char **argv,
+int command_option(const struct command *command, struct session *session, int argc, char **argv,
                    const char *own_short, const struct option *own, int *ret_code)
 {
-    static const struct option common[] = {SETUP_LONG_OPTIONS};
+    static const struct option common[] = {SESSION_LONG_OPTIONS};
     struct option all[16] = {{0}};
     char shorts[64];
     size_t i, count = sizeof common / sizeof *common;
@@ -75,7 +75,7 @@ int command_option(const struct command *command, struct setup *setup, int argc,
     memcpy(all, common, sizeof common);
     for (i = 0; own != NULL && own[i].name != NULL; i++)
         all[count++] = own[i];
-    snprintf(shorts, sizeof shorts, "%s%s", SETUP_SHORT_OPTIONS, own_short);
+    snprintf(shorts, sizeof shorts, "%s%s", SESSION_SHORT_OPTIONS, own_short);
     while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
         if (option == 'h') {
             printf("Usage: phasesentinel %s %s\n\n%s\n%s. See phasesentinel(1).\n", command->name,
@@ -88,7 +88,7 @@ int command_option(const struct command *command, struct setup *setup, int argc,
             *ret_code = 0;
             return COMMAND_HELP;
         }
-        if (setup_take_option(setup, option, optarg))
+        if (session_take_option(session, option, optarg))
             continue;
         if (option != '?')
             return option;
@@ -99,16 +99,16 @@ int command_option(const struct command *command, struct setup *setup, int argc,
     return -1;
 }
 
-static int run(const struct command *command, struct setup *setup, int argc, char **argv)
+static int run(const struct command *command, struct session *session, int argc, char **argv)
 {
     struct cause cause = {0};
     int code;
 
     optind = 0; /* getopt begins anew, with the command's arguments */
-    code = command->run(command, setup, argc, argv, &cause);
+    code = command->run(command, session, argc, argv, &cause);
     if (code < 0)
-        code = setup_fail(&cause);
-    setup_free(setup);
+        code = session_fail(&cause);
+    session_free(session);
     /* What was printed must have arrived. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         log_error("cannot write to stdout");
@@ -119,15 +119,15 @@ static int run(const struct command *command, struct setup *setup, int argc, cha
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {SETUP_LONG_OPTIONS, {NULL, 0, NULL, 0}};
-    struct setup setup;
+    static const struct option options[] = {SESSION_LONG_OPTIONS, {NULL, 0, NULL, 0}};
+    struct session session;
     size_t i;
     int option;
 
     log_open("phasesentinel", false);
     log_set_level(LOG_LEVEL_NOTICE);
-    setup_init(&setup);
-    while ((option = getopt_long(argc, argv, "+" SETUP_SHORT_OPTIONS, options, NULL)) != -1) {
+    session_init(&session);
+    while ((option = getopt_long(argc, argv, "+" SESSION_SHORT_OPTIONS, options, NULL)) != -1) {
         if (option == 'h') {
             print_usage(stdout);
             return 0;
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
             puts("phasesentinel " VERSION);
             return 0;
         }
-        if (!setup_take_option(&setup, option, optarg)) {
+        if (!session_take_option(&session, option, optarg)) {
             fputs("Try: phasesentinel --help\n", stderr);
             return 64;
         }
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(commands[i].name, argv[optind]) == 0)
-            return run(&commands[i], &setup, argc - optind, argv + optind);
+            return run(&commands[i], &session, argc - optind, argv + optind);
     fprintf(stderr, "phasesentinel: no command '%s'\nTry: phasesentinel --help\n", argv[optind]);
     return 64;
 }

@@ -1,10 +1,10 @@
 /*
  * judgement: what one reading of a file found, and what follows from it.
  *
- *     judgement_init, judgement_clear    nothing was read yet
- *     judgement_blame, and the fields    judge fills them in
- *     judgement_rejects ...              whoever decides asks
- *     judgement_free
+ *     check_result_init, check_result_clear    nothing was read yet
+ *     check_result_blame, and the fields    judge fills them in
+ *     check_result_rejects ...              whoever decides asks
+ *     check_result_free
  */
 #ifndef PHASESENTINEL_CHECK_RESULT_H
 #define PHASESENTINEL_CHECK_RESULT_H
@@ -18,7 +18,7 @@
 #include "csv/tally.h"
 #include "csv/violations.h"
 
-struct judgement {
+struct check_result {
     struct violations violations;
     struct tally tally;   /* of the accepted rows */
     struct buffer header; /* the file's header as it came, for NAME.rejects.csv */
@@ -44,19 +44,19 @@ struct judgement {
 };
 
 /* Reusable from reading to reading: its buffers stay. */
-void judgement_init(struct judgement *result, const struct config *config);
-void judgement_clear(struct judgement *result);
-void judgement_free(struct judgement *result);
+void check_result_init(struct check_result *result, const struct config *config);
+void check_result_clear(struct check_result *result);
+void check_result_free(struct check_result *result);
 
 /* Something is wrong with the file, and no line is to blame. */
-void judgement_blame(struct judgement *result, enum code code, const char *text);
+void check_result_blame(struct check_result *result, enum violation_code code, const char *text);
 
 /* Is the file bad? With reject-rows bad rows alone do not make it so, unless they are too many or
  * all. */
-bool judgement_rejects(const struct judgement *result, const struct config *config);
+bool check_result_rejects(const struct check_result *result, const struct config *config);
 
 /* An incomplete last row is all that is wrong, and that the checksum is none of such a beginning.
  */
-bool judgement_only_truncated(const struct judgement *result);
+bool check_result_only_truncated(const struct check_result *result);
 
 #endif

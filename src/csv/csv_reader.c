@@ -11,7 +11,7 @@
 #define READ_SIZE (256 * 1024)
 #define COPY      16
 
-struct rows {
+struct csv_reader {
     uint64_t max_row_bytes;
     size_t max_columns;
     bool only_libcsv;
@@ -20,7 +20,7 @@ struct rows {
     size_t cap, pos, end;
     char *spare; /* the window before, and the next one */
     size_t spare_cap;
-    size_t consumed; /* where rows_consumed stands */
+    size_t consumed; /* where csv_reader_consumed stands */
     size_t scanned;  /* no LF in [pos, scanned): not searched again */
     uint64_t offset; /* of data[0] in the file */
     uint64_t line;   /* of data[pos] */
@@ -48,9 +48,9 @@ static int no_blanks(unsigned char byte)
     return 0;
 }
 
-struct rows *rows_open(uint64_t max_row_bytes, size_t max_columns)
+struct csv_reader *csv_reader_open(uint64_t max_row_bytes, size_t max_columns)
 {
-    struct rows *rows = calloc(1, sizeof *rows);
+    struct csv_reader *rows = calloc(1, sizeof *rows);
 
     if (rows == NULL)
         return NULL;
@@ -60,7 +60,7 @@ struct rows *rows_open(uint64_t max_row_bytes, size_t max_columns)
     return rows;
 }
 
-void rows_close(struct rows *rows)
+void csv_reader_close(struct csv_reader *rows)
 {
     if (rows == NULL)
         return;
@@ -73,7 +73,7 @@ void rows_close(struct rows *rows)
     free(rows);
 }
 
-void rows_reset(struct rows *rows)
+void csv_reader_reset(struct csv_reader *rows)
 {
     rows->pos = rows->end = rows->consumed = rows->scanned = 0;
     rows->offset = 0;
@@ -81,7 +81,7 @@ void rows_reset(struct rows *rows)
     rows->finished = rows->dead = false;
 }
 
-void rows_use_reference(struct rows *rows, bool only_libcsv)
+void csv_reader_use_reference(struct csv_reader *rows, bool only_libcsv)
 {
     rows->only_libcsv = only_libcsv;
 }
@@ -93,7 +93,7 @@ static int reserve(char **data, size_t *cap, size_t need)
     if (need <= *cap)
         return 0;
     need += need / 2;
-    grown = realloc(*data, need + ROWS_ZEROS);
+    grown = realloc(*data, need + CSV_READER_ZEROS);
     if (grown == NULL)
         return -1;
     *data = grown;
@@ -101,7 +101,7 @@ static int reserve(char **data, size_t *cap, size_t need)
     return 0;
 }
 
-char *rows_space(struct rows *rows, size_t *ret_len)
+char *csv_reader_space(struct csv_reader *rows, size_t *ret_len)
 {
     size_t rest = rows->end - rows->pos, cap = rows->cap;
     char *data = rows->data;
@@ -126,18 +126,18 @@ char *rows_space(struct rows *rows, size_t *ret_len)
     return rows->data + rows->end;
 }
 
-void rows_filled(struct rows *rows, size_t len)
+void csv_reader_filled(struct csv_reader *rows, size_t len)
 {
     rows->end += len;
-    memset(rows->data + rows->end, 0, ROWS_ZEROS);
+    memset(rows->data + rows->end, 0, CSV_READER_ZEROS);
 }
 
-void rows_finish(struct rows *rows)
+void csv_reader_finish(struct csv_reader *rows)
 {
     rows->finished = true;
 }
 
-static int cell_add(struct rows *rows, const char *text, size_t len)
+static int cell_add(struct csv_reader *rows, const char *text, size_t len)
 {
     if (rows->cell_count++ >= rows->max_columns)
         return 0;
@@ -155,7 +155,7 @@ static int cell_add(struct rows *rows, const char *text, size_t len)
 }
 
 /* The quick way: a line without a quote. `len` is without the line end. */
-static int split_line(struct rows *rows, const char *line, size_t len)
+static int split_line(struct csv_reader *rows, const char *line, size_t len)
 {
     const char *comma, *end = line + len;
 
@@ -184,7 +184,7 @@ static inline void copy_cell(char *to, const char *from, size_t len)
 
 static void on_cell(void *text, size_t len, void *context)
 {
-    struct rows *rows = context;
+    struct csv_reader *rows = context;
     struct buffer *texts = &rows->texts;
 
     /* A record goes on behind a line's end only within a cell; a cell that ends has all before. */
@@ -202,22 +202,22 @@ static void on_cell(void *text, size_t len, void *context)
 
 static void on_row(int end, void *context)
 {
-    struct rows *rows = context;
+    struct csv_reader *rows = context;
 
     (void)end;
     rows->row_done = true;
 }
 
 /* The record is whole: its texts stay where they are now. */
-static int place_cells(struct rows *rows)
+static int place_cells(struct csv_reader *rows)
 {
     const char *text;
     size_t i, stored = rows->cell_count < rows->max_columns ? rows->cell_count : rows->max_columns;
 
-    if (buffer_reserve(&rows->texts, ROWS_ZEROS) < 0)
+    if (buffer_reserve(&rows->texts, CSV_READER_ZEROS) < 0)
         return -1;
     text = rows->texts.data;
-    memset(rows->texts.data + rows->texts.len, 0, ROWS_ZEROS);
+    memset(rows->texts.data + rows->texts.len, 0, CSV_READER_ZEROS);
 
     for (i = 0; i < stored; i++) {
         rows->cells[i].text = text;
@@ -228,7 +228,7 @@ static int place_cells(struct rows *rows)
     return 0;
 }
 
-static int start_csv(struct rows *rows)
+static int start_csv(struct csv_reader *rows)
 {
     bool fresh = rows->csv_fresh;
 
@@ -257,7 +257,7 @@ static enum row_fault check_bytes(const char *line, size_t len, bool ended, size
         *ret_offset = (size_t)(hit - line);
         return ROW_NUL;
     }
-    bad = text_invalid_utf8(line, len);
+    bad = escape_invalid_utf8(line, len);
     if (bad < len) {
         *ret_offset = bad;
         return ROW_NOT_UTF8;
@@ -272,7 +272,7 @@ static enum row_fault check_bytes(const char *line, size_t len, bool ended, size
 
 /* One physical line of a record with quotes in it, through libcsv. Sets row_done when the record
  * ends with it. */
-static enum row_fault feed_csv(struct rows *rows, const char *line, size_t len, bool last,
+static enum row_fault feed_csv(struct csv_reader *rows, const char *line, size_t len, bool last,
                                size_t *ret_offset)
 {
     size_t done = csv_parse(&rows->csv, line, len, on_cell, on_row, rows);
@@ -288,8 +288,8 @@ static enum row_fault feed_csv(struct rows *rows, const char *line, size_t len, 
     return ROW_SOUND;
 }
 
-static void blame(const struct rows *rows, struct row *row, enum row_fault fault, uint64_t line,
-                  size_t at)
+static void blame(const struct csv_reader *rows, struct row *row, enum row_fault fault,
+                  uint64_t line, size_t at)
 {
     row->fault = fault;
     row->fault_line = line;
@@ -297,7 +297,7 @@ static void blame(const struct rows *rows, struct row *row, enum row_fault fault
 }
 
 /* The record starts at pos and its first line's content is [pos, content), next line at `next`. */
-static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line, size_t *next,
+static int read_quoted(struct csv_reader *rows, struct row *row, size_t start_of_line, size_t *next,
                        bool *ret_whole)
 {
     uint64_t line = rows->line, opened;
@@ -364,7 +364,7 @@ static int read_quoted(struct rows *rows, struct row *row, size_t start_of_line,
  * A row of more than max_row_bytes: nothing is read behind it. What its first bytes hold decides on
  * the fault, not how much of it happens to be here.
  */
-static void give_up(struct rows *rows, struct row *row, size_t start)
+static void give_up(struct csv_reader *rows, struct row *row, size_t start)
 {
     const char *nul = memchr(rows->data + start, '\0', (size_t)rows->max_row_bytes + 1);
 
@@ -376,17 +376,17 @@ static void give_up(struct rows *rows, struct row *row, size_t start)
     rows->dead = true;
 }
 
-static int more_or_too_long(struct rows *rows, struct row *row)
+static int more_or_too_long(struct csv_reader *rows, struct row *row)
 {
     size_t start = rows->pos;
 
     if (rows->end - start <= rows->max_row_bytes)
-        return ROWS_MORE;
+        return CSV_READER_MORE;
     *row =
         (struct row){.raw = rows->data + start, .raw_len = rows->end - start, .line = rows->line};
     give_up(rows, row, start);
     rows->pos = rows->end;
-    return ROWS_ROW;
+    return CSV_READER_ROW;
 }
 
 static uint64_t count_lines(const char *from, const char *to)
@@ -402,7 +402,7 @@ static uint64_t count_lines(const char *from, const char *to)
 
 /* The first physical line that begins at pos: its end (behind the LF) or 0 when it is not whole
  * yet. */
-static size_t find_line_end(struct rows *rows)
+static size_t find_line_end(struct csv_reader *rows)
 {
     size_t from = rows->scanned > rows->pos ? rows->scanned : rows->pos;
     const char *lf = from < rows->end ? memchr(rows->data + from, '\n', rows->end - from) : NULL;
@@ -415,22 +415,22 @@ static size_t find_line_end(struct rows *rows)
     return 0;
 }
 
-int rows_next(struct rows *rows, struct row *row, struct cause *cause)
+int csv_reader_next(struct csv_reader *rows, struct row *row, struct cause *cause)
 {
     size_t start = rows->pos, next, content, at = 0;
     bool whole = true;
 
     if (rows->dead) {
         rows->pos = rows->end;
-        return rows->finished ? ROWS_END : ROWS_MORE;
+        return rows->finished ? CSV_READER_END : CSV_READER_MORE;
     }
     if (rows->finished && rows->pos == rows->end)
-        return ROWS_END;
+        return CSV_READER_END;
     next = find_line_end(rows);
     if (next == 0)
         return more_or_too_long(rows, row);
     if (next == start)
-        return ROWS_END;
+        return CSV_READER_END;
 
     *row = (struct row){.line = rows->line, .fault = ROW_SOUND, .fault_line = rows->line};
     rows->cell_count = 0;
@@ -471,22 +471,22 @@ int rows_next(struct rows *rows, struct row *row, struct cause *cause)
     row->count = rows->cell_count;
     rows->line += count_lines(row->raw, row->raw + row->raw_len);
     rows->pos = next;
-    return ROWS_ROW;
+    return CSV_READER_ROW;
 }
 
-const char *rows_peek(const struct rows *rows, size_t *ret_len)
+const char *csv_reader_peek(const struct csv_reader *rows, size_t *ret_len)
 {
     *ret_len = rows->end - rows->pos;
     return rows->only_libcsv || rows->dead || *ret_len == 0 ? NULL : rows->data + rows->pos;
 }
 
-void rows_passed(struct rows *rows, size_t len, uint64_t lines)
+void csv_reader_passed(struct csv_reader *rows, size_t len, uint64_t lines)
 {
     rows->pos += len;
     rows->line += lines;
 }
 
-size_t rows_skip(struct rows *rows, size_t len)
+size_t csv_reader_skip(struct csv_reader *rows, size_t len)
 {
     size_t n = rows->end - rows->pos < len ? rows->end - rows->pos : len;
 
@@ -496,12 +496,12 @@ size_t rows_skip(struct rows *rows, size_t len)
     return n;
 }
 
-uint64_t rows_line(const struct rows *rows)
+uint64_t csv_reader_line(const struct csv_reader *rows)
 {
     return rows->line;
 }
 
-const char *rows_consumed(struct rows *rows, size_t *ret_len)
+const char *csv_reader_consumed(struct csv_reader *rows, size_t *ret_len)
 {
     const char *from = rows->data == NULL ? "" : rows->data + rows->consumed;
 
@@ -510,7 +510,7 @@ const char *rows_consumed(struct rows *rows, size_t *ret_len)
     return from;
 }
 
-const char *rows_rest(const struct rows *rows, size_t *ret_len)
+const char *csv_reader_rest(const struct csv_reader *rows, size_t *ret_len)
 {
     *ret_len = rows->end - rows->pos;
     return rows->data == NULL ? "" : rows->data + rows->pos;

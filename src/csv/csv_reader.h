@@ -1,11 +1,10 @@
 /*
  * rows: CSV bytes in, rows of cells out, with the line numbers an editor shows.
  *
- *     rows_open
- *     until the end: rows_space, read into it, rows_filled; or rows_finish at the end of the file
- *         until ROWS_MORE or ROWS_END: rows_next
- *         rows_consumed, for the hash: exactly the bytes of the rows handed out
- *     rows_close
+ *     csv_reader_open
+ *     until the end: csv_reader_space, read into it, csv_reader_filled; or csv_reader_finish at the
+ * end of the file until CSV_READER_MORE or CSV_READER_END: csv_reader_next csv_reader_consumed, for
+ * the hash: exactly the bytes of the rows handed out csv_reader_close
  *
  * Physical lines without a quote are split at their commas; a record with a quote in it goes
  * through libcsv (strict), which this module alone includes. Both give the same cells. A row that
@@ -21,7 +20,7 @@
 
 #include "base/cause.h"
 
-#define ROWS_ZEROS 16 /* bytes behind text that may be read in words */
+#define CSV_READER_ZEROS 16 /* bytes behind text that may be read in words */
 
 enum row_fault {
     ROW_SOUND,
@@ -47,7 +46,7 @@ struct row {
     const struct cell *cells;
     size_t count;
     /* Of a sound row with a quote: its cells with commas between them and an LF behind, then
-     * ROWS_ZEROS zero bytes; borrowed, too. Else, and where the reference is wanted, NULL. */
+     * CSV_READER_ZEROS zero bytes; borrowed, too. Else, and where the reference is wanted, NULL. */
     const char *joined;
     size_t joined_len;
     bool plain; /* raw is the cells with commas between them and, if ended, an LF or CRLF */
@@ -60,46 +59,47 @@ struct row {
                               else 0 */
 };
 
-enum rows_result { ROWS_ROW, ROWS_MORE, ROWS_END };
+enum csv_reader_result { CSV_READER_ROW, CSV_READER_MORE, CSV_READER_END };
 
-struct rows; /* one file's reader */
+struct csv_reader; /* one file's reader */
 
-struct rows *rows_open(uint64_t max_row_bytes, size_t max_columns); /* NULL: out of memory */
-void rows_close(struct rows *rows);
-void rows_reset(struct rows *rows); /* ready for another file */
+struct csv_reader *csv_reader_open(uint64_t max_row_bytes,
+                                   size_t max_columns); /* NULL: out of memory */
+void csv_reader_close(struct csv_reader *rows);
+void csv_reader_reset(struct csv_reader *rows); /* ready for another file */
 
 /* Everything through libcsv: the reference that the quick way is tested against. */
-void rows_use_reference(struct rows *rows, bool only_libcsv);
+void csv_reader_use_reference(struct csv_reader *rows, bool only_libcsv);
 
-/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what rows_next
+/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what csv_reader_next
  * lent. */
-char *rows_space(struct rows *rows, size_t *ret_len);
-void rows_filled(struct rows *rows, size_t len);
-void rows_finish(struct rows *rows);
+char *csv_reader_space(struct csv_reader *rows, size_t *ret_len);
+void csv_reader_filled(struct csv_reader *rows, size_t len);
+void csv_reader_finish(struct csv_reader *rows);
 
 /* -1: out of memory. */
-int rows_next(struct rows *rows, struct row *ret_row, struct cause *cause);
+int csv_reader_next(struct csv_reader *rows, struct row *ret_row, struct cause *cause);
 
 /*
- * The bytes from the next row on, at least ROWS_ZEROS zero bytes behind them, for a quicker pass
- * than rows_next; NULL where the reference is wanted. rows_passed says how many of them, and of
- * lines, were rows and are done with.
+ * The bytes from the next row on, at least CSV_READER_ZEROS zero bytes behind them, for a quicker
+ * pass than csv_reader_next; NULL where the reference is wanted. csv_reader_passed says how many of
+ * them, and of lines, were rows and are done with.
  */
-const char *rows_peek(const struct rows *rows, size_t *ret_len);
-void rows_passed(struct rows *rows, size_t len, uint64_t lines);
+const char *csv_reader_peek(const struct csv_reader *rows, size_t *ret_len);
+void csv_reader_passed(struct csv_reader *rows, size_t len, uint64_t lines);
 
 /* Passes over up to `len` buffered bytes unread, counting their lines; they must end at the end of
  * a row. */
-size_t rows_skip(struct rows *rows, size_t len);
+size_t csv_reader_skip(struct csv_reader *rows, size_t len);
 
 /* The line of the next byte. */
-uint64_t rows_line(const struct rows *rows);
+uint64_t csv_reader_line(const struct csv_reader *rows);
 
-/* The bytes handed out since the last call; lent until the second rows_space from now: another
- * thread may hash them while the next ones are read. */
-const char *rows_consumed(struct rows *rows, size_t *ret_len);
+/* The bytes handed out since the last call; lent until the second csv_reader_space from now:
+ * another thread may hash them while the next ones are read. */
+const char *csv_reader_consumed(struct csv_reader *rows, size_t *ret_len);
 
 /* The bytes that are there but no row yet: an incomplete last row. */
-const char *rows_rest(const struct rows *rows, size_t *ret_len);
+const char *csv_reader_rest(const struct csv_reader *rows, size_t *ret_len);
 
 #endif

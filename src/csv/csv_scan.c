@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) size_t scan(const char *text, size_
     return (size_t)(write_ends(at, offset, mark(last)) - ends);
 }
 
-size_t scan_ends_plain(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
+size_t csv_scan_ends_plain(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
 {
     return scan(text, len, ends, mark_plain);
 }
@@ -89,19 +89,19 @@ WITH_AVX2 static size_t scan_ends_avx2(const char *text, size_t len, uint16_t *e
     return scan(text, len, ends, mark_avx2);
 }
 
-size_t scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
+size_t csv_scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
 {
     const bool has_all = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                          __builtin_cpu_supports("popcnt");
 
-    return has_all ? scan_ends_avx2(text, len, ends) : scan_ends_plain(text, len, ends);
+    return has_all ? scan_ends_avx2(text, len, ends) : csv_scan_ends_plain(text, len, ends);
 }
 
 #else
 
-size_t scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
+size_t csv_scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS])
 {
-    return scan_ends_plain(text, len, ends);
+    return csv_scan_ends_plain(text, len, ends);
 }
 
 #endif

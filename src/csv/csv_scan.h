@@ -15,9 +15,9 @@
 
 /* The offsets of all commas and line feeds in text[0..len), in order. Returns how many; behind them
  * ends may hold anything. */
-size_t scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS]);
+size_t csv_scan_ends(const char *text, size_t len, uint16_t ends[static SCAN_ENDS]);
 
 /* The same in plain C, whatever the processor: for tests. */
-size_t scan_ends_plain(const char *text, size_t len, uint16_t ends[static SCAN_ENDS]);
+size_t csv_scan_ends_plain(const char *text, size_t len, uint16_t ends[static SCAN_ENDS]);
 
 #endif

@@ -19,7 +19,7 @@
 #define GZIP_WINDOW     (15 + 16)     /* the largest one, and gzip's frame alone */
 #define MAGIC_SIZE      4
 
-struct unpack_tools {
+struct decompress_tools {
     z_stream gzip;
     bool gzip_ready;
     ZSTD_DCtx *zstd;
@@ -29,65 +29,66 @@ struct unpack_tools {
     unsigned char bytes[BUFFER_SIZE]; /* [pos, end) is not unpacked yet */
 };
 
-enum unpack_format unpack_format_of(const char *name)
+enum decompress_format decompress_format_of(const char *name)
 {
-    const char *packing = name + spool_csv_length(name);
+    const char *packing = name + csv_name_length(name);
 
     if (*packing == '\0')
-        return UNPACK_PLAIN;
-    return packing[1] == 'g' || packing[1] == 'G' ? UNPACK_GZIP : UNPACK_ZSTD;
+        return DECOMPRESS_PLAIN;
+    return packing[1] == 'g' || packing[1] == 'G' ? DECOMPRESS_GZIP : DECOMPRESS_ZSTD;
 }
 
-const char *unpack_suffix(enum unpack_format format)
+const char *decompress_suffix(enum decompress_format format)
 {
-    static const char *const suffixes[UNPACK_FORMATS] = {
-        [UNPACK_PLAIN] = "", [UNPACK_GZIP] = ".gz", [UNPACK_ZSTD] = ".zst"};
+    static const char *const suffixes[DECOMPRESS_FORMATS] = {
+        [DECOMPRESS_PLAIN] = "", [DECOMPRESS_GZIP] = ".gz", [DECOMPRESS_ZSTD] = ".zst"};
 
     return suffixes[format];
 }
 
 /* How many of the bytes belong to the magic of a member or frame: those of all it has, or of all
  * that are there. Else 0. */
-static size_t match_magic(enum unpack_format format, const unsigned char *bytes, size_t len)
+static size_t match_magic(enum decompress_format format, const unsigned char *bytes, size_t len)
 {
     static const unsigned char gzip[] = {0x1F, 0x8B};
     static const unsigned char zstd[] = {0x28, 0xB5, 0x2F, 0xFD};
     static const unsigned char skipped[] = {0x50, 0x2A, 0x4D, 0x18}; /* the first low bits vary */
     unsigned char start[MAGIC_SIZE];
-    size_t count = format == UNPACK_GZIP ? sizeof gzip : sizeof zstd;
+    size_t count = format == DECOMPRESS_GZIP ? sizeof gzip : sizeof zstd;
 
     count = count < len ? count : len;
     if (count == 0)
         return 0;
-    if (memcmp(bytes, format == UNPACK_GZIP ? gzip : zstd, count) == 0)
+    if (memcmp(bytes, format == DECOMPRESS_GZIP ? gzip : zstd, count) == 0)
         return count;
     memcpy(start, bytes, count);
     start[0] &= 0xF0;
-    return format == UNPACK_ZSTD && memcmp(start, skipped, count) == 0 ? count : 0;
+    return format == DECOMPRESS_ZSTD && memcmp(start, skipped, count) == 0 ? count : 0;
 }
 
-enum unpack_format unpack_format_seen(const void *bytes, size_t len)
+enum decompress_format decompress_format_seen(const void *bytes, size_t len)
 {
-    if (match_magic(UNPACK_GZIP, bytes, len) == 2)
-        return UNPACK_GZIP;
-    return match_magic(UNPACK_ZSTD, bytes, len) == MAGIC_SIZE ? UNPACK_ZSTD : UNPACK_PLAIN;
+    if (match_magic(DECOMPRESS_GZIP, bytes, len) == 2)
+        return DECOMPRESS_GZIP;
+    return match_magic(DECOMPRESS_ZSTD, bytes, len) == MAGIC_SIZE ? DECOMPRESS_ZSTD
+                                                                  : DECOMPRESS_PLAIN;
 }
 
-const char *unpack_advice(const void *bytes, size_t len)
+const char *decompress_advice(const void *bytes, size_t len)
 {
     static const char *const advice[] = {"", ", or name it NAME.csv.gz",
                                          ", or name it NAME.csv.zst"};
 
-    return advice[unpack_format_seen(bytes, len)];
+    return advice[decompress_format_seen(bytes, len)];
 }
 
-void unpack_begin(struct unpack *unpack, const struct unpack_order *order)
+void decompress_begin(struct decompress *unpack, const struct decompress_request *order)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
     uint64_t dense = UINT64_MAX;
 
-    *unpack = (struct unpack){.order = *order, .tools = tools, .most = UINT64_MAX};
-    if (order->format == UNPACK_PLAIN)
+    *unpack = (struct decompress){.order = *order, .tools = tools, .most = UINT64_MAX};
+    if (order->format == DECOMPRESS_PLAIN)
         return;
     digest_init(&unpack->own);
     if (order->max_ratio > 0 && order->size < UINT64_MAX / order->max_ratio)
@@ -101,15 +102,15 @@ void unpack_begin(struct unpack *unpack, const struct unpack_order *order)
     }
 }
 
-static void close_zstd(struct unpack_tools *tools)
+static void close_zstd(struct decompress_tools *tools)
 {
     ZSTD_freeDCtx(tools->zstd);
     tools->zstd = NULL;
 }
 
-static void end(struct unpack *unpack, enum unpack_fault fault)
+static void end(struct decompress *unpack, enum decompress_fault fault)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
 
     unpack->ended = true;
     unpack->fault = fault;
@@ -117,9 +118,9 @@ static void end(struct unpack *unpack, enum unpack_fault fault)
         close_zstd(tools);
 }
 
-static ssize_t read_plain(struct unpack *unpack, char *out, size_t len, struct cause *cause)
+static ssize_t read_plain(struct decompress *unpack, char *out, size_t len, struct cause *cause)
 {
-    const struct unpack_order *order = &unpack->order;
+    const struct decompress_request *order = &unpack->order;
     ssize_t n;
 
     if (len > order->size - unpack->taken)
@@ -128,7 +129,7 @@ static ssize_t read_plain(struct unpack *unpack, char *out, size_t len, struct c
     if (n < 0)
         return -1;
     if ((size_t)n < len)
-        return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read", order->name);
+        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
     unpack->taken += len;
     unpack->given = unpack->taken;
     unpack->ended = unpack->taken == order->size;
@@ -136,10 +137,10 @@ static ssize_t read_plain(struct unpack *unpack, char *out, size_t len, struct c
 }
 
 /* More bytes of the file behind those in the buffer, if it has any. */
-static int fill(struct unpack *unpack, struct cause *cause)
+static int fill(struct decompress *unpack, struct cause *cause)
 {
-    const struct unpack_order *order = &unpack->order;
-    struct unpack_tools *tools = unpack->tools;
+    const struct decompress_request *order = &unpack->order;
+    struct decompress_tools *tools = unpack->tools;
     size_t rest = tools->end - tools->pos, len = BUFFER_SIZE - rest, more;
     unsigned char *at = tools->bytes + rest;
     ssize_t n;
@@ -153,9 +154,9 @@ static int fill(struct unpack *unpack, struct cause *cause)
     if (n < 0)
         return -1;
     if ((size_t)n < len)
-        return cause_set(cause, CAUSE_AGAIN, "%s became shorter while it was read", order->name);
+        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
     digest_update(&unpack->own, at, len);
-    more = UNPACK_FIRST_BYTES - unpack->first_count;
+    more = DECOMPRESS_FIRST_BYTES - unpack->first_count;
     more = more < len ? more : len;
     memcpy(unpack->first + unpack->first_count, at, more);
     unpack->first_count += more;
@@ -164,20 +165,20 @@ static int fill(struct unpack *unpack, struct cause *cause)
     return 0;
 }
 
-static int make_tools(struct unpack *unpack, struct cause *cause)
+static int make_tools(struct decompress *unpack, struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
 
     if (tools == NULL)
         tools = unpack->tools = calloc(1, sizeof *tools);
     if (tools == NULL)
         return cause_memory(cause);
-    if (unpack->order.format == UNPACK_GZIP && !tools->gzip_ready) {
+    if (unpack->order.format == DECOMPRESS_GZIP && !tools->gzip_ready) {
         if (inflateInit2(&tools->gzip, GZIP_WINDOW) != Z_OK)
             return cause_memory(cause);
         tools->gzip_ready = true;
     }
-    if (unpack->order.format == UNPACK_ZSTD && tools->zstd == NULL) {
+    if (unpack->order.format == DECOMPRESS_ZSTD && tools->zstd == NULL) {
         tools->zstd = ZSTD_createDCtx();
         if (tools->zstd == NULL)
             return cause_memory(cause);
@@ -187,24 +188,24 @@ static int make_tools(struct unpack *unpack, struct cause *cause)
 }
 
 /* Between members or frames: does another one begin? */
-static int enter(struct unpack *unpack, struct cause *cause)
+static int enter(struct decompress *unpack, struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
-    const size_t whole = unpack->order.format == UNPACK_GZIP ? 2 : MAGIC_SIZE;
+    struct decompress_tools *tools = unpack->tools;
+    const size_t whole = unpack->order.format == DECOMPRESS_GZIP ? 2 : MAGIC_SIZE;
     size_t there;
 
     if (tools->end - tools->pos < whole && fill(unpack, cause) < 0)
         return -1;
     there = tools->end - tools->pos;
     if (there == 0) {
-        end(unpack, tools->begun ? UNPACK_SOUND : UNPACK_CUT);
+        end(unpack, tools->begun ? DECOMPRESS_SOUND : DECOMPRESS_CUT);
     } else if (match_magic(unpack->order.format, tools->bytes + tools->pos, there) == 0) {
-        end(unpack, tools->begun ? UNPACK_TRAILING : UNPACK_OTHER);
+        end(unpack, tools->begun ? DECOMPRESS_TRAILING : DECOMPRESS_OTHER);
     } else if (there < whole) {
-        end(unpack, UNPACK_CUT);
+        end(unpack, DECOMPRESS_CUT);
     } else {
         tools->inside = tools->begun = true;
-        if (unpack->order.format == UNPACK_GZIP)
+        if (unpack->order.format == DECOMPRESS_GZIP)
             inflateReset(&tools->gzip);
         else
             ZSTD_DCtx_reset(tools->zstd, ZSTD_reset_session_only);
@@ -213,10 +214,10 @@ static int enter(struct unpack *unpack, struct cause *cause)
 }
 
 /* Both: what is in the buffer, as far as there is room. *ret_given: bytes that came out. */
-static int inflate_some(struct unpack *unpack, char *out, size_t len, size_t *ret_given,
+static int inflate_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
                         struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
     z_stream *gzip = &tools->gzip;
     int result;
 
@@ -232,14 +233,14 @@ static int inflate_some(struct unpack *unpack, char *out, size_t len, size_t *re
     if (result == Z_STREAM_END)
         tools->inside = false;
     else if (result != Z_OK && result != Z_BUF_ERROR)
-        end(unpack, UNPACK_DAMAGED);
+        end(unpack, DECOMPRESS_DAMAGED);
     return 0;
 }
 
-static int decompress_some(struct unpack *unpack, char *out, size_t len, size_t *ret_given,
+static int decompress_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
                            struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
     ZSTD_inBuffer from = {tools->bytes, tools->end, tools->pos};
     ZSTD_outBuffer to = {out, len, 0};
     size_t result = ZSTD_decompressStream(tools->zstd, &to, &from);
@@ -254,29 +255,29 @@ static int decompress_some(struct unpack *unpack, char *out, size_t len, size_t 
     case ZSTD_error_memory_allocation:
         return cause_memory(cause);
     case ZSTD_error_frameParameter_windowTooLarge:
-        end(unpack, UNPACK_WINDOW);
+        end(unpack, DECOMPRESS_WINDOW);
         break;
     case ZSTD_error_dictionary_wrong:
-        end(unpack, UNPACK_DICTIONARY);
+        end(unpack, DECOMPRESS_DICTIONARY);
         break;
     default:
-        end(unpack, UNPACK_DAMAGED);
+        end(unpack, DECOMPRESS_DAMAGED);
     }
     return 0;
 }
 
 /* Inside a member or frame: some of what is in it. */
-static int unpack_some(struct unpack *unpack, char *out, size_t len, size_t *ret_given,
+static int unpack_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
                        struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
     size_t before;
     int result;
 
     if (tools->pos == tools->end && fill(unpack, cause) < 0)
         return -1;
     before = tools->pos;
-    result = unpack->order.format == UNPACK_GZIP
+    result = unpack->order.format == DECOMPRESS_GZIP
                  ? inflate_some(unpack, out, len, ret_given, cause)
                  : decompress_some(unpack, out, len, ret_given, cause);
     if (result < 0)
@@ -284,20 +285,21 @@ static int unpack_some(struct unpack *unpack, char *out, size_t len, size_t *ret
     unpack->given += *ret_given;
     /* Whatever else is found in the same step: the fault does not depend on steps. */
     if (unpack->given > unpack->most)
-        end(unpack, unpack->most == unpack->order.max_bytes ? UNPACK_TOO_LARGE : UNPACK_TOO_DENSE);
+        end(unpack,
+            unpack->most == unpack->order.max_bytes ? DECOMPRESS_TOO_LARGE : DECOMPRESS_TOO_DENSE);
     /* Nothing goes in, nothing comes out, nothing follows. */
     if (!unpack->ended && tools->inside && *ret_given == 0 && tools->pos == before &&
         unpack->taken == unpack->order.size)
-        end(unpack, UNPACK_CUT);
+        end(unpack, DECOMPRESS_CUT);
     return 0;
 }
 
-ssize_t unpack_read(struct unpack *unpack, char *out, size_t len, struct cause *cause)
+ssize_t decompress_read(struct decompress *unpack, char *out, size_t len, struct cause *cause)
 {
     const uint64_t until = unpack->taken + MOST_AT_ONCE;
     size_t done = 0, given;
 
-    if (unpack->order.format == UNPACK_PLAIN)
+    if (unpack->order.format == DECOMPRESS_PLAIN)
         return read_plain(unpack, out, len, cause);
     if (make_tools(unpack, cause) < 0)
         return -1;
@@ -315,12 +317,12 @@ ssize_t unpack_read(struct unpack *unpack, char *out, size_t len, struct cause *
 }
 
 /* What the bytes are that stand where gzip or zstd should. */
-static void explain_other(const struct unpack *unpack, struct buffer *out)
+static void explain_other(const struct decompress *unpack, struct buffer *out)
 {
-    const bool gzip = unpack->order.format == UNPACK_GZIP;
-    enum unpack_format seen = unpack_format_seen(unpack->first, unpack->first_count);
+    const bool gzip = unpack->order.format == DECOMPRESS_GZIP;
+    enum decompress_format file_cache = decompress_format_seen(unpack->first, unpack->first_count);
     bool utf16;
-    const char *kind = magic_kind(unpack->first, unpack->first_count, &utf16);
+    const char *kind = file_type_detect(unpack->first, unpack->first_count, &utf16);
     size_t i = 0;
 
     buffer_printf(out, "named %s, but the file is no %s", gzip ? ".gz" : ".zst",
@@ -328,7 +330,7 @@ static void explain_other(const struct unpack *unpack, struct buffer *out)
     while (i < unpack->first_count && (unpack->first[i] >= ' ' || unpack->first[i] == '\t' ||
                                        unpack->first[i] == '\r' || unpack->first[i] == '\n'))
         i++;
-    if (seen != UNPACK_PLAIN)
+    if (file_cache != DECOMPRESS_PLAIN)
         buffer_string(out,
                       gzip ? " but zstd: name it NAME.csv.zst" : " but gzip: name it NAME.csv.gz");
     else if (kind != NULL)
@@ -337,41 +339,41 @@ static void explain_other(const struct unpack *unpack, struct buffer *out)
         buffer_string(out, ": if it is CSV and not compressed, name it NAME.csv");
 }
 
-void unpack_explain(const struct unpack *unpack, struct buffer *out)
+void decompress_explain(const struct decompress *unpack, struct buffer *out)
 {
-    const struct unpack_order *order = &unpack->order;
-    const char *kind = order->format == UNPACK_GZIP ? "gzip" : "zstd";
+    const struct decompress_request *order = &unpack->order;
+    const char *kind = order->format == DECOMPRESS_GZIP ? "gzip" : "zstd";
 
     switch (unpack->fault) {
-    case UNPACK_SOUND:
+    case DECOMPRESS_SOUND:
         break;
-    case UNPACK_OTHER:
+    case DECOMPRESS_OTHER:
         explain_other(unpack, out);
         break;
-    case UNPACK_CUT:
+    case DECOMPRESS_CUT:
         buffer_printf(out, "the %s data ends in the middle: the file was cut off; send it again",
                       kind);
         break;
-    case UNPACK_DAMAGED:
+    case DECOMPRESS_DAMAGED:
         buffer_printf(out, "the %s data is damaged (%s -t FILE says so, too): send it again", kind,
                       kind);
         break;
-    case UNPACK_TRAILING:
+    case DECOMPRESS_TRAILING:
         buffer_printf(out, "something else follows the %s data: compress the CSV into a new file",
                       kind);
         break;
-    case UNPACK_WINDOW:
+    case DECOMPRESS_WINDOW:
         buffer_string(out, "to unpack it takes a window of more than 8 MiB: compress it without "
                            "--ultra and --long");
         break;
-    case UNPACK_DICTIONARY:
+    case DECOMPRESS_DICTIONARY:
         buffer_string(out, "to unpack it takes a dictionary: compress it without one");
         break;
-    case UNPACK_TOO_LARGE:
+    case DECOMPRESS_TOO_LARGE:
         buffer_printf(out, "the CSV inside has more bytes than max_file_mib = %" PRIu64 " allows",
                       order->max_bytes >> 20);
         break;
-    case UNPACK_TOO_DENSE:
+    case DECOMPRESS_TOO_DENSE:
         buffer_printf(out,
                       "the CSV inside has more than max_expand_ratio = %u times the %" PRIu64
                       " bytes of the file: send it uncompressed",
@@ -380,22 +382,22 @@ void unpack_explain(const struct unpack *unpack, struct buffer *out)
     }
 }
 
-int unpack_rest(struct unpack *unpack, struct cause *cause)
+int decompress_rest(struct decompress *unpack, struct cause *cause)
 {
-    struct unpack_tools *tools = unpack->tools;
+    struct decompress_tools *tools = unpack->tools;
 
-    if (unpack->order.format == UNPACK_PLAIN || unpack->taken == unpack->order.size)
+    if (unpack->order.format == DECOMPRESS_PLAIN || unpack->taken == unpack->order.size)
         return 0;
     tools->pos = tools->end;
     return fill(unpack, cause) < 0 ? -1 : 1;
 }
 
-void unpack_own(const struct unpack *unpack, unsigned char out[DIGEST_SIZE])
+void decompress_own(const struct decompress *unpack, unsigned char out[DIGEST_SIZE])
 {
     digest_final(&unpack->own, out);
 }
 
-void unpack_free(struct unpack *unpack)
+void decompress_free(struct decompress *unpack)
 {
     if (unpack->tools != NULL) {
         if (unpack->tools->gzip_ready)
@@ -403,5 +405,5 @@ void unpack_free(struct unpack *unpack)
         close_zstd(unpack->tools);
         free(unpack->tools);
     }
-    *unpack = (struct unpack){0};
+    *unpack = (struct decompress){0};
 }

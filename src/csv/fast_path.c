@@ -16,9 +16,9 @@
 
 #define COPY 16
 
-struct quick_column {
+struct fast_path_column {
     const struct field *field; /* NULL: the column is dropped, anything goes */
-    struct known *known;
+    struct value_cache *known;
     uint64_t *counts;      /* by place, where rows are counted by this column; else NULL */
     size_t digits;         /* integers of so many digits surely fit; 0: ask */
     size_t decimal_digits; /* and numbers with so many before a point */
@@ -26,7 +26,7 @@ struct quick_column {
 };
 
 /* A row in the window that was scanned. */
-struct quick_row {
+struct fast_path_row {
     const char *start, *end; /* behind its line end */
     const char *window;
     const uint16_t *ends; /* of its cells, in the window */
@@ -34,7 +34,7 @@ struct quick_row {
 };
 
 /* Written for a row: some constant bytes, then cells that stand side by side in file and layout. */
-struct quick_piece {
+struct fast_path_piece {
     size_t constant, constant_len;
     size_t first, last;
 };
@@ -84,119 +84,123 @@ static size_t sure_digits(const struct field *field)
     return digits;
 }
 
-static void plan_columns(struct quick *quick)
+static void plan_columns(struct fast_path *fast_path)
 {
-    const struct sheet *sheet = quick->sheet;
+    const struct column_map *column_map = fast_path->column_map;
     size_t i;
 
-    for (i = 0; i < sheet->columns; i++) {
-        struct quick_column *column = &quick->columns[i];
-        int field = sheet->field_of[i];
+    for (i = 0; i < column_map->columns; i++) {
+        struct fast_path_column *column = &fast_path->columns[i];
+        int field = column_map->field_of[i];
 
-        *column = (struct quick_column){0};
+        *column = (struct fast_path_column){0};
         if (field < 0)
             continue;
-        column->field = &sheet->schema->fields[field];
-        column->known = &sheet->known[field];
+        column->field = &column_map->schema->fields[field];
+        column->known = &column_map->known[field];
         column->digits = sure_digits(column->field);
         column->decimal_digits = column->field->type == FIELD_NUMBER ? column->digits : 0;
     }
-    quick->counted = 0;
+    fast_path->counted = 0;
     for (i = 0; i < TALLY_COUNT; i++) {
-        struct quick_column *column;
+        struct fast_path_column *column;
 
-        if (sheet->counted[i] < 0 || sheet->column_of[sheet->counted[i]] < 0)
+        if (column_map->counted[i] < 0 || column_map->column_of[column_map->counted[i]] < 0)
             continue;
-        column = &quick->columns[sheet->column_of[sheet->counted[i]]];
-        column->counts = quick->counts[i];
+        column = &fast_path->columns[column_map->column_of[column_map->counted[i]]];
+        column->counts = fast_path->counts[i];
         column->digits = 0; /* its value is looked up in any case */
-        quick->counted_columns[quick->counted++] = column;
+        fast_path->counted_columns[fast_path->counted++] = column;
     }
 }
 
 /* Cells of neighbours in file and layout are one piece. */
-static void add_cell(struct quick *quick, struct quick_piece *pieces, size_t column,
+static void add_cell(struct fast_path *fast_path, struct fast_path_piece *pieces, size_t column,
                      size_t *constant)
 {
-    const struct buffer *constants = &quick->constants;
-    struct quick_piece *last = quick->piece_count == 0 ? NULL : &pieces[quick->piece_count - 1];
+    const struct buffer *constants = &fast_path->constants;
+    struct fast_path_piece *last =
+        fast_path->piece_count == 0 ? NULL : &pieces[fast_path->piece_count - 1];
 
     if (last != NULL && last->last + 1 == column && constants->len == *constant + 1) {
         last->last = column;
-        quick->constants.len--; /* the comma between them comes with them */
+        fast_path->constants.len--; /* the comma between them comes with them */
         return;
     }
-    pieces[quick->piece_count++] =
-        (struct quick_piece){*constant, constants->len - *constant, column, column};
+    pieces[fast_path->piece_count++] =
+        (struct fast_path_piece){*constant, constants->len - *constant, column, column};
     *constant = constants->len;
 }
 
-static void plan_row(struct quick *quick)
+static void plan_row(struct fast_path *fast_path)
 {
-    const struct sheet *sheet = quick->sheet;
-    const struct layout *layout = sheet->layout;
-    struct quick_piece *pieces = quick->pieces;
+    const struct column_map *column_map = fast_path->column_map;
+    const struct training_columns *layout = column_map->layout;
+    struct fast_path_piece *pieces = fast_path->pieces;
     size_t i, constant = 0;
 
-    buffer_clear(&quick->constants);
-    quick->piece_count = 0;
+    buffer_clear(&fast_path->constants);
+    fast_path->piece_count = 0;
     for (i = 0; i < layout->count && pieces != NULL; i++) {
         int field = layout->fields[i];
 
         if (i > 0)
-            buffer_byte(&quick->constants, ',');
-        if (field >= 0 && sheet->column_of[field] >= 0)
-            add_cell(quick, pieces, (size_t)sheet->column_of[field], &constant);
-        else if (field >= 0 && sheet->filled[field] != NULL)
-            text_csv_cell(&quick->constants, sheet->filled[field], strlen(sheet->filled[field]));
+            buffer_byte(&fast_path->constants, ',');
+        if (field >= 0 && column_map->column_of[field] >= 0)
+            add_cell(fast_path, pieces, (size_t)column_map->column_of[field], &constant);
+        else if (field >= 0 && column_map->filled[field] != NULL)
+            escape_csv_cell(&fast_path->constants, column_map->filled[field],
+                            strlen(column_map->filled[field]));
     }
-    buffer_byte(&quick->constants, '\n');
-    buffer_reserve(&quick->constants, COPY);
-    quick->tail = constant;
-    quick->as_it_is = quick->piece_count == 1 && constant == 0 && quick->constants.len == 1 &&
-                      quick->pieces[0].first == 0 && quick->pieces[0].last + 1 == sheet->columns;
-    quick->no_empty |= layout->count == 1;
+    buffer_byte(&fast_path->constants, '\n');
+    buffer_reserve(&fast_path->constants, COPY);
+    fast_path->tail = constant;
+    fast_path->as_it_is = fast_path->piece_count == 1 && constant == 0 &&
+                          fast_path->constants.len == 1 && fast_path->pieces[0].first == 0 &&
+                          fast_path->pieces[0].last + 1 == column_map->columns;
+    fast_path->no_empty |= layout->count == 1;
 }
 
-int quick_open(struct quick *quick, const struct sheet *sheet, uint64_t max_row_bytes,
-               struct cause *cause)
+int fast_path_open(struct fast_path *fast_path, const struct column_map *column_map,
+                   uint64_t max_row_bytes, struct cause *cause)
 {
     void *grown;
 
-    quick->sheet = sheet;
-    quick->max_row_bytes = max_row_bytes;
-    if (quick->column_cap < sheet->columns) {
-        grown = realloc(quick->columns, sheet->columns * sizeof *quick->columns);
+    fast_path->column_map = column_map;
+    fast_path->max_row_bytes = max_row_bytes;
+    if (fast_path->column_cap < column_map->columns) {
+        grown = realloc(fast_path->columns, column_map->columns * sizeof *fast_path->columns);
         if (grown == NULL)
             return cause_memory(cause);
-        quick->columns = grown;
-        quick->column_cap = sheet->columns;
+        fast_path->columns = grown;
+        fast_path->column_cap = column_map->columns;
     }
-    quick->no_empty = sheet->columns == 1;
-    quick->uncounted = 0;
-    memset(quick->counts, 0, sizeof quick->counts);
-    if (sheet->layout == NULL) {
-        plan_columns(quick);
+    fast_path->no_empty = column_map->columns == 1;
+    fast_path->uncounted = 0;
+    memset(fast_path->counts, 0, sizeof fast_path->counts);
+    if (column_map->layout == NULL) {
+        plan_columns(fast_path);
         return 0;
     }
-    if (quick->pieces == NULL || quick->piece_cap < sheet->layout->count) {
-        grown = realloc(quick->pieces, (sheet->layout->count + 1) * sizeof *quick->pieces);
+    if (fast_path->pieces == NULL || fast_path->piece_cap < column_map->layout->count) {
+        grown =
+            realloc(fast_path->pieces, (column_map->layout->count + 1) * sizeof *fast_path->pieces);
         if (grown == NULL)
             return cause_memory(cause);
-        quick->pieces = grown;
-        quick->piece_cap = sheet->layout->count;
+        fast_path->pieces = grown;
+        fast_path->piece_cap = column_map->layout->count;
     }
-    plan_columns(quick);
-    plan_row(quick);
-    return buffer_failed(&quick->constants) ? cause_memory(cause) : 0;
+    plan_columns(fast_path);
+    plan_row(fast_path);
+    return buffer_failed(&fast_path->constants) ? cause_memory(cause) : 0;
 }
 
-void quick_close(struct quick *quick)
+void fast_path_close(struct fast_path *fast_path)
 {
-    free(quick->columns);
-    free(quick->pieces);
-    buffer_free(&quick->constants);
-    *quick = (struct quick){0};
+    free(fast_path->columns);
+    free(fast_path->pieces);
+    buffer_free(&fast_path->constants);
+    *fast_path = (struct fast_path){0};
 }
 
 /* ---- a cell ------------------------------------------------------------------------------------
@@ -214,7 +218,7 @@ static inline size_t count_digits(const char *at)
 }
 
 /* Is it a number without sign and exponent that surely fits? */
-static inline bool is_sure_number(const struct quick_column *column, const char *text, size_t len)
+static inline bool is_sure_number(const struct fast_path_column *column, const char *text, size_t len)
 {
     uint64_t marks = not_digits(load(text)), more = marks & (marks - 1);
     size_t whole = marks != 0 ? first_mark(marks) : count_digits(text);
@@ -230,37 +234,37 @@ static inline bool is_sure_number(const struct quick_column *column, const char 
 static bool is_plain(const char *text, size_t len)
 {
     return memchr(text, '"', len) == NULL && memchr(text, '\r', len) == NULL &&
-           memchr(text, '\0', len) == NULL && text_invalid_utf8(text, len) == len;
+           memchr(text, '\0', len) == NULL && escape_invalid_utf8(text, len) == len;
 }
 
 /* The rows that were passed since the last time, by the values of the columns that are counted. */
-int quick_count(struct quick *quick, struct tally *tally, struct cause *cause)
+int fast_path_count(struct fast_path *fast_path, struct tally *tally, struct cause *cause)
 {
-    const struct sheet *sheet = quick->sheet;
-    uint64_t passed = quick->uncounted;
+    const struct column_map *column_map = fast_path->column_map;
+    uint64_t passed = fast_path->uncounted;
     size_t by, place;
 
-    quick->uncounted = 0;
+    fast_path->uncounted = 0;
     if (passed == 0 || tally == NULL)
         return 0;
     tally->rows += passed;
     for (by = 0; by < TALLY_COUNT; by++) {
         struct counter *counter = &tally->by[by];
-        int field = sheet->counted[by];
-        uint64_t *counts = quick->counts[by];
+        int field = column_map->counted[by];
+        uint64_t *counts = fast_path->counts[by];
 
         if (field < 0)
             continue;
-        if (sheet->column_of[field] < 0) {
-            const char *filled = sheet->filled[field] == NULL ? "" : sheet->filled[field];
+        if (column_map->column_of[field] < 0) {
+            const char *filled = column_map->filled[field] == NULL ? "" : column_map->filled[field];
 
             if (counter_add(counter, filled, strlen(filled), passed) < 0)
                 return cause_memory(cause);
             continue;
         }
-        for (place = 0; place <= KNOWN_PLACES; place++) {
-            const struct known_value *value = &sheet->known[field].values[place];
-            bool empty = place == KNOWN_PLACES;
+        for (place = 0; place <= VALUE_CACHE_PLACES; place++) {
+            const struct value_cache_value *value = &column_map->known[field].values[place];
+            bool empty = place == VALUE_CACHE_PLACES;
 
             if (counts[place] > 0 && counter_add(counter, empty ? "" : value->text,
                                                  empty ? 0 : value->key.len, counts[place]) < 0)
@@ -271,75 +275,76 @@ int quick_count(struct quick *quick, struct tally *tally, struct cause *cause)
     return 0;
 }
 
-/* As known_key; zeros or other cells are behind each cell, so whole words can be loaded. */
-static inline struct known_key load_key(const char *text, size_t len)
+/* As value_cache_key; zeros or other cells are behind each cell, so whole words can be loaded. */
+static inline struct value_cache_key load_key(const char *text, size_t len)
 {
     uint64_t mask = first_bytes(len);
 
-    return (struct known_key){len, load(text) & mask,
-                              load(text + (len > WORD ? len - WORD : 0)) & mask};
+    return (struct value_cache_key){len, load(text) & mask,
+                                    load(text + (len > WORD ? len - WORD : 0)) & mask};
 }
 
 /* A value that is not known to be good yet. 1: it is; 0: let others say; -1. */
-static int pass_new_value(struct quick *quick, struct quick_column *column,
-                          const struct known_key *key, const char *text, struct tally *tally,
+static int pass_new_value(struct fast_path *fast_path, struct fast_path_column *column,
+                          const struct value_cache_key *key, const char *text, struct tally *tally,
                           struct cause *cause)
 {
-    struct known *known = column->known;
+    struct value_cache *known = column->known;
     const size_t len = key->len;
 
-    if ((len == 0 && quick->no_empty) || (len > 0 && !known_fits(len) && column->counts != NULL) ||
-        !is_plain(text, len))
+    if ((len == 0 && fast_path->no_empty) ||
+        (len > 0 && !value_cache_fits(len) && column->counts != NULL) || !is_plain(text, len))
         return 0;
     if (known == NULL) /* a column that is dropped */
         return 1;
     if (field_check(column->field, text, len, NULL) != FIELD_FITS)
         return 0;
-    if (!known_fits(len) || (column->field->type == FIELD_NUMBER && column->counts == NULL))
+    if (!value_cache_fits(len) || (column->field->type == FIELD_NUMBER && column->counts == NULL))
         return 1;
     if (column->counts != NULL && column->counts[column->place] > 0 &&
-        quick_count(quick, tally, cause) < 0)
+        fast_path_count(fast_path, tally, cause) < 0)
         return -1;
-    known_take(known, column->place, key, text);
+    value_cache_store(known, column->place, key, text);
     return 1;
 }
 
-static inline int pass_value(struct quick *quick, struct quick_column *column, const char *text,
-                             size_t len, struct tally *tally, struct cause *cause)
+static inline int pass_value(struct fast_path *fast_path, struct fast_path_column *column,
+                             const char *text, size_t len, struct tally *tally, struct cause *cause)
 {
-    struct known_key key = {.len = len};
+    struct value_cache_key key = {.len = len};
 
-    column->place = KNOWN_PLACES;
-    if (known_fits(len)) {
+    column->place = VALUE_CACHE_PLACES;
+    if (value_cache_fits(len)) {
         key = load_key(text, len);
-        column->place = known_place(&key);
-        if (column->known != NULL && known_holds(column->known, column->place, &key, text))
+        column->place = value_cache_slot(&key);
+        if (column->known != NULL && value_cache_hit(column->known, column->place, &key, text))
             return 1;
     }
-    return pass_new_value(quick, column, &key, text, tally, cause);
+    return pass_new_value(fast_path, column, &key, text, tally, cause);
 }
 
 /* ---- a row -------------------------------------------------------------------------------------
  */
 
-static inline const char *cell_start(const struct quick_row *row, size_t cell)
+static inline const char *cell_start(const struct fast_path_row *row, size_t cell)
 {
     return cell == 0 ? row->start : row->window + row->ends[cell - 1] + 1;
 }
 
-static inline int pass_cell(struct quick *quick, struct quick_column *column, const char *text,
-                            size_t len, struct tally *tally, struct cause *cause)
+static inline int pass_cell(struct fast_path *fast_path, struct fast_path_column *column,
+                            const char *text, size_t len, struct tally *tally, struct cause *cause)
 {
     if (column->digits > 0 && is_sure_number(column, text, len))
         return 1;
-    return pass_value(quick, column, text, len, tally, cause);
+    return pass_value(fast_path, column, text, len, tally, cause);
 }
 
 /* 1: it is beyond doubt; 0: it is not; -1. */
-static int pass_row(struct quick *quick, struct quick_row *row, struct tally *tally,
+static int pass_row(struct fast_path *fast_path, struct fast_path_row *row, struct tally *tally,
                     struct cause *cause)
 {
-    struct quick_column *column = quick->columns, *last = column + quick->sheet->columns - 1;
+    struct fast_path_column *column = fast_path->columns,
+                        *last = column + fast_path->column_map->columns - 1;
     const uint16_t *ends = row->ends;
     const char *text = row->start, *end;
     int passed;
@@ -348,15 +353,15 @@ static int pass_row(struct quick *quick, struct quick_row *row, struct tally *ta
         end = row->window + *ends++;
         if (*end != ',')
             return 0;
-        passed = pass_cell(quick, column, text, (size_t)(end - text), tally, cause);
+        passed = pass_cell(fast_path, column, text, (size_t)(end - text), tally, cause);
         if (passed <= 0)
             return passed;
     }
     end = row->window + *ends;
-    if (*end != '\n' || (uint64_t)(row->end - row->start) > quick->max_row_bytes)
+    if (*end != '\n' || (uint64_t)(row->end - row->start) > fast_path->max_row_bytes)
         return 0;
     row->last_end = end - (end > text && end[-1] == '\r');
-    return pass_cell(quick, column, text, (size_t)(row->last_end - text), tally, cause);
+    return pass_cell(fast_path, column, text, (size_t)(row->last_end - text), tally, cause);
 }
 
 /* For few bytes a copy of fixed size, which needs no call. COPY bytes can be read from everywhere.
@@ -372,64 +377,65 @@ static inline void put(struct buffer *out, const char *from, size_t len)
     out->len += len;
 }
 
-static void write_row(const struct quick *quick, const struct quick_row *row, struct buffer *out)
+static void write_row(const struct fast_path *fast_path, const struct fast_path_row *row,
+                      struct buffer *out)
 {
-    const char *constants = quick->constants.data;
+    const char *constants = fast_path->constants.data;
     size_t i;
 
-    for (i = 0; i < quick->piece_count; i++) {
-        const struct quick_piece *piece = &quick->pieces[i];
+    for (i = 0; i < fast_path->piece_count; i++) {
+        const struct fast_path_piece *piece = &fast_path->pieces[i];
         const char *start = cell_start(row, piece->first);
-        const char *end = piece->last + 1 == quick->sheet->columns
+        const char *end = piece->last + 1 == fast_path->column_map->columns
                               ? row->last_end
                               : row->window + row->ends[piece->last];
 
         put(out, constants + piece->constant, piece->constant_len);
         put(out, start, (size_t)(end - start));
     }
-    put(out, constants + quick->tail, quick->constants.len - quick->tail);
+    put(out, constants + fast_path->tail, fast_path->constants.len - fast_path->tail);
 }
 
-static void note_counts(struct quick *quick)
+static void note_counts(struct fast_path *fast_path)
 {
     size_t i;
 
-    quick->uncounted++;
-    for (i = 0; i < quick->counted; i++)
-        quick->counted_columns[i]->counts[quick->counted_columns[i]->place]++;
+    fast_path->uncounted++;
+    for (i = 0; i < fast_path->counted; i++)
+        fast_path->counted_columns[i]->counts[fast_path->counted_columns[i]->place]++;
 }
 
 /* The rows of the window at *at, which is moved behind them. 1: there is none, or the next one is
  * not whole in it; 0: the next one is not beyond doubt; -1. */
-static int pass_window(struct quick *quick, const char **at, size_t size, struct buffer *out,
-                       struct tally *tally, uint64_t *rows, struct cause *cause)
+static int pass_window(struct fast_path *fast_path, const char **at, size_t size,
+                       struct buffer *out, struct tally *tally, uint64_t *rows, struct cause *cause)
 {
-    const size_t columns = quick->sheet->columns;
-    struct quick_row row = {.window = *at};
+    const size_t columns = fast_path->column_map->columns;
+    struct fast_path_row row = {.window = *at};
     const char *as_it_is = *at;
     uint16_t ends[SCAN_ENDS];
-    size_t next, count = scan_ends(*at, size, ends);
+    size_t next, count = csv_scan_ends(*at, size, ends);
     int passed = 1;
 
     for (next = 0; next + columns <= count; next += columns) {
         row.start = *at;
         row.ends = ends + next;
         row.end = row.window + row.ends[columns - 1] + 1;
-        passed = pass_row(quick, &row, tally, cause);
+        passed = pass_row(fast_path, &row, tally, cause);
         if (passed <= 0)
             break;
         ++*rows;
         *at = row.end;
         if (out == NULL)
             continue;
-        note_counts(quick);
-        if (quick->as_it_is && row.last_end + 1 == row.end)
+        note_counts(fast_path);
+        if (fast_path->as_it_is && row.last_end + 1 == row.end)
             continue;
-        buffer_append(out, as_it_is, quick->as_it_is ? (size_t)(row.start - as_it_is) : 0);
-        write_row(quick, &row, out);
+        buffer_append(out, as_it_is, fast_path->as_it_is ? (size_t)(row.start - as_it_is) : 0);
+        write_row(fast_path, &row, out);
         as_it_is = row.end;
     }
-    if (out != NULL && quick->as_it_is)
+    if (out != NULL && fast_path->as_it_is)
         buffer_append(out, as_it_is, (size_t)(*at - as_it_is));
     return passed;
 }
@@ -442,8 +448,9 @@ static bool next_has_quote(const char *text, size_t len)
     return memchr(text, '"', end == NULL ? len : (size_t)(end - text)) != NULL;
 }
 
-ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct buffer *out,
-                     struct tally *tally, uint64_t *rows, struct cause *cause)
+ptrdiff_t fast_path_rows(struct fast_path *fast_path, const char *text, size_t len,
+                         struct buffer *out, struct tally *tally, uint64_t *rows,
+                         struct cause *cause)
 {
     const char *at = text, *end = text + len, *window;
     size_t size = FIRST_WINDOW;
@@ -455,7 +462,7 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
         window = at;
         if (size > (size_t)(end - at))
             size = (size_t)(end - at);
-        passed = pass_window(quick, &at, size, out, tally, rows, cause);
+        passed = pass_window(fast_path, &at, size, out, tally, rows, cause);
         if (at == window && (size == SCAN_SIZE || at + size == end))
             break;
         size = size > SCAN_SIZE / 4 ? SCAN_SIZE : size * 4;
@@ -463,7 +470,7 @@ ptrdiff_t quick_rows(struct quick *quick, const char *text, size_t len, struct b
     return passed < 0 ? -1 : at - text;
 }
 
-/* Where the cells end that rows_next joined, whatever they hold. */
+/* Where the cells end that csv_reader_next joined, whatever they hold. */
 static void find_ends(const struct row *row, uint16_t *ends)
 {
     size_t i, at = 0;
@@ -474,32 +481,32 @@ static void find_ends(const struct row *row, uint16_t *ends)
     }
 }
 
-int quick_row(struct quick *quick, const struct row *row, struct buffer *out, struct tally *tally,
-              struct cause *cause)
+int fast_path_row(struct fast_path *fast_path, const struct row *row, struct buffer *out,
+                  struct tally *tally, struct cause *cause)
 {
     const char *text = row->joined;
     uint16_t ends[SCAN_ENDS];
-    struct quick_row joined;
+    struct fast_path_row joined;
     bool quotes_needed;
     int passed;
 
-    if (text == NULL || row->count != quick->sheet->columns || row->joined_len > SCAN_SIZE)
+    if (text == NULL || row->count != fast_path->column_map->columns || row->joined_len > SCAN_SIZE)
         return 0;
-    joined = (struct quick_row){
+    joined = (struct fast_path_row){
         .start = text, .end = text + row->joined_len, .window = text, .ends = ends};
     /* Where there are more ends than cells, one of them holds a comma or a line feed. */
-    quotes_needed = scan_ends(text, row->joined_len, ends) > row->count;
+    quotes_needed = csv_scan_ends(text, row->joined_len, ends) > row->count;
     if (quotes_needed)
         find_ends(row, ends);
-    passed = pass_row(quick, &joined, tally, cause);
+    passed = pass_row(fast_path, &joined, tally, cause);
     if (passed <= 0 || out == NULL)
         return passed;
-    note_counts(quick);
+    note_counts(fast_path);
     if (quotes_needed)
-        validate_write(quick->sheet, row, out);
-    else if (quick->as_it_is)
+        row_write(fast_path->column_map, row, out);
+    else if (fast_path->as_it_is)
         buffer_append(out, text, row->joined_len);
     else
-        write_row(quick, &joined, out);
+        write_row(fast_path, &joined, out);
     return 1;
 }

@@ -27,7 +27,7 @@ static const struct magic {
     {"\xFE\xFF", 2, "UTF-16: save it as UTF-8", true},
 };
 
-const char *magic_kind(const void *bytes, size_t len, bool *ret_utf16)
+const char *file_type_detect(const void *bytes, size_t len, bool *ret_utf16)
 {
     size_t i;
 

@@ -8,6 +8,6 @@
 #include <stddef.h>
 
 /* What it is, and what is to be done with it: "zip: unpack it first". NULL: none of these. */
-const char *magic_kind(const void *bytes, size_t len, bool *ret_utf16);
+const char *file_type_detect(const void *bytes, size_t len, bool *ret_utf16);
 
 #endif

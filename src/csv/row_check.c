@@ -9,7 +9,8 @@
 #include "base/hash_index.h"
 #include "base/escape.h"
 
-int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause)
+int training_columns_of_schema(struct training_columns *layout, const struct schema *schema,
+                               struct cause *cause)
 {
     size_t i;
 
@@ -22,19 +23,23 @@ int layout_of_schema(struct layout *layout, const struct schema *schema, struct 
     return 0;
 }
 
-void layout_free(struct layout *layout)
+void training_columns_free(struct training_columns *layout)
 {
     free(layout->fields);
-    *layout = (struct layout){0};
+    *layout = (struct training_columns){0};
 }
 
-void validate_fault(const struct row *row, struct violations *violations)
+void row_check_fault(const struct row *row, struct violations *violations)
 {
-    static const enum code codes[] = {
-        [ROW_BLANK] = CODE_BLANK_ROW,         [ROW_NUL] = CODE_ENCODING_ERROR,
-        [ROW_NOT_UTF8] = CODE_ENCODING_ERROR, [ROW_LONE_CR] = CODE_ENCODING_ERROR,
-        [ROW_STRAY_QUOTE] = CODE_STRAY_QUOTE, [ROW_UNTERMINATED] = CODE_UNTERMINATED_QUOTE,
-        [ROW_TOO_LONG] = CODE_ROW_TOO_LONG,   [ROW_TOO_MANY_COLUMNS] = CODE_TOO_MANY_COLUMNS,
+    static const enum violation_code codes[] = {
+        [ROW_BLANK] = VIOLATION_BLANK_ROW,
+        [ROW_NUL] = VIOLATION_ENCODING_ERROR,
+        [ROW_NOT_UTF8] = VIOLATION_ENCODING_ERROR,
+        [ROW_LONE_CR] = VIOLATION_ENCODING_ERROR,
+        [ROW_STRAY_QUOTE] = VIOLATION_STRAY_QUOTE,
+        [ROW_UNTERMINATED] = VIOLATION_UNTERMINATED_QUOTE,
+        [ROW_TOO_LONG] = VIOLATION_ROW_TOO_LONG,
+        [ROW_TOO_MANY_COLUMNS] = VIOLATION_TOO_MANY_COLUMNS,
     };
     struct buffer *message =
         violations_add(violations, codes[row->fault], row->fault_line, 0, NULL, NULL, 0);
@@ -123,15 +128,15 @@ static const char *near_field(const struct schema *schema, const struct cell *la
 }
 
 /* The first column of this name; `labels` has those of the columns before. -1: out of memory. */
-static int first_of_name(struct map *labels, const struct row *header, size_t column,
+static int first_of_name(struct hash_index *labels, const struct row *header, size_t column,
                          size_t *ret_first)
 {
     const struct cell *label = &header->cells[column];
     const uint64_t key = digest_check(label->text, label->len);
-    const struct map_slot *slot;
+    const struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(labels, key, &cursor)) != NULL) {
+    while ((slot = hash_index_find(labels, key, &cursor)) != NULL) {
         const struct cell *other = &header->cells[slot->value - 1];
 
         *ret_first = slot->value - 1;
@@ -139,12 +144,12 @@ static int first_of_name(struct map *labels, const struct row *header, size_t co
             return 0;
     }
     *ret_first = column;
-    return map_put(labels, key, column + 1);
+    return hash_index_put(labels, key, column + 1);
 }
 
 /* `first`: the first column of the same name. */
-static void match_label(struct sheet *sheet, const struct row *header, size_t column, size_t first,
-                        struct violations *violations)
+static void match_label(struct column_map *column_map, const struct row *header, size_t column,
+                        size_t first, struct violations *violations)
 {
     const struct cell *label = &header->cells[column];
     struct buffer *message;
@@ -152,34 +157,34 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
     int field;
 
     if (label->len == 0) {
-        message =
-            violations_add(violations, CODE_BLANK_LABEL, header->line, column + 1, NULL, NULL, 0);
+        message = violations_add(violations, VIOLATION_BLANK_LABEL, header->line, column + 1, NULL,
+                                 NULL, 0);
         if (message != NULL) {
             buffer_printf(message, "column %zu has no name", column + 1);
             violations_added(violations);
         }
         return;
     }
-    field = schema_find(sheet->schema, label->text, label->len);
+    field = schema_find(column_map->schema, label->text, label->len);
     if (first < column) {
-        message = violations_add(violations, CODE_DUPLICATE_LABEL, header->line, column + 1,
-                                 field < 0 ? NULL : sheet->schema->fields[field].name, label->text,
-                                 label->len);
+        message = violations_add(violations, VIOLATION_DUPLICATE_LABEL, header->line, column + 1,
+                                 field < 0 ? NULL : column_map->schema->fields[field].name,
+                                 label->text, label->len);
         if (message != NULL) {
             buffer_printf(message, "columns %zu and %zu have the same name", first + 1, column + 1);
             violations_added(violations);
         }
         return;
     }
-    sheet->field_of[column] = field;
+    column_map->field_of[column] = field;
     if (field >= 0) {
-        sheet->column_of[field] = (int)column;
+        column_map->column_of[field] = (int)column;
         return;
     }
-    if (sheet->schema->drop_extra)
+    if (column_map->schema->drop_extra)
         return;
-    near = near_field(sheet->schema, label);
-    message = violations_add(violations, CODE_EXTRA_LABEL, header->line, column + 1, NULL,
+    near = near_field(column_map->schema, label);
+    message = violations_add(violations, VIOLATION_EXTRA_LABEL, header->line, column + 1, NULL,
                              label->text, label->len);
     if (message == NULL)
         return;
@@ -192,12 +197,12 @@ static void match_label(struct sheet *sheet, const struct row *header, size_t co
     violations_added(violations);
 }
 
-static void miss_label(const struct sheet *sheet, const struct row *header, size_t field,
+static void miss_label(const struct column_map *column_map, const struct row *header, size_t field,
                        struct violations *violations)
 {
-    const struct field *missing = &sheet->schema->fields[field];
-    struct buffer *message =
-        violations_add(violations, CODE_MISSING_LABEL, header->line, 0, missing->name, NULL, 0);
+    const struct field *missing = &column_map->schema->fields[field];
+    struct buffer *message = violations_add(violations, VIOLATION_MISSING_LABEL, header->line, 0,
+                                            missing->name, NULL, 0);
     const char *near;
     size_t i;
 
@@ -208,7 +213,7 @@ static void miss_label(const struct sheet *sheet, const struct row *header, size
         buffer_printf(message, " (%s)", missing->description);
     buffer_string(message, separator_hint(header));
     for (i = 0; i < header->count; i++) {
-        near = near_field(sheet->schema, &header->cells[i]);
+        near = near_field(column_map->schema, &header->cells[i]);
         if (near == missing->name) {
             buffer_string(message, "; '");
             buffer_append(message, header->cells[i].text, header->cells[i].len);
@@ -219,21 +224,21 @@ static void miss_label(const struct sheet *sheet, const struct row *header, size
 }
 
 /* Missing columns take their values from the file name, else the schema's default. */
-static int fill_missing(struct sheet *sheet, const char *name, const struct row *header,
+static int fill_missing(struct column_map *column_map, const char *name, const struct row *header,
                         struct violations *violations, struct cause *cause)
 {
-    const struct schema *schema = sheet->schema;
+    const struct schema *schema = column_map->schema;
     struct buffer meta = {0};
     bool failed = false;
     size_t i;
 
-    if (schema_match_name(schema, name, sheet->filled, cause) < 0)
+    if (schema_match_name(schema, name, column_map->filled, cause) < 0)
         return -1;
     for (i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
-        char **value = &sheet->filled[i];
+        char **value = &column_map->filled[i];
 
-        if (sheet->column_of[i] >= 0) {
+        if (column_map->column_of[i] >= 0) {
             free(*value);
             *value = NULL;
         } else if (*value != NULL) {
@@ -246,14 +251,14 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
             buffer_string(&meta, *value);
             buffer_byte(&meta, '\n');
         } else if (field->required) {
-            miss_label(sheet, header, i, violations);
+            miss_label(column_map, header, i, violations);
         } else if (field->fallback != NULL) {
             *value = strdup(field->fallback);
             failed |= *value == NULL;
         }
     }
-    sheet->has_meta = meta.len > 0;
-    sheet->meta = sheet->has_meta ? digest_check(meta.data, meta.len) : 0;
+    column_map->has_meta = meta.len > 0;
+    column_map->meta = column_map->has_meta ? digest_check(meta.data, meta.len) : 0;
     failed |= buffer_failed(&meta);
     buffer_free(&meta);
     return failed ? cause_memory(cause) : 0;
@@ -261,134 +266,138 @@ static int fill_missing(struct sheet *sheet, const char *name, const struct row 
 
 /* Rows can be copied where the file's columns are the layout's first and all others are the same in
  * each row. */
-static void find_straight(struct sheet *sheet)
+static void find_straight(struct column_map *column_map)
 {
     size_t i;
 
-    sheet->straight = sheet->columns <= sheet->layout->count && sheet->columns > 1;
-    for (i = 0; sheet->straight && i < sheet->columns; i++)
-        sheet->straight = sheet->field_of[i] >= 0 && sheet->field_of[i] == sheet->layout->fields[i];
-    for (i = sheet->columns; i < sheet->layout->count; i++) {
-        int field = sheet->layout->fields[i];
+    column_map->straight =
+        column_map->columns <= column_map->layout->count && column_map->columns > 1;
+    for (i = 0; column_map->straight && i < column_map->columns; i++)
+        column_map->straight = column_map->field_of[i] >= 0 &&
+                               column_map->field_of[i] == column_map->layout->fields[i];
+    for (i = column_map->columns; i < column_map->layout->count; i++) {
+        int field = column_map->layout->fields[i];
 
-        buffer_byte(&sheet->suffix, ',');
-        if (field >= 0 && sheet->filled[field] != NULL)
-            text_csv_cell(&sheet->suffix, sheet->filled[field], strlen(sheet->filled[field]));
+        buffer_byte(&column_map->suffix, ',');
+        if (field >= 0 && column_map->filled[field] != NULL)
+            escape_csv_cell(&column_map->suffix, column_map->filled[field],
+                            strlen(column_map->filled[field]));
     }
-    buffer_byte(&sheet->suffix, '\n');
+    buffer_byte(&column_map->suffix, '\n');
 }
 
-static int match_labels(struct sheet *sheet, const struct row *header,
+static int match_labels(struct column_map *column_map, const struct row *header,
                         struct violations *violations, struct cause *cause)
 {
-    const struct schema *schema = sheet->schema;
+    const struct schema *schema = column_map->schema;
     const uint64_t faults = violations->total;
-    struct map labels = {0};
+    struct hash_index labels = {0};
     size_t i, first;
 
     for (i = 0; i < header->count; i++)
-        sheet->field_of[i] = -1;
+        column_map->field_of[i] = -1;
     for (i = 0; i < schema->count; i++)
-        sheet->column_of[i] = -1;
+        column_map->column_of[i] = -1;
     for (i = 0; i < TALLY_COUNT; i++) {
         const char *name_counted = tally_field((enum tally_by)i);
 
-        sheet->counted[i] = schema_find(schema, name_counted, strlen(name_counted));
+        column_map->counted[i] = schema_find(schema, name_counted, strlen(name_counted));
     }
     for (i = 0; i < header->count; i++) {
         if (first_of_name(&labels, header, i, &first) < 0) {
-            map_free(&labels);
+            hash_index_free(&labels);
             return cause_memory(cause);
         }
-        match_label(sheet, header, i, first, violations);
+        match_label(column_map, header, i, first, violations);
     }
-    map_free(&labels);
+    hash_index_free(&labels);
     if (violations->total == faults)
-        buffer_append(&sheet->header, header->raw, header->raw_len);
+        buffer_append(&column_map->header, header->raw, header->raw_len);
     return 0;
 }
 
-static int make_room(struct sheet *sheet, const struct schema *schema, size_t columns)
+static int make_room(struct column_map *column_map, const struct schema *schema, size_t columns)
 {
-    int *field_of = realloc(sheet->field_of, (columns + 1) * sizeof *field_of);
+    int *field_of = realloc(column_map->field_of, (columns + 1) * sizeof *field_of);
 
     if (field_of == NULL)
         return -1;
-    sheet->field_of = field_of;
-    if (sheet->column_of == NULL)
-        sheet->column_of = malloc((schema->count + 1) * sizeof *sheet->column_of);
-    if (sheet->filled == NULL)
-        sheet->filled = calloc(schema->count + 1, sizeof *sheet->filled);
-    return sheet->column_of == NULL || sheet->filled == NULL ? -1 : 0;
+    column_map->field_of = field_of;
+    if (column_map->column_of == NULL)
+        column_map->column_of = malloc((schema->count + 1) * sizeof *column_map->column_of);
+    if (column_map->filled == NULL)
+        column_map->filled = calloc(schema->count + 1, sizeof *column_map->filled);
+    return column_map->column_of == NULL || column_map->filled == NULL ? -1 : 0;
 }
 
-int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
-                    struct known *known, const char *name, const struct row *header,
-                    struct violations *violations, struct cause *cause)
+int column_map_bind(struct column_map *column_map, const struct schema *schema,
+                    const struct training_columns *layout, struct value_cache *known,
+                    const char *name, const struct row *header, struct violations *violations,
+                    struct cause *cause)
 {
-    struct buffer *last = &sheet->header;
+    struct buffer *last = &column_map->header;
 
-    sheet->schema = schema;
-    sheet->layout = layout;
-    sheet->known = known;
+    column_map->schema = schema;
+    column_map->layout = layout;
+    column_map->known = known;
     if (header->fault != ROW_SOUND) {
-        validate_fault(header, violations);
+        row_check_fault(header, violations);
         return 0;
     }
-    sheet->columns = header->count;
+    column_map->columns = header->count;
     /* Thousands of files have the same one. */
     if (last->len != header->raw_len || memcmp(last->data, header->raw, last->len) != 0) {
         buffer_clear(last);
-        if (make_room(sheet, schema, header->count) < 0)
+        if (make_room(column_map, schema, header->count) < 0)
             return cause_memory(cause);
-        if (match_labels(sheet, header, violations, cause) < 0)
+        if (match_labels(column_map, header, violations, cause) < 0)
             return -1;
     }
-    if (fill_missing(sheet, name, header, violations, cause) < 0)
+    if (fill_missing(column_map, name, header, violations, cause) < 0)
         return -1;
     if (layout != NULL)
-        find_straight(sheet);
-    return buffer_failed(&sheet->suffix) || buffer_failed(last) ? cause_memory(cause) : 0;
+        find_straight(column_map);
+    return buffer_failed(&column_map->suffix) || buffer_failed(last) ? cause_memory(cause) : 0;
 }
 
-void validate_reset(struct sheet *sheet)
+void column_map_reset(struct column_map *column_map)
 {
     size_t i;
 
-    for (i = 0; sheet->filled != NULL && i < sheet->schema->count; i++) {
-        free(sheet->filled[i]);
-        sheet->filled[i] = NULL;
+    for (i = 0; column_map->filled != NULL && i < column_map->schema->count; i++) {
+        free(column_map->filled[i]);
+        column_map->filled[i] = NULL;
     }
-    buffer_clear(&sheet->suffix);
-    sheet->columns = 0;
-    sheet->has_meta = sheet->straight = sheet->no_memory = false;
-    sheet->meta = 0;
+    buffer_clear(&column_map->suffix);
+    column_map->columns = 0;
+    column_map->has_meta = column_map->straight = column_map->no_memory = false;
+    column_map->meta = 0;
 }
 
-void validate_free(struct sheet *sheet)
+void column_map_free(struct column_map *column_map)
 {
-    validate_reset(sheet);
-    free(sheet->filled);
-    free(sheet->field_of);
-    free(sheet->column_of);
-    buffer_free(&sheet->suffix);
-    buffer_free(&sheet->header);
-    *sheet = (struct sheet){0};
+    column_map_reset(column_map);
+    free(column_map->filled);
+    free(column_map->field_of);
+    free(column_map->column_of);
+    buffer_free(&column_map->suffix);
+    buffer_free(&column_map->header);
+    *column_map = (struct column_map){0};
 }
 
-static bool count_fits(const struct sheet *sheet, const struct row *row,
+static bool count_fits(const struct column_map *column_map, const struct row *row,
                        struct violations *violations)
 {
-    bool few = row->count < sheet->columns;
+    bool few = row->count < column_map->columns;
     struct buffer *message;
 
-    if (row->count == sheet->columns)
+    if (row->count == column_map->columns)
         return true;
-    message = violations_add(violations, few ? CODE_MISSING_CELL : CODE_EXTRA_CELL, row->line, 0,
-                             NULL, NULL, 0);
+    message = violations_add(violations, few ? VIOLATION_MISSING_CELL : VIOLATION_EXTRA_CELL,
+                             row->line, 0, NULL, NULL, 0);
     if (message != NULL) {
         buffer_printf(
-            message, "%zu cells where the header has %zu: %s", row->count, sheet->columns,
+            message, "%zu cells where the header has %zu: %s", row->count, column_map->columns,
             few ? "the row is cut, or commas are missing"
                 : "a comma too many; a decimal comma must be a point, a text with commas quoted");
         violations_added(violations);
@@ -396,11 +405,12 @@ static bool count_fits(const struct sheet *sheet, const struct row *row,
     return false;
 }
 
-static void add_misfit(struct sheet *sheet, const struct row *row, size_t column,
+static void add_misfit(struct column_map *column_map, const struct row *row, size_t column,
                        enum field_fault fault, struct violations *violations)
 {
-    const struct field *field = &sheet->schema->fields[sheet->field_of[column]];
-    enum code code = fault == FIELD_TYPE_ERROR ? CODE_TYPE_ERROR : CODE_CONSTRAINT_ERROR;
+    const struct field *field = &column_map->schema->fields[column_map->field_of[column]];
+    enum violation_code code =
+        fault == FIELD_TYPE_ERROR ? VIOLATION_TYPE_ERROR : VIOLATION_CONSTRAINT_ERROR;
     const struct cell *cell = &row->cells[column];
     struct buffer *message =
         violations_add(violations, code, row->line, column + 1, field->name, cell->text, cell->len);
@@ -411,74 +421,74 @@ static void add_misfit(struct sheet *sheet, const struct row *row, size_t column
     violations_added(violations);
 }
 
-bool validate_row(struct sheet *sheet, const struct row *row, struct violations *violations)
+bool row_check(struct column_map *column_map, const struct row *row, struct violations *violations)
 {
     bool valid = true;
     size_t i;
 
     if (row->fault != ROW_SOUND) {
-        validate_fault(row, violations);
+        row_check_fault(row, violations);
         return false;
     }
-    if (!count_fits(sheet, row, violations))
+    if (!count_fits(column_map, row, violations))
         return false;
-    for (i = 0; i < sheet->columns; i++) {
+    for (i = 0; i < column_map->columns; i++) {
         const struct cell *cell = &row->cells[i];
         const struct field *field;
-        struct known *known;
+        struct value_cache *known;
         enum field_fault fault;
-        struct known_key key = {0};
-        size_t place = KNOWN_PLACES;
+        struct value_cache_key key = {0};
+        size_t place = VALUE_CACHE_PLACES;
 
-        if (sheet->field_of[i] < 0)
+        if (column_map->field_of[i] < 0)
             continue;
-        field = &sheet->schema->fields[sheet->field_of[i]];
-        known = &sheet->known[sheet->field_of[i]];
-        if (field->type != FIELD_NUMBER && known_fits(cell->len) && !sheet->no_known) {
-            key = known_key(cell->text, cell->len);
-            place = known_place(&key);
-            if (known_holds(known, place, &key, cell->text))
+        field = &column_map->schema->fields[column_map->field_of[i]];
+        known = &column_map->known[column_map->field_of[i]];
+        if (field->type != FIELD_NUMBER && value_cache_fits(cell->len) && !column_map->no_known) {
+            key = value_cache_key(cell->text, cell->len);
+            place = value_cache_slot(&key);
+            if (value_cache_hit(known, place, &key, cell->text))
                 continue;
         }
         fault = field_check(field, cell->text, cell->len, NULL);
         if (fault == FIELD_NO_MEMORY) {
-            sheet->no_memory = true;
+            column_map->no_memory = true;
             return false;
         }
         if (fault != FIELD_FITS) {
-            add_misfit(sheet, row, i, fault, violations);
+            add_misfit(column_map, row, i, fault, violations);
             valid = false;
-        } else if (place < KNOWN_PLACES && memchr(cell->text, '"', cell->len) == NULL) {
-            known_take(known, place, &key, cell->text);
+        } else if (place < VALUE_CACHE_PLACES && memchr(cell->text, '"', cell->len) == NULL) {
+            value_cache_store(known, place, &key, cell->text);
         }
     }
     return valid;
 }
 
-void validate_write(const struct sheet *sheet, const struct row *row, struct buffer *out)
+void row_write(const struct column_map *column_map, const struct row *row, struct buffer *out)
 {
-    const struct layout *layout = sheet->layout;
+    const struct training_columns *layout = column_map->layout;
     size_t i, len, start;
 
-    if (sheet->straight && row->plain) {
+    if (column_map->straight && row->plain) {
         len = row->raw_len;
         if (row->ended)
             len -= len > 1 && row->raw[len - 2] == '\r' ? 2 : 1;
         buffer_append(out, row->raw, len);
-        buffer_append(out, sheet->suffix.data, sheet->suffix.len);
+        buffer_append(out, column_map->suffix.data, column_map->suffix.len);
         return;
     }
     start = out->len;
     for (i = 0; i < layout->count; i++) {
         int field = layout->fields[i];
-        int column = field < 0 ? -1 : sheet->column_of[field];
+        int column = field < 0 ? -1 : column_map->column_of[field];
 
         if (i > 0)
             buffer_byte(out, ',');
         if (column >= 0)
-            text_csv_cell(out, row->cells[column].text, row->cells[column].len);
-        else if (field >= 0 && sheet->filled[field] != NULL)
-            text_csv_cell(out, sheet->filled[field], strlen(sheet->filled[field]));
+            escape_csv_cell(out, row->cells[column].text, row->cells[column].len);
+        else if (field >= 0 && column_map->filled[field] != NULL)
+            escape_csv_cell(out, column_map->filled[field], strlen(column_map->filled[field]));
     }
     /* A line without content is no row: the only cell, empty, needs its quotes. */
     if (layout->count == 1 && out->len == start)
@@ -486,24 +496,24 @@ void validate_write(const struct sheet *sheet, const struct row *row, struct buf
     buffer_byte(out, '\n');
 }
 
-int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally,
-                   struct cause *cause)
+int row_tally(const struct column_map *column_map, const struct row *row, struct tally *tally,
+              struct cause *cause)
 {
     size_t by;
 
     tally->rows++;
     for (by = 0; by < TALLY_COUNT; by++) {
-        int field = sheet->counted[by];
+        int field = column_map->counted[by];
         const char *value = "";
         size_t len = 0;
 
         if (field < 0)
             continue;
-        if (sheet->column_of[field] >= 0) {
-            value = row->cells[sheet->column_of[field]].text;
-            len = row->cells[sheet->column_of[field]].len;
-        } else if (sheet->filled[field] != NULL) {
-            value = sheet->filled[field];
+        if (column_map->column_of[field] >= 0) {
+            value = row->cells[column_map->column_of[field]].text;
+            len = row->cells[column_map->column_of[field]].len;
+        } else if (column_map->filled[field] != NULL) {
+            value = column_map->filled[field];
             len = strlen(value);
         }
         if (counter_add(&tally->by[by], value, len, 1) < 0)

@@ -1,10 +1,10 @@
 /*
  * validate: one file's rows against the schema, and what is written of them.
  *
- *     validate_header   matches the file's columns to fields, fills missing ones from file name and
- * defaults validate_row      checks each cell; adds violations validate_write    appends an
- * accepted row in the training file's layout, cells byte for byte validate_tally    counts an
- * accepted row validate_free
+ *     column_map_bind   matches the file's columns to fields, fills missing ones from file name and
+ * defaults row_check      checks each cell; adds violations row_write    appends an
+ * accepted row in the training file's layout, cells byte for byte row_tally    counts an
+ * accepted row column_map_free
  */
 #ifndef PHASESENTINEL_ROW_CHECK_H
 #define PHASESENTINEL_ROW_CHECK_H
@@ -23,50 +23,52 @@
 
 /* The training file's columns: the field in each, or -1 for a column that the schema does not know.
  */
-struct layout {
+struct training_columns {
     int *fields; /* owned */
     size_t count;
 };
 
-int layout_of_schema(struct layout *layout, const struct schema *schema, struct cause *cause);
-void layout_free(struct layout *layout);
+int training_columns_of_schema(struct training_columns *layout, const struct schema *schema,
+                               struct cause *cause);
+void training_columns_free(struct training_columns *layout);
 
-struct sheet {
-    const struct schema *schema; /* borrowed */
-    const struct layout *layout; /* borrowed; NULL: nothing is written */
-    struct known *known;         /* [schema->count]; borrowed */
-    size_t columns;              /* of the file's header; 0: none yet, or it is no row */
-    int *field_of;               /* [columns]: the field, or -1: dropped */
-    int *column_of;              /* [schema->count]: the column, or -1: missing */
-    char **filled;               /* [schema->count]: what a missing column holds; NULL: nothing */
-    int counted[TALLY_COUNT];    /* the field of each tally, or -1 */
-    bool has_meta;               /* a value that tells users apart came from the file name */
+struct column_map {
+    const struct schema *schema;           /* borrowed */
+    const struct training_columns *layout; /* borrowed; NULL: nothing is written */
+    struct value_cache *known;             /* [schema->count]; borrowed */
+    size_t columns;                        /* of the file's header; 0: none yet, or it is no row */
+    int *field_of;                         /* [columns]: the field, or -1: dropped */
+    int *column_of;                        /* [schema->count]: the column, or -1: missing */
+    char **filled;            /* [schema->count]: what a missing column holds; NULL: nothing */
+    int counted[TALLY_COUNT]; /* the field of each tally, or -1 */
+    bool has_meta;            /* a value that tells users apart came from the file name */
     uint64_t meta;        /* XXH3-64 of FIELD=VALUE LF for each of these, in the schema's order */
     bool no_known;        /* each value is checked, known or not: for tests */
     bool straight;        /* the file's columns are the layout's first ones: rows can be copied */
     struct buffer suffix; /* what follows them in each row, with its LF */
-    bool no_memory;       /* validate_row had none to try a pattern: the row has no verdict */
+    bool no_memory;       /* row_check had none to try a pattern: the row has no verdict */
     struct buffer header; /* the faultless one that field_of and column_of are of; or empty */
 };
 
 /* -1 for our trouble; a bad header is violations added. The sheet is zeroed or reset, always for
  * the same schema; reset or free it in any case. */
-int validate_header(struct sheet *sheet, const struct schema *schema, const struct layout *layout,
-                    struct known *known, const char *name, const struct row *header,
-                    struct violations *violations, struct cause *cause);
+int column_map_bind(struct column_map *column_map, const struct schema *schema,
+                    const struct training_columns *layout, struct value_cache *known,
+                    const char *name, const struct row *header, struct violations *violations,
+                    struct cause *cause);
 
 /* Is the row without fault? Else what is wrong has been added. */
-bool validate_row(struct sheet *sheet, const struct row *row, struct violations *violations);
+bool row_check(struct column_map *column_map, const struct row *row, struct violations *violations);
 
-void validate_write(const struct sheet *sheet, const struct row *row, struct buffer *out);
+void row_write(const struct column_map *column_map, const struct row *row, struct buffer *out);
 
-int validate_tally(const struct sheet *sheet, const struct row *row, struct tally *tally,
-                   struct cause *cause);
+int row_tally(const struct column_map *column_map, const struct row *row, struct tally *tally,
+              struct cause *cause);
 
-void validate_reset(struct sheet *sheet); /* for the next file */
-void validate_free(struct sheet *sheet);  /* takes zeroed and half-built ones */
+void column_map_reset(struct column_map *column_map); /* for the next file */
+void column_map_free(struct column_map *column_map);  /* takes zeroed and half-built ones */
 
 /* A row's fault, of those that rows reports, as a violation. */
-void validate_fault(const struct row *row, struct violations *violations);
+void row_check_fault(const struct row *row, struct violations *violations);
 
 #endif

@@ -23,7 +23,7 @@ static int same(const struct tally_entry *entry, const char *value, size_t len)
 static struct tally_entry *find(const struct counter *counter, uint64_t key, const char *value,
                                 size_t len)
 {
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     size_t cursor = 0, i;
 
     if (counter->count <= FEW) {
@@ -32,7 +32,7 @@ static struct tally_entry *find(const struct counter *counter, uint64_t key, con
                 return &counter->entries[i];
         return NULL;
     }
-    while ((slot = map_find(&counter->index, key, &cursor)) != NULL)
+    while ((slot = hash_index_find(&counter->index, key, &cursor)) != NULL)
         if (same(&counter->entries[slot->value - 1], value, len))
             return &counter->entries[slot->value - 1];
     return NULL;
@@ -72,7 +72,7 @@ static int index_from(struct counter *counter, size_t first)
     for (i = first; i <= counter->count; i++) {
         const struct tally_entry *entry = &counter->entries[i];
 
-        if (map_put(&counter->index, digest_key(entry->value, entry->len), i + 1) < 0)
+        if (hash_index_put(&counter->index, digest_key(entry->value, entry->len), i + 1) < 0)
             return -1;
     }
     return 0;
@@ -113,7 +113,7 @@ void counter_free(struct counter *counter)
     for (i = 0; i < counter->cap; i++)
         free(counter->entries[i].value);
     free(counter->entries);
-    map_free(&counter->index);
+    hash_index_free(&counter->index);
     *counter = (struct counter){0};
 }
 
@@ -123,7 +123,7 @@ void counter_clear(struct counter *counter)
         counter_free(counter);
         return;
     }
-    map_free(&counter->index);
+    hash_index_free(&counter->index);
     counter->count = counter->last = 0;
 }
 

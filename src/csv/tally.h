@@ -27,7 +27,7 @@ struct tally_entry {
 struct counter {
     struct tally_entry *entries;
     size_t count, cap;
-    struct map index;
+    struct hash_index index;
     size_t last; /* the entry met last: values come in runs */
 };
 

@@ -16,33 +16,33 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KNOWN_PLACES 256 /* known_place */
-#define KNOWN_LENGTH 64
+#define VALUE_CACHE_PLACES 256 /* value_cache_slot */
+#define VALUE_CACHE_LENGTH 64
 
 /* A value as it is looked for: its first and its last eight bytes as little-endian words, those of
  * a shorter one with zeros behind them. Up to sixteen bytes that is all of it. */
-struct known_key {
+struct value_cache_key {
     size_t len;
     uint64_t head, tail;
 };
 
-struct known {
-    struct known_value {
-        struct known_key key; /* len 0: free */
-        char text[KNOWN_LENGTH];
-    } values[KNOWN_PLACES];
+struct value_cache {
+    struct value_cache_value {
+        struct value_cache_key key; /* len 0: free */
+        char text[VALUE_CACHE_LENGTH];
+    } values[VALUE_CACHE_PLACES];
 };
 
-static inline bool known_fits(size_t len)
+static inline bool value_cache_fits(size_t len)
 {
-    return len > 0 && len <= KNOWN_LENGTH;
+    return len > 0 && len <= VALUE_CACHE_LENGTH;
 }
 
 /* Of a value that fits. */
-static inline struct known_key known_key(const char *text, size_t len)
+static inline struct value_cache_key value_cache_key(const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    struct known_key key = {.len = len};
+    struct value_cache_key key = {.len = len};
     uint32_t first, last;
 
     if (len >= sizeof key.head) {
@@ -64,7 +64,7 @@ static inline struct known_key known_key(const char *text, size_t len)
     return key;
 }
 
-static inline size_t known_place(const struct known_key *key)
+static inline size_t value_cache_slot(const struct value_cache_key *key)
 {
     uint64_t hash =
         ((key->head + key->len) * 0x9E3779B97F4A7C15U ^ key->tail) * 0xC2B2AE3D27D4EB4FU;
@@ -72,18 +72,18 @@ static inline size_t known_place(const struct known_key *key)
     return (size_t)(hash >> 56);
 }
 
-static inline bool known_holds(const struct known *known, size_t place, const struct known_key *key,
-                               const char *text)
+static inline bool value_cache_hit(const struct value_cache *known, size_t place,
+                                   const struct value_cache_key *key, const char *text)
 {
-    const struct known_value *value = &known->values[place];
+    const struct value_cache_value *value = &known->values[place];
 
     return value->key.len == key->len && value->key.head == key->head &&
            value->key.tail == key->tail &&
            (key->len <= 2 * sizeof key->head || memcmp(value->text, text, key->len) == 0);
 }
 
-static inline void known_take(struct known *known, size_t place, const struct known_key *key,
-                              const char *text)
+static inline void value_cache_store(struct value_cache *known, size_t place,
+                                     const struct value_cache_key *key, const char *text)
 {
     known->values[place].key = *key;
     memcpy(known->values[place].text, text, key->len);

@@ -9,40 +9,40 @@
 
 #define VALUE_SHOWN 256
 
-static const char *const names[CODE_COUNT] = {
-    [CODE_BLANK_LABEL] = "blank-label",
-    [CODE_DUPLICATE_LABEL] = "duplicate-label",
-    [CODE_MISSING_LABEL] = "missing-label",
-    [CODE_EXTRA_LABEL] = "extra-label",
-    [CODE_BLANK_ROW] = "blank-row",
-    [CODE_MISSING_CELL] = "missing-cell",
-    [CODE_EXTRA_CELL] = "extra-cell",
-    [CODE_TYPE_ERROR] = "type-error",
-    [CODE_CONSTRAINT_ERROR] = "constraint-error",
-    [CODE_ENCODING_ERROR] = "encoding-error",
-    [CODE_STRAY_QUOTE] = "stray-quote",
-    [CODE_UNTERMINATED_QUOTE] = "unterminated-quote",
-    [CODE_TRUNCATED_FILE] = "truncated-file",
-    [CODE_ROW_TOO_LONG] = "row-too-long",
-    [CODE_TOO_MANY_COLUMNS] = "too-many-columns",
-    [CODE_FILE_TOO_LARGE] = "file-too-large",
-    [CODE_FORMAT_ERROR] = "format-error",
-    [CODE_CHANGED_FILE] = "changed-file",
-    [CODE_CHECKSUM_MISMATCH] = "checksum-mismatch",
-    [CODE_FILE_TYPE] = "file-type",
-    [CODE_FILE_UNREADABLE] = "file-unreadable",
+static const char *const names[VIOLATION_CODE_COUNT] = {
+    [VIOLATION_BLANK_LABEL] = "blank-label",
+    [VIOLATION_DUPLICATE_LABEL] = "duplicate-label",
+    [VIOLATION_MISSING_LABEL] = "missing-label",
+    [VIOLATION_EXTRA_LABEL] = "extra-label",
+    [VIOLATION_BLANK_ROW] = "blank-row",
+    [VIOLATION_MISSING_CELL] = "missing-cell",
+    [VIOLATION_EXTRA_CELL] = "extra-cell",
+    [VIOLATION_TYPE_ERROR] = "type-error",
+    [VIOLATION_CONSTRAINT_ERROR] = "constraint-error",
+    [VIOLATION_ENCODING_ERROR] = "encoding-error",
+    [VIOLATION_STRAY_QUOTE] = "stray-quote",
+    [VIOLATION_UNTERMINATED_QUOTE] = "unterminated-quote",
+    [VIOLATION_TRUNCATED_FILE] = "truncated-file",
+    [VIOLATION_ROW_TOO_LONG] = "row-too-long",
+    [VIOLATION_TOO_MANY_COLUMNS] = "too-many-columns",
+    [VIOLATION_FILE_TOO_LARGE] = "file-too-large",
+    [VIOLATION_FORMAT_ERROR] = "format-error",
+    [VIOLATION_CHANGED_FILE] = "changed-file",
+    [VIOLATION_CHECKSUM_MISMATCH] = "checksum-mismatch",
+    [VIOLATION_FILE_TYPE] = "file-type",
+    [VIOLATION_FILE_UNREADABLE] = "file-unreadable",
 };
 
-const char *code_name(enum code code)
+const char *violation_code_name(enum violation_code code)
 {
     return names[code];
 }
 
-int code_from_name(const char *name, size_t len)
+int violation_code_from_name(const char *name, size_t len)
 {
     int i;
 
-    for (i = 0; i < CODE_COUNT; i++)
+    for (i = 0; i < VIOLATION_CODE_COUNT; i++)
         if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
             return i;
     return -1;
@@ -78,8 +78,9 @@ static size_t keep(struct buffer *texts, const char *text, size_t len)
     return at;
 }
 
-struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line,
-                              size_t column, const char *field, const char *value, size_t value_len)
+struct buffer *violations_add(struct violations *violations, enum violation_code code,
+                              uint64_t line, size_t column, const char *field, const char *value,
+                              size_t value_len)
 {
     struct violation *violation;
 
@@ -121,7 +122,7 @@ void violations_added(struct violations *violations)
     violation->message_len = violations->texts.len - violation->message;
 }
 
-struct buffer *violations_add_first(struct violations *violations, enum code code)
+struct buffer *violations_add_first(struct violations *violations, enum violation_code code)
 {
     const size_t max = violations->max;
     struct buffer *message;
@@ -150,10 +151,10 @@ static void print_one(const struct violations *violations, const struct violatio
 
     buffer_printf(out, "%s: ", names[violation->code]);
     if (violation->field_len > 0) {
-        text_printable(out, texts + violation->field, violation->field_len);
+        escape_printable(out, texts + violation->field, violation->field_len);
         buffer_string(out, ": ");
     }
-    text_printable(out, texts + violation->message, violation->message_len);
+    escape_printable(out, texts + violation->message, violation->message_len);
 }
 
 void violations_print(const struct violations *violations, const char *file, struct buffer *out)
@@ -161,7 +162,7 @@ void violations_print(const struct violations *violations, const char *file, str
     size_t i;
 
     for (i = 0; i < violations->count; i++) {
-        text_printable(out, file, strlen(file));
+        escape_printable(out, file, strlen(file));
         if (violations->list[i].line > 0)
             buffer_printf(out, ":%" PRIu64, violations->list[i].line);
         buffer_string(out, ": ");
@@ -189,11 +190,11 @@ static void write_shown(struct buffer *out, const char *prefix, const char *text
     struct buffer shown = {0};
 
     buffer_string(&shown, prefix);
-    text_printable(&shown, text, len);
+    escape_printable(&shown, text, len);
     if (buffer_failed(&shown))
         out->failed = true;
     else
-        text_csv_cell(out, shown.data == NULL ? "" : shown.data, shown.len);
+        escape_csv_cell(out, shown.data == NULL ? "" : shown.data, shown.len);
     buffer_free(&shown);
 }
 
@@ -212,7 +213,7 @@ void violations_write_csv(const struct violations *violations, struct buffer *ou
         if (violation->column > 0)
             buffer_printf(out, "%zu", violation->column);
         buffer_byte(out, ',');
-        text_csv_cell(out, texts + violation->field, violation->field_len);
+        escape_csv_cell(out, texts + violation->field, violation->field_len);
         buffer_printf(out, ",%s,", names[violation->code]);
         write_shown(out, is_formula(texts + violation->value, violation->value_len) ? "'" : "",
                     texts + violation->value, violation->value_len);
@@ -220,7 +221,7 @@ void violations_write_csv(const struct violations *violations, struct buffer *ou
         write_shown(out, "", texts + violation->message, violation->message_len);
         buffer_byte(out, '\n');
     }
-    for (i = 0; i < CODE_COUNT; i++)
+    for (i = 0; i < VIOLATION_CODE_COUNT; i++)
         if (violations->counts[i] > violations->listed[i])
             buffer_printf(out, ",,,%s,,%" PRIu64 " more are not listed\n", names[i],
                           violations->counts[i] - violations->listed[i]);

@@ -6,7 +6,7 @@
  *
  * NAME.errors.csv: line,column,field,code,value,message. Line and column count from 1 and are empty
  * where none is to blame; the value is cut to 256 bytes. Value and message are made printable
- * (text_printable), and a value that a spreadsheet would compute has a ' in front. Where the list
+ * (escape_printable), and a value that a spreadsheet would compute has a ' in front. Where the list
  * was capped, a last line for each code without a line number says "N more are not listed", so that
  * the counts add up.
  */
@@ -18,36 +18,36 @@
 
 #include "base/buffer.h"
 
-enum code {
-    CODE_BLANK_LABEL,
-    CODE_DUPLICATE_LABEL,
-    CODE_MISSING_LABEL,
-    CODE_EXTRA_LABEL,
-    CODE_BLANK_ROW,
-    CODE_MISSING_CELL,
-    CODE_EXTRA_CELL,
-    CODE_TYPE_ERROR,
-    CODE_CONSTRAINT_ERROR,
-    CODE_ENCODING_ERROR,
-    CODE_STRAY_QUOTE,
-    CODE_UNTERMINATED_QUOTE,
-    CODE_TRUNCATED_FILE,
-    CODE_ROW_TOO_LONG,
-    CODE_TOO_MANY_COLUMNS,
-    CODE_FILE_TOO_LARGE,
-    CODE_FORMAT_ERROR,
-    CODE_CHANGED_FILE,
-    CODE_CHECKSUM_MISMATCH,
-    CODE_FILE_TYPE,
-    CODE_FILE_UNREADABLE,
-    CODE_COUNT,
+enum violation_code {
+    VIOLATION_BLANK_LABEL,
+    VIOLATION_DUPLICATE_LABEL,
+    VIOLATION_MISSING_LABEL,
+    VIOLATION_EXTRA_LABEL,
+    VIOLATION_BLANK_ROW,
+    VIOLATION_MISSING_CELL,
+    VIOLATION_EXTRA_CELL,
+    VIOLATION_TYPE_ERROR,
+    VIOLATION_CONSTRAINT_ERROR,
+    VIOLATION_ENCODING_ERROR,
+    VIOLATION_STRAY_QUOTE,
+    VIOLATION_UNTERMINATED_QUOTE,
+    VIOLATION_TRUNCATED_FILE,
+    VIOLATION_ROW_TOO_LONG,
+    VIOLATION_TOO_MANY_COLUMNS,
+    VIOLATION_FILE_TOO_LARGE,
+    VIOLATION_FORMAT_ERROR,
+    VIOLATION_CHANGED_FILE,
+    VIOLATION_CHECKSUM_MISMATCH,
+    VIOLATION_FILE_TYPE,
+    VIOLATION_FILE_UNREADABLE,
+    VIOLATION_CODE_COUNT,
 };
 
-const char *code_name(enum code code);
-int code_from_name(const char *name, size_t len); /* -1: no code */
+const char *violation_code_name(enum violation_code code);
+int violation_code_from_name(const char *name, size_t len); /* -1: no code */
 
 struct violation {
-    enum code code;
+    enum violation_code code;
     uint64_t line;           /* 0: no line is to blame */
     size_t column;           /* 0: none */
     size_t field, field_len; /* offsets and lengths in texts */
@@ -56,12 +56,12 @@ struct violation {
 };
 
 struct violations {
-    uint64_t counts[CODE_COUNT];
+    uint64_t counts[VIOLATION_CODE_COUNT];
     uint64_t total;
     struct violation *list; /* owned; the first of them */
     size_t count, cap;
     size_t max; /* how many are listed */
-    uint64_t listed[CODE_COUNT];
+    uint64_t listed[VIOLATION_CODE_COUNT];
     struct buffer texts;
 };
 
@@ -73,8 +73,8 @@ void violations_free(struct violations *violations); /* takes zeroed ones */
  * Counts one more. Returns the buffer to which its message is to be appended, or NULL when it is
  * only counted (the cap is reached, or memory is out): cost stays small when every row is bad.
  */
-struct buffer *violations_add(struct violations *violations, enum code code, uint64_t line,
-                              size_t column, const char *field, const char *value,
+struct buffer *violations_add(struct violations *violations, enum violation_code code,
+                              uint64_t line, size_t column, const char *field, const char *value,
                               size_t value_len);
 
 /* The last of the list has its message now. */
@@ -82,7 +82,7 @@ void violations_added(struct violations *violations);
 
 /* The same for one that decides about the whole file, found last: it is listed whatever the cap is,
  * unless that is 0, and comes first. */
-struct buffer *violations_add_first(struct violations *violations, enum code code);
+struct buffer *violations_add_first(struct violations *violations, enum violation_code code);
 void violations_added_first(struct violations *violations);
 
 /* FILE:LINE: CODE: FIELD: message, a line each, made printable. */

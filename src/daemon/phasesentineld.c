@@ -20,27 +20,27 @@
 #include "ops/session.h"
 #include "daemon/watch.h"
 
-#define RETRY_BUSY    (WAITING_SECOND / 50) /* `merge` holds the lock: its batch is soon over */
-#define RETRY_LOST    WAITING_SECOND        /* the drop directory is gone */
-#define RETRY_PAUSE   (10 * WAITING_SECOND) /* the disk is full, or the like */
-#define RECOUNT_DELAY WAITING_SECOND
-#define REPORT_DELAY  (WAITING_SECOND / 5)     /* statistics follow the last of many batches, ... */
-#define REPORT_LATEST (WAITING_SECOND * 4 / 5) /* or the first one, at the latest */
+#define RETRY_BUSY    (CLOCK_SECOND / 50) /* `merge` holds the lock: its batch is soon over */
+#define RETRY_LOST    CLOCK_SECOND        /* the drop directory is gone */
+#define RETRY_PAUSE   (10 * CLOCK_SECOND) /* the disk is full, or the like */
+#define RECOUNT_DELAY CLOCK_SECOND
+#define REPORT_DELAY  (CLOCK_SECOND / 5)     /* statistics follow the last of many batches, ... */
+#define REPORT_LATEST (CLOCK_SECOND * 4 / 5) /* or the first one, at the latest */
 
 #define LAST_WAIT 5000 /* milliseconds for the lock, at the end */
 
 /* Lines about files are bounded: a burst, then a few a second; the rest is summed up. */
 #define LINES_BURST  30
-#define LINES_REFILL (WAITING_SECOND / 2)
+#define LINES_REFILL (CLOCK_SECOND / 2)
 
 struct daemon {
-    struct setup setup;
-    struct intake intake;
-    struct lock lock;
+    struct session session;
+    struct batch batch;
+    struct lock_file lock;
     int epoll, signals, timer;
     bool watching;
     bool polls; /* there is a directory of which the kernel does not tell all */
-    bool said_blind, said_unwatched; /* why, each once */
+    bool logged_fs_type, said_unwatched; /* why, each once */
     bool stop, reload;
     bool confined; /* by the kernel, to the directories of the start */
     int64_t next_scan, next_tick, next_report, next_retry, next_watch;
@@ -67,7 +67,7 @@ static void tell(void *context, const char *what, const char *name, uint64_t row
                  const char *detail)
 {
     struct daemon *daemon = context;
-    int64_t now = waiting_now(), refill = (now - daemon->lines_time) / LINES_REFILL;
+    int64_t now = clock_monotonic(), refill = (now - daemon->lines_time) / LINES_REFILL;
 
     if (refill > 0) {
         daemon->lines_left =
@@ -93,7 +93,7 @@ static void set_trouble(struct daemon *daemon, const char *text)
     else
         log_notice("the trouble is over");
     snprintf(daemon->trouble, sizeof daemon->trouble, "%s", text);
-    daemon->next_report = waiting_now();
+    daemon->next_report = clock_monotonic();
 }
 
 /* ---- the parts of a round
@@ -101,7 +101,7 @@ static void set_trouble(struct daemon *daemon, const char *text)
 
 static int64_t arrival_due(const struct daemon *daemon, int64_t now)
 {
-    return daemon->setup.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : now;
+    return daemon->session.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : now;
 }
 
 /* What was moved or linked to elsewhere since the start cannot be opened, whoever owns it. */
@@ -118,14 +118,14 @@ static void explain_refusal(const struct daemon *daemon, struct cause *cause)
 /* 0: go on, now or later; -1: the daemon must end. */
 static int tolerate(struct daemon *daemon, struct cause *cause)
 {
-    int64_t now = waiting_now();
+    int64_t now = clock_monotonic();
 
     switch (cause->kind) {
     case CAUSE_BUSY:
         daemon->next_retry = now + RETRY_BUSY;
         return 0;
-    case CAUSE_AGAIN:
-    case CAUSE_TROUBLE:
+    case CAUSE_CHANGED:
+    case CAUSE_RETRY:
         daemon->next_retry = now + RETRY_PAUSE;
         explain_refusal(daemon, cause);
         set_trouble(daemon, cause->text);
@@ -138,8 +138,8 @@ static int tolerate(struct daemon *daemon, struct cause *cause)
 /* A scan must not take more than a tenth of the time. */
 static int64_t scan_interval(const struct daemon *daemon)
 {
-    int64_t rescan = waiting_seconds(daemon->setup.config.rescan);
-    int64_t poll = waiting_seconds(daemon->setup.config.poll);
+    int64_t rescan = clock_seconds(daemon->session.config.rescan);
+    int64_t poll = clock_seconds(daemon->session.config.poll);
 
     if (poll < 10 * daemon->scan_time)
         poll = 10 * daemon->scan_time;
@@ -151,19 +151,19 @@ static int64_t scan_interval(const struct daemon *daemon)
 static void enter(void *context, const char *directory, int fd)
 {
     struct daemon *daemon = context;
-    const struct config *config = &daemon->setup.config;
-    const char *system = blind_name(fd);
+    const struct config *config = &daemon->session.config;
+    const char *system = fs_type_name(fd);
     const unsigned seconds = config->poll < config->rescan ? config->poll : config->rescan;
     struct cause cause;
     int64_t soon;
 
     if (!daemon->watching)
         return;
-    if (system != NULL && !daemon->said_blind) {
+    if (system != NULL && !daemon->logged_fs_type) {
         log_notice(DATADIR_DROP "/%s is on %s, of which the kernel does not tell all that happens: "
                                 "looked at every %u seconds",
                    directory, system, seconds);
-        daemon->said_blind = true;
+        daemon->logged_fs_type = true;
     }
     if (*directory != '\0' && watch_enter(directory, &cause) < 0 && cause.errnum != ENOENT) {
         if (!daemon->said_unwatched)
@@ -174,21 +174,21 @@ static void enter(void *context, const char *directory, int fd)
         return;
     }
     daemon->polls = true;
-    soon = waiting_now() + scan_interval(daemon);
+    soon = clock_monotonic() + scan_interval(daemon);
     if (daemon->next_scan > soon)
         daemon->next_scan = soon;
 }
 
 static int scan(struct daemon *daemon, struct cause *cause)
 {
-    int64_t now = waiting_now();
+    int64_t now = clock_monotonic();
 
     daemon->polls = false;
-    if (intake_scan(&daemon->intake, arrival_due(daemon, now), 0, cause) < 0) {
+    if (batch_scan(&daemon->batch, arrival_due(daemon, now), 0, cause) < 0) {
         daemon->next_scan = now + (cause->kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
         return tolerate(daemon, cause);
     }
-    daemon->scan_time = waiting_now() - now;
+    daemon->scan_time = clock_monotonic() - now;
     daemon->next_scan = now + scan_interval(daemon);
     daemon->next_report = now + REPORT_DELAY;
     return 0;
@@ -200,7 +200,7 @@ static int start_watching(struct daemon *daemon, struct cause *cause)
     struct epoll_event event = {.events = EPOLLIN};
     char *path = NULL;
 
-    if (asprintf(&path, "%s/" DATADIR_DROP, daemon->setup.dir.path) < 0)
+    if (asprintf(&path, "%s/" DATADIR_DROP, daemon->session.dir.path) < 0)
         return cause_memory(cause);
     if (watch_open(path, cause) < 0) {
         free(path);
@@ -210,12 +210,12 @@ static int start_watching(struct daemon *daemon, struct cause *cause)
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, watch_fd(), &event) < 0) {
         free(path);
         watch_close();
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+        return cause_errno(cause, CAUSE_RETRY, "cannot wait for events");
     }
     log_info("watching %s/: drop CSV files there (scp, rsync, sftp, cp or mv)", path);
     free(path);
     daemon->watching = true;
-    daemon->said_blind = daemon->said_unwatched = false;
+    daemon->logged_fs_type = daemon->said_unwatched = false;
     return scan(daemon, cause);
 }
 
@@ -225,16 +225,16 @@ static void stop_watching(struct daemon *daemon, const char *why)
         return;
     watch_close(); /* closing the descriptor takes it out of the epoll set */
     daemon->watching = false;
-    daemon->next_watch = waiting_now();
+    daemon->next_watch = clock_monotonic();
     log_warning("the drop directory %s/" DATADIR_DROP " %s: looking for it every second",
-                daemon->setup.dir.path, why);
+                daemon->session.dir.path, why);
 }
 
 static void keep_watching(struct daemon *daemon, int64_t now)
 {
     struct cause cause;
 
-    if (daemon->watching && watch_is_worn()) {
+    if (daemon->watching && watch_needs_reopen()) {
         watch_close();
         daemon->watching = false;
         daemon->next_watch = now;
@@ -251,7 +251,7 @@ static void keep_watching(struct daemon *daemon, int64_t now)
 
 static void scan_soon(struct daemon *daemon)
 {
-    int64_t soon = waiting_now() + RECOUNT_DELAY + 10 * daemon->scan_time;
+    int64_t soon = clock_monotonic() + RECOUNT_DELAY + 10 * daemon->scan_time;
 
     if (daemon->next_scan > soon)
         daemon->next_scan = soon;
@@ -261,9 +261,9 @@ static int look_into(struct daemon *daemon, const char *directory, int64_t due, 
 {
     int result;
 
-    if (!daemon->setup.config.recursive || !spool_directory_counts(directory))
+    if (!daemon->session.config.recursive || !csv_name_is_scanned_directory(directory))
         return 0;
-    result = intake_look_into(&daemon->intake, directory, due, cause);
+    result = batch_look_into(&daemon->batch, directory, due, cause);
     if (result < 0)
         scan_soon(daemon);
     return result;
@@ -271,7 +271,7 @@ static int look_into(struct daemon *daemon, const char *directory, int64_t due, 
 
 static int take_events(struct daemon *daemon, struct cause *cause)
 {
-    int64_t due = arrival_due(daemon, waiting_now());
+    int64_t due = arrival_due(daemon, clock_monotonic());
     enum watch_kind kind;
     const char *name;
     bool rescan = false;
@@ -280,11 +280,11 @@ static int take_events(struct daemon *daemon, struct cause *cause)
         switch (kind) {
         case WATCH_APPEARED:
         case WATCH_CLOSED:
-            if (drop_arrive(&daemon->intake.drop, name, kind == WATCH_CLOSED, due, cause) < 0)
+            if (dropdir_arrive(&daemon->batch.drop, name, kind == WATCH_CLOSED, due, cause) < 0)
                 return tolerate(daemon, cause);
             break;
         case WATCH_GONE:
-            drop_gone(&daemon->intake.drop, name);
+            dropdir_gone(&daemon->batch.drop, name);
             break;
         case WATCH_DIRECTORY:
             if (look_into(daemon, name, due, cause) < 0)
@@ -293,7 +293,8 @@ static int take_events(struct daemon *daemon, struct cause *cause)
         case WATCH_DIRECTORY_GONE:
             /* It has taken its files with it, of which nothing tells: they are counted out.
              * Where we poll that comes by itself. */
-            if (daemon->setup.config.recursive && spool_directory_counts(name) && !daemon->polls)
+            if (daemon->session.config.recursive && csv_name_is_scanned_directory(name) &&
+                !daemon->polls)
                 scan_soon(daemon);
             break;
         case WATCH_OVERFLOW:
@@ -313,14 +314,14 @@ static int take_events(struct daemon *daemon, struct cause *cause)
 
 static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
 {
-    if (now < daemon->next_retry || intake_due(&daemon->intake) > now)
+    if (now < daemon->next_retry || batch_due(&daemon->batch) > now)
         return 0;
-    if (intake_run(&daemon->intake, 0, cause) < 0)
+    if (batch_run(&daemon->batch, 0, cause) < 0)
         return tolerate(daemon, cause);
     if (daemon->watching)
         set_trouble(daemon, "");
     /* Once a while is quiet, so that a report seldom stands in the way of an arrival. */
-    if (intake_report_due(&daemon->intake)) {
+    if (batch_report_due(&daemon->batch)) {
         if (daemon->next_report > now + REPORT_LATEST)
             daemon->report_latest = now + REPORT_LATEST;
         daemon->next_report =
@@ -329,13 +330,13 @@ static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
     return 0;
 }
 
-static void report(struct daemon *daemon, int64_t now, bool seen, unsigned wait_ms)
+static void report(struct daemon *daemon, int64_t now, bool file_cache, unsigned wait_ms)
 {
     struct cause cause;
 
     daemon->next_report = INT64_MAX;
     say_unsaid(daemon);
-    if (intake_report(&daemon->intake, seen, wait_ms, daemon->trouble, &cause) == 0)
+    if (batch_report(&daemon->batch, file_cache, wait_ms, daemon->trouble, &cause) == 0)
         return;
     daemon->next_report = now + (cause.kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
     if (cause.kind != CAUSE_BUSY && daemon->trouble[0] == '\0')
@@ -348,9 +349,9 @@ static bool must_pause(void *context)
     const struct daemon *daemon = context;
     struct pollfd fds[] = {{.fd = daemon->signals, .events = POLLIN},
                            {.fd = watch_fd(), .events = POLLIN}};
-    const bool arrival = daemon->watching && daemon->setup.config.merge == CONFIG_MERGE_ARRIVAL;
+    const bool arrival = daemon->watching && daemon->session.config.merge == CONFIG_MERGE_ARRIVAL;
 
-    return daemon->stop || drop_due(&daemon->intake.drop) <= waiting_now() ||
+    return daemon->stop || dropdir_due(&daemon->batch.drop) <= clock_monotonic() ||
            poll(fds, arrival ? 2 : 1, 0) > 0;
 }
 
@@ -358,59 +359,59 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
-    if (intake_open(&daemon->intake, &daemon->setup.config, &daemon->setup.schema,
-                    &daemon->setup.dir, "phasesentineld", tell, daemon, cause) < 0)
+    if (batch_open(&daemon->batch, &daemon->session.config, &daemon->session.schema,
+                   &daemon->session.dir, "phasesentineld", tell, daemon, cause) < 0)
         return -1;
-    daemon->intake.drop.enter = enter;
-    daemon->intake.drop.enter_context = daemon;
-    daemon->intake.drop.lingers = true;
-    daemon->intake.desk.must_pause = must_pause;
-    daemon->intake.desk.pause_context = daemon;
+    daemon->batch.drop.enter = enter;
+    daemon->batch.drop.enter_context = daemon;
+    daemon->batch.drop.is_daemon = true;
+    daemon->batch.env.must_pause = must_pause;
+    daemon->batch.env.pause_context = daemon;
     /* Closing the intake takes its descriptor out of the epoll set. */
-    event.data.fd = intake_fd(&daemon->intake);
+    event.data.fd = batch_fd(&daemon->batch);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+        return cause_errno(cause, CAUSE_RETRY, "cannot wait for events");
     return 0;
 }
 
 /* A bad new configuration is reported and the old one kept. */
 static int reload(struct daemon *daemon, struct cause *cause)
 {
-    struct setup fresh = {.config_path = daemon->setup.config_path,
-                          .data_dir = daemon->setup.data_dir,
-                          .allow_root = daemon->setup.allow_root};
+    struct session fresh = {.config_path = daemon->session.config_path,
+                            .data_dir = daemon->session.data_dir,
+                            .allow_root = daemon->session.allow_root};
 
     daemon->reload = false;
-    if (setup_load(&fresh, cause) < 0) {
+    if (session_load(&fresh, cause) < 0) {
         explain_refusal(daemon, cause);
-        setup_fail(cause);
+        session_fail(cause);
         log_error("reload: the old configuration stays");
-        setup_free(&fresh);
-        log_set_level(daemon->setup.config.level);
+        session_free(&fresh);
+        log_set_level(daemon->session.config.level);
         return 0;
     }
-    if (strcmp(fresh.config.data_dir, daemon->setup.config.data_dir) != 0) {
+    if (strcmp(fresh.config.data_dir, daemon->session.config.data_dir) != 0) {
         log_error("reload: data_dir cannot change from %s to %s while we run: restart; the old "
                   "configuration stays",
-                  daemon->setup.config.data_dir, fresh.config.data_dir);
-        setup_free(&fresh);
+                  daemon->session.config.data_dir, fresh.config.data_dir);
+        session_free(&fresh);
         return 0;
     }
-    if (training_check_schema(&daemon->setup.dir, &fresh.schema, cause) < 0) {
+    if (training_check_schema(&daemon->session.dir, &fresh.schema, cause) < 0) {
         log_error("reload: %s; the old configuration stays", cause->text);
-        setup_free(&fresh);
+        session_free(&fresh);
         return 0;
     }
-    report(daemon, waiting_now(), true, LAST_WAIT);
-    intake_close(&daemon->intake);
-    schema_free(&daemon->setup.schema);
-    config_free(&daemon->setup.config);
-    daemon->setup.schema = fresh.schema;
-    daemon->setup.config = fresh.config;
-    log_notice("configuration reloaded from %s", daemon->setup.config_path);
+    report(daemon, clock_monotonic(), true, LAST_WAIT);
+    batch_close(&daemon->batch);
+    schema_free(&daemon->session.schema);
+    config_free(&daemon->session.config);
+    daemon->session.schema = fresh.schema;
+    daemon->session.config = fresh.config;
+    log_notice("configuration reloaded from %s", daemon->session.config_path);
     if (open_intake(daemon, cause) < 0)
         return -1;
-    daemon->next_tick = waiting_now() + waiting_seconds(daemon->setup.config.interval);
+    daemon->next_tick = clock_monotonic() + clock_seconds(daemon->session.config.interval);
     return scan(daemon, cause);
 }
 
@@ -422,7 +423,7 @@ static void take_signals(struct daemon *daemon)
         if (info.ssi_signo == SIGHUP)
             daemon->reload = true;
         else if (info.ssi_signo == SIGUSR1)
-            drop_hurry(&daemon->intake.drop);
+            dropdir_merge_all_now(&daemon->batch.drop);
         else
             daemon->stop = true;
     }
@@ -430,7 +431,7 @@ static void take_signals(struct daemon *daemon)
 
 static int64_t earliest(const struct daemon *daemon)
 {
-    int64_t due = intake_due(&daemon->intake), times[4];
+    int64_t due = batch_due(&daemon->batch), times[4];
     size_t i;
 
     if (due < daemon->next_retry)
@@ -438,7 +439,7 @@ static int64_t earliest(const struct daemon *daemon)
     times[0] = daemon->next_scan;
     times[1] = daemon->next_report;
     times[2] = daemon->watching ? INT64_MAX : daemon->next_watch;
-    times[3] = daemon->setup.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : INT64_MAX;
+    times[3] = daemon->session.config.merge == CONFIG_MERGE_TIMER ? daemon->next_tick : INT64_MAX;
     for (i = 0; i < sizeof times / sizeof *times; i++)
         if (times[i] < due)
             due = times[i];
@@ -447,21 +448,21 @@ static int64_t earliest(const struct daemon *daemon)
 
 static void wait_for_work(struct daemon *daemon)
 {
-    int64_t due = earliest(daemon), now = waiting_now();
+    int64_t due = earliest(daemon), now = clock_monotonic();
     struct itimerspec until = {.it_value = {.tv_nsec = 1}};
     struct epoll_event events[4];
     uint64_t ticks;
     int i, count;
 
     if (due > now)
-        until.it_value = (struct timespec){due / WAITING_SECOND, due % WAITING_SECOND};
+        until.it_value = (struct timespec){due / CLOCK_SECOND, due % CLOCK_SECOND};
     timerfd_settime(daemon->timer, TFD_TIMER_ABSTIME, &until, NULL);
     count = epoll_wait(daemon->epoll, events, 4, -1);
     for (i = 0; i < count; i++) {
         if (events[i].data.fd == daemon->signals)
             take_signals(daemon);
         else if (events[i].data.fd == daemon->timer ||
-                 events[i].data.fd == intake_fd(&daemon->intake))
+                 events[i].data.fd == batch_fd(&daemon->batch))
             (void)!read(events[i].data.fd, &ticks, sizeof ticks);
     }
 }
@@ -475,7 +476,7 @@ static int round_once(struct daemon *daemon, struct cause *cause)
         return -1;
     if (take_events(daemon, cause) < 0)
         return -1;
-    now = waiting_now();
+    now = clock_monotonic();
     keep_watching(daemon, now);
     if (now >= daemon->next_scan) {
         if (daemon->watching && watch_is_stale())
@@ -487,11 +488,11 @@ static int round_once(struct daemon *daemon, struct cause *cause)
         else if (daemon->trouble[0] == '\0')
             report(daemon, now, true, 0);
     }
-    if (run_due(daemon, waiting_now(), cause) < 0)
+    if (run_due(daemon, clock_monotonic(), cause) < 0)
         return -1;
-    if (daemon->setup.config.merge == CONFIG_MERGE_TIMER && now >= daemon->next_tick)
-        daemon->next_tick = now + waiting_seconds(daemon->setup.config.interval);
-    if (waiting_now() >= daemon->next_report)
+    if (daemon->session.config.merge == CONFIG_MERGE_TIMER && now >= daemon->next_tick)
+        daemon->next_tick = now + clock_seconds(daemon->session.config.interval);
+    if (clock_monotonic() >= daemon->next_report)
         report(daemon, now, false, 0);
     return 0;
 }
@@ -516,20 +517,20 @@ static int open_wakeups(struct daemon *daemon, struct cause *cause)
     event.data.fd = daemon->signals;
     if (daemon->epoll < 0 || daemon->signals < 0 || daemon->timer < 0 ||
         epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, daemon->signals, &event) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+        return cause_errno(cause, CAUSE_RETRY, "cannot wait for events");
     event.data.fd = daemon->timer;
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, daemon->timer, &event) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot wait for events");
+        return cause_errno(cause, CAUSE_RETRY, "cannot wait for events");
     return 0;
 }
 
 /* Before there are threads, and before a stranger's byte is read. */
 static void confine(struct daemon *daemon)
 {
-    const char *const files[] = {daemon->setup.config_path, daemon->setup.config.schema, NULL};
+    const char *const files[] = {daemon->session.config_path, daemon->session.config.schema, NULL};
     struct buffer said = {0};
 
-    daemon->confined = sandbox_enter(&daemon->setup.dir, files, &said);
+    daemon->confined = sandbox_enter(&daemon->session.dir, files, &said);
     log_line(daemon->confined ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "sandbox: %s",
              buffer_text(&said));
     buffer_free(&said);
@@ -537,21 +538,21 @@ static void confine(struct daemon *daemon)
 
 static int start(struct daemon *daemon, struct cause *cause)
 {
-    const struct config *config = &daemon->setup.config;
+    const struct config *config = &daemon->session.config;
 
     if (open_wakeups(daemon, cause) < 0 ||
-        setup_open_dirs(&daemon->setup, SETUP_CREATE_DIRS, cause) < 0)
+        session_open_dirs(&daemon->session, SESSION_CREATE_DIRS, cause) < 0)
         return -1;
-    if (lock_take(&daemon->lock, daemon->setup.dir.state, "daemon.lock", 0, cause) < 0 ||
-        lock_mark(&daemon->lock, "phasesentineld", cause) < 0)
+    if (lock_file_take(&daemon->lock, daemon->session.dir.state, "daemon.lock", 0, cause) < 0 ||
+        lock_file_mark(&daemon->lock, "phasesentineld", cause) < 0)
         return -1;
     confine(daemon);
     if (open_intake(daemon, cause) < 0)
         return -1;
     if (config->merge == CONFIG_MERGE_TIMER)
         log_info("merging every %u seconds, and on SIGUSR1", config->interval);
-    daemon->next_tick = waiting_now() + waiting_seconds(config->interval);
-    daemon->next_report = waiting_now() + REPORT_DELAY;
+    daemon->next_tick = clock_monotonic() + clock_seconds(config->interval);
+    daemon->next_report = clock_monotonic() + REPORT_DELAY;
     return start_watching(daemon, cause);
 }
 
@@ -560,21 +561,21 @@ static int finish(struct daemon *daemon, int result, const struct cause *cause)
     struct cause ignored;
 
     if (result == 0)
-        report(daemon, waiting_now(), true, LAST_WAIT);
+        report(daemon, clock_monotonic(), true, LAST_WAIT);
     say_unsaid(daemon);
     if (daemon->watching)
         watch_close();
-    intake_close(&daemon->intake);
+    batch_close(&daemon->batch);
     if (daemon->lock.fd >= 0)
-        lock_clear(&daemon->lock, &ignored);
-    lock_release(&daemon->lock);
+        lock_file_clear(&daemon->lock, &ignored);
+    lock_file_release(&daemon->lock);
     close(daemon->timer);
     close(daemon->signals);
     close(daemon->epoll);
-    result = result < 0 ? setup_fail(cause) : 0;
+    result = result < 0 ? session_fail(cause) : 0;
     if (result == 0)
         log_info("ended on request");
-    setup_free(&daemon->setup);
+    session_free(&daemon->session);
     return result;
 }
 
@@ -601,15 +602,15 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {SETUP_LONG_OPTIONS, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {SESSION_LONG_OPTIONS, {NULL, 0, NULL, 0}};
     struct daemon daemon = {
         .epoll = -1, .signals = -1, .timer = -1, .lock = {.fd = -1}, .lines_left = LINES_BURST};
     struct cause cause = {0};
     int option, result;
 
     log_open("phasesentineld", true);
-    setup_init(&daemon.setup);
-    while ((option = getopt_long(argc, argv, SETUP_SHORT_OPTIONS, options, NULL)) != -1) {
+    session_init(&daemon.session);
+    while ((option = getopt_long(argc, argv, SESSION_SHORT_OPTIONS, options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return 0;
@@ -618,7 +619,7 @@ int main(int argc, char **argv)
             puts("phasesentineld " VERSION);
             return 0;
         }
-        if (!setup_take_option(&daemon.setup, option, optarg)) {
+        if (!session_take_option(&daemon.session, option, optarg)) {
             fputs("Try: phasesentineld --help\n", stderr);
             return 64;
         }
@@ -629,9 +630,9 @@ int main(int argc, char **argv)
                 argv[optind]);
         return 64;
     }
-    if (setup_load(&daemon.setup, &cause) < 0) {
-        result = setup_fail(&cause);
-        setup_free(&daemon.setup);
+    if (session_load(&daemon.session, &cause) < 0) {
+        result = session_fail(&cause);
+        session_free(&daemon.session);
         return result;
     }
     result = start(&daemon, &cause);

@@ -46,8 +46,8 @@ static struct {
     char *path; /* owned; ends in '/', without which the library takes a symlink for a file */
     struct below *below; /* owned */
     size_t count, cap;
-    struct map by_wd, by_name; /* their index + 1 */
-    struct buffer name;        /* what watch_next has lent */
+    struct hash_index by_wd, by_name; /* their index + 1 */
+    struct buffer name;               /* what watch_next has lent */
 } watch = {.fd = -1};
 
 /* The lowest free descriptor, which is the one that the library's inotify_init will get. */
@@ -56,10 +56,10 @@ static int lowest_free_fd(struct cause *cause)
     int fd = open("/", O_PATH | O_CLOEXEC);
 
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open a descriptor for the watch");
+        return cause_errno(cause, CAUSE_RETRY, "cannot open a descriptor for the watch");
     close(fd);
     if (fd >= FD_SETSIZE)
-        return cause_set(cause, CAUSE_TROUBLE,
+        return cause_set(cause, CAUSE_RETRY,
                          "descriptor %d is too high for libinotifytools, which takes less than %d",
                          fd, FD_SETSIZE);
     return fd;
@@ -86,25 +86,25 @@ static int initialize(struct cause *cause)
         return -1;
     if (!inotifytools_initialize()) {
         errno = inotifytools_error();
-        return cause_errno(cause, CAUSE_TROUBLE, "inotify cannot start%s",
+        return cause_errno(cause, CAUSE_RETRY, "inotify cannot start%s",
                            errno == EMFILE ? " (raise sysctl fs.inotify.max_user_instances, or the "
                                              "limit of open files)"
                                            : "");
     }
     if (!is_inotify(fd)) {
         inotifytools_cleanup();
-        return cause_set(cause, CAUSE_TROUBLE,
+        return cause_set(cause, CAUSE_RETRY,
                          "libinotifytools' descriptor was not found (is /proc mounted?)");
     }
     watch.fd = fd;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot set flags of the watch");
+        return cause_errno(cause, CAUSE_RETRY, "cannot set flags of the watch");
     return 0;
 }
 
 static int cannot_watch(const char *path, struct cause *cause)
 {
-    return cause_errno(cause, CAUSE_TROUBLE, "cannot watch %s%s", path,
+    return cause_errno(cause, CAUSE_RETRY, "cannot watch %s%s", path,
                        errno == ENOSPC ? " (raise sysctl fs.inotify.max_user_watches)" : "");
 }
 
@@ -150,7 +150,7 @@ int watch_open(const char *dir, struct cause *cause)
     /* Before the watch: if the directory is replaced in between, what is noted is stale and opened
      * again. */
     if (stat(watch.path, &stat_buf) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot watch %s", dir);
+        cause_errno(cause, CAUSE_RETRY, "cannot watch %s", dir);
         goto fail;
     }
     watch.dev = stat_buf.st_dev;
@@ -176,10 +176,10 @@ static uint64_t key_of(const char *name)
 
 static struct below *find_name(const char *name)
 {
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(&watch.by_name, key_of(name), &cursor)) != NULL)
+    while ((slot = hash_index_find(&watch.by_name, key_of(name), &cursor)) != NULL)
         if (strcmp(watch.below[slot->value - 1].name, name) == 0)
             return &watch.below[slot->value - 1];
     return NULL;
@@ -192,21 +192,21 @@ static uint64_t key_of_wd(int wd)
 
 static struct below *find_wd(int wd)
 {
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(&watch.by_wd, key_of_wd(wd), &cursor)) != NULL)
+    while ((slot = hash_index_find(&watch.by_wd, key_of_wd(wd), &cursor)) != NULL)
         if (watch.below[slot->value - 1].wd == wd)
             return &watch.below[slot->value - 1];
     return NULL;
 }
 
-static struct map_slot *slot_of(const struct map *map, uint64_t key, size_t value)
+static struct hash_index_slot *slot_of(const struct hash_index *map, uint64_t key, size_t value)
 {
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(map, key, &cursor)) != NULL && slot->value != value)
+    while ((slot = hash_index_find(map, key, &cursor)) != NULL && slot->value != value)
         ;
     return slot;
 }
@@ -219,8 +219,8 @@ static void forget(struct below *below)
 
     watch.full_until = 0;
     inotify_rm_watch(watch.fd, below->wd);
-    map_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(below->wd), i + 1));
-    map_remove(&watch.by_name, slot_of(&watch.by_name, key_of(below->name), i + 1));
+    hash_index_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(below->wd), i + 1));
+    hash_index_remove(&watch.by_name, slot_of(&watch.by_name, key_of(below->name), i + 1));
     free(below->name);
     if (last != below) {
         slot_of(&watch.by_wd, key_of_wd(last->wd), watch.count)->value = (uint32_t)(i + 1);
@@ -272,10 +272,11 @@ static int remember(const char *name, int wd, const struct stat *st, struct caus
             watch.cap = cap;
         }
     }
-    if (copy == NULL || below == NULL || map_put(&watch.by_wd, key_of_wd(wd), watch.count + 1) < 0)
+    if (copy == NULL || below == NULL ||
+        hash_index_put(&watch.by_wd, key_of_wd(wd), watch.count + 1) < 0)
         goto fail;
-    if (map_put(&watch.by_name, key_of(name), watch.count + 1) < 0) {
-        map_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(wd), watch.count + 1));
+    if (hash_index_put(&watch.by_name, key_of(name), watch.count + 1) < 0) {
+        hash_index_remove(&watch.by_wd, slot_of(&watch.by_wd, key_of_wd(wd), watch.count + 1));
         goto fail;
     }
     watch.below[watch.count++] = (struct below){copy, wd, st->st_dev, st->st_ino};
@@ -300,7 +301,7 @@ int watch_enter(const char *name, struct cause *cause)
     }
     /* As in watch_open, before the watch. */
     if (stat(buffer_text(&path), &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot watch %s", buffer_text(&path));
+        cause_errno(cause, CAUSE_RETRY, "cannot watch %s", buffer_text(&path));
         goto out;
     }
     result = 0;
@@ -314,8 +315,7 @@ int watch_enter(const char *name, struct cause *cause)
         wd = add_watch(buffer_text(&path), cause);
     }
     if (wd == 0)
-        cause_set(cause, CAUSE_TROUBLE, "cannot watch %s: it is watched already",
-                  buffer_text(&path));
+        cause_set(cause, CAUSE_RETRY, "cannot watch %s: it is watched already", buffer_text(&path));
     result = wd > 0 ? remember(name, wd, &st, cause) : -1;
 out:
     buffer_free(&path);
@@ -427,7 +427,7 @@ bool watch_is_stale(void)
 }
 
 /* What the library keeps of watches that are gone is only given back by closing it. */
-bool watch_is_worn(void)
+bool watch_needs_reopen(void)
 {
     return watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT;
 }
@@ -448,8 +448,8 @@ void watch_close(void)
     while (watch.count > 0)
         free(watch.below[--watch.count].name);
     free(watch.below);
-    map_free(&watch.by_wd);
-    map_free(&watch.by_name);
+    hash_index_free(&watch.by_wd);
+    hash_index_free(&watch.by_name);
     buffer_free(&watch.name);
     free(watch.path);
     memset(&watch, 0, sizeof watch);

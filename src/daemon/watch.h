@@ -43,7 +43,7 @@ enum watch_kind {
                  */
 };
 
-/* Watches `dir`. 0, or -1 with nothing open and a cause of kind CAUSE_TROUBLE that says what to
+/* Watches `dir`. 0, or -1 with nothing open and a cause of kind CAUSE_RETRY that says what to
  * raise or repair. */
 int watch_open(const char *dir, struct cause *cause);
 
@@ -64,7 +64,7 @@ enum watch_kind watch_next(const char **ret_name);
 bool watch_is_stale(void);
 
 /* Have so many directories below come and gone that the watch should be opened again? */
-bool watch_is_worn(void);
+bool watch_needs_reopen(void);
 
 void watch_close(void); /* takes a closed one */
 

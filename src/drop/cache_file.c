@@ -19,7 +19,7 @@
 #define FILE_NAME      "seen"
 #define TEMPORARY_NAME ".seen.tmp" /* durable_sweep knows its form */
 #define BLOCK_ENTRIES  4096
-#define BLOCK_MAX      (sizeof(uint64_t) * 2 + BLOCK_ENTRIES * sizeof(struct seen_entry))
+#define BLOCK_MAX      (sizeof(uint64_t) * 2 + BLOCK_ENTRIES * sizeof(struct file_cache_entry))
 #define AHEAD          16 /* entries that are announced before they are given */
 
 static const char magic[8] = "PSSEEN2\n";
@@ -29,12 +29,12 @@ struct head {
     uint64_t seed;
 };
 
-int seen_file_open(struct seen_file *file, int dir_fd, struct cause *cause)
+int cache_file_open(struct cache_file *file, int dir_fd, struct cause *cause)
 {
-    *file = (struct seen_file){.dir_fd = dir_fd};
+    *file = (struct cache_file){.dir_fd = dir_fd};
     /* Of our own: nobody can choose names or inodes that collide. */
     if (getrandom(&file->seed, sizeof file->seed, 0) != (ssize_t)sizeof file->seed)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot get a random seed");
+        return cause_errno(cause, CAUSE_RETRY, "cannot get a random seed");
     return 0;
 }
 
@@ -42,10 +42,10 @@ int seen_file_open(struct seen_file *file, int dir_fd, struct cause *cause)
  * ------------------------------------------------------------------------------------- */
 
 /* Takes the block that the bytes begin with; returns its length, or 0: there is no whole one. */
-static size_t take_block(struct seen_file *file, const char *bytes, size_t len,
-                         const struct seen_file_order *order)
+static size_t take_block(struct cache_file *file, const char *bytes, size_t len,
+                         const struct cache_file_request *order)
 {
-    struct seen_entry entry;
+    struct file_cache_entry entry;
     uint64_t count, check;
     size_t size, i;
 
@@ -74,7 +74,7 @@ static size_t take_block(struct seen_file *file, const char *bytes, size_t len,
     return size + sizeof check;
 }
 
-static void read_blocks(struct seen_file *file, int fd, const struct seen_file_order *order)
+static void read_blocks(struct cache_file *file, int fd, const struct cache_file_request *order)
 {
     char *chunk = malloc(2 * BLOCK_MAX);
     size_t from = 0, size;
@@ -93,7 +93,7 @@ static void read_blocks(struct seen_file *file, int fd, const struct seen_file_o
     free(chunk);
 }
 
-bool seen_file_catch_up(struct seen_file *file, bool fresh, const struct seen_file_order *order)
+bool cache_file_catch_up(struct cache_file *file, bool fresh, const struct cache_file_request *order)
 {
     struct cause ignored;
     struct head head;
@@ -115,7 +115,7 @@ bool seen_file_catch_up(struct seen_file *file, bool fresh, const struct seen_fi
     }
     ours = ours && (uint64_t)st.st_size >= file->end;
     if (ours && fresh)
-        order->room(order->context, (size_t)st.st_size / sizeof(struct seen_entry));
+        order->room(order->context, (size_t)st.st_size / sizeof(struct file_cache_entry));
     if (ours)
         read_blocks(file, fd, order);
     if (fd >= 0)
@@ -126,11 +126,11 @@ bool seen_file_catch_up(struct seen_file *file, bool fresh, const struct seen_fi
 /* ---- writing
  * ------------------------------------------------------------------------------------- */
 
-static int write_blocks(struct seen_file *file, int fd, seen_file_next *next, void *context,
+static int write_blocks(struct cache_file *file, int fd, cache_file_next *next, void *context,
                         struct cause *cause)
 {
     char *block = malloc(BLOCK_MAX);
-    struct seen_entry entry;
+    struct file_cache_entry entry;
     uint64_t count, check;
     size_t size;
     bool more = true;
@@ -158,18 +158,18 @@ static int write_blocks(struct seen_file *file, int fd, seen_file_next *next, vo
     return result;
 }
 
-static int append(struct seen_file *file, seen_file_next *next, void *context, struct cause *cause)
+static int append(struct cache_file *file, cache_file_next *next, void *context, struct cause *cause)
 {
     int fd = openat(file->dir_fd, FILE_NAME, O_WRONLY | O_NOFOLLOW | O_CLOEXEC), result;
 
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open state/" FILE_NAME);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open state/" FILE_NAME);
     result = write_blocks(file, fd, next, context, cause);
     close(fd);
     return result;
 }
 
-static int make_anew(struct seen_file *file, seen_file_next *next, void *context,
+static int make_anew(struct cache_file *file, cache_file_next *next, void *context,
                      struct cause *cause)
 {
     struct head head = {.seed = file->seed};
@@ -179,7 +179,7 @@ static int make_anew(struct seen_file *file, seen_file_next *next, void *context
     int result = -1;
 
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create state/" TEMPORARY_NAME);
+        return cause_errno(cause, CAUSE_RETRY, "cannot create state/" TEMPORARY_NAME);
     memcpy(head.magic, magic, sizeof magic);
     file->end = sizeof head;
     file->entries = 0;
@@ -187,7 +187,7 @@ static int make_anew(struct seen_file *file, seen_file_next *next, void *context
         write_blocks(file, fd, next, context, cause) < 0)
         goto out;
     if (fstat(fd, &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" TEMPORARY_NAME);
+        cause_errno(cause, CAUSE_RETRY, "cannot look at state/" TEMPORARY_NAME);
         goto out;
     }
     file->device = st.st_dev;
@@ -200,8 +200,8 @@ out:
     return result;
 }
 
-int seen_file_write(struct seen_file *file, bool anew, seen_file_next *next, void *context,
-                    struct cause *cause)
+int cache_file_write(struct cache_file *file, bool anew, cache_file_next *next, void *context,
+                     struct cause *cause)
 {
     return anew ? make_anew(file, next, context, cause) : append(file, next, context, cause);
 }

@@ -5,48 +5,48 @@
 
 #include "ingest/placement.h"
 
-#define RECHECK_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
-#define RECHECK_BATCH 500                 /* what arrives meanwhile does not wait for more */
+#define RACY_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
+#define RACY_BATCH 500                 /* what arrives meanwhile does not wait for more */
 
-int drop_open(struct drop *drop, const struct config *config, const struct ledger *ledger,
-              int state_fd, struct cause *cause)
+int dropdir_open(struct dropdir *drop, const struct config *config, const struct ledger *ledger,
+                 int state_fd, struct cause *cause)
 {
     size_t i;
 
-    *drop = (struct drop){.config = config, .ledger = ledger, .changed = true};
-    if (seen_open(&drop->seen, state_fd, cause) < 0 ||
-        waiting_load(&drop->waiting, state_fd, cause) < 0)
+    *drop = (struct dropdir){.config = config, .ledger = ledger, .changed = true};
+    if (file_cache_open(&drop->file_cache, state_fd, cause) < 0 ||
+        pending_load(&drop->pending, state_fd, cause) < 0)
         return -1;
     /* Directories may have been looked into at an earlier run. */
-    for (i = 0; i < drop->waiting.count && !config->recursive; i++)
-        drop->waiting.files[i].done = strchr(drop->waiting.files[i].name, '/') != NULL;
-    waiting_sweep(&drop->waiting);
+    for (i = 0; i < drop->pending.count && !config->recursive; i++)
+        drop->pending.files[i].done = strchr(drop->pending.files[i].name, '/') != NULL;
+    pending_sweep(&drop->pending);
     return 0;
 }
 
-void drop_close(struct drop *drop)
+void dropdir_close(struct dropdir *drop)
 {
-    seen_close(&drop->seen);
-    recheck_free(&drop->recheck);
-    waiting_free(&drop->waiting);
+    file_cache_close(&drop->file_cache);
+    racy_queue_free(&drop->racy_queue);
+    pending_free(&drop->pending);
 }
 
-void drop_say(const struct drop *drop, const char *what, const char *name, uint64_t rows,
-              const char *detail)
+void dropdir_tell(const struct dropdir *drop, const char *what, const char *name, uint64_t rows,
+                  const char *detail)
 {
     if (drop->tell != NULL)
         drop->tell(drop->tell_context, what, name, rows, detail);
 }
 
 /* The numbers of user_data/: each file that is counted stands for its rows that are accepted. */
-bool drop_counts(const struct drop *drop, const char *name, const struct waiting_file *file)
+bool dropdir_counts(const struct dropdir *drop, const char *name, const struct pending_file *file)
 {
-    return seen_has(&drop->seen, name) || (file != NULL && file->counted);
+    return file_cache_has(&drop->file_cache, name) || (file != NULL && file->counted);
 }
 
-void drop_count_in(struct drop *drop, struct waiting_file *file)
+void dropdir_count_in(struct dropdir *drop, struct pending_file *file)
 {
-    if (drop_counts(drop, file->name, file))
+    if (dropdir_counts(drop, file->name, file))
         return;
     file->counted = true;
     drop->files++;
@@ -54,25 +54,25 @@ void drop_count_in(struct drop *drop, struct waiting_file *file)
     drop->changed = true;
 }
 
-void drop_count_out(struct drop *drop, const char *name)
+void dropdir_count_out(struct dropdir *drop, const char *name)
 {
-    struct waiting_file *file = waiting_find(&drop->waiting, name);
+    struct pending_file *file = pending_find(&drop->pending, name);
 
-    if (!drop_counts(drop, name, file))
+    if (!dropdir_counts(drop, name, file))
         return;
     if (file != NULL)
         file->counted = false;
-    seen_leave(&drop->seen, name);
+    file_cache_leave(&drop->file_cache, name);
     drop->files--;
     drop->rows -= ledger_rows_of(drop->ledger, name);
     drop->changed = true;
 }
 
 /* A name that counts, or a directory that cannot be looked into. */
-static int arrive(struct drop *drop, const char *name, bool closed, int64_t due,
+static int arrive(struct dropdir *drop, const char *name, bool closed, int64_t due,
                   struct cause *cause)
 {
-    struct waiting_file *file = waiting_add(&drop->waiting, name);
+    struct pending_file *file = pending_add(&drop->pending, name);
 
     if (file == NULL)
         return cause_memory(cause);
@@ -84,7 +84,7 @@ static int arrive(struct drop *drop, const char *name, bool closed, int64_t due,
 }
 
 /* What came beside a file is a reason to look at the file. */
-static int arrive_beside(struct drop *drop, const char *name, size_t len, int64_t due,
+static int arrive_beside(struct dropdir *drop, const char *name, size_t len, int64_t due,
                          struct cause *cause)
 {
     char *file = strndup(name, len);
@@ -95,68 +95,69 @@ static int arrive_beside(struct drop *drop, const char *name, size_t len, int64_
     return result;
 }
 
-int drop_arrive(struct drop *drop, const char *name, bool closed, int64_t due, struct cause *cause)
+int dropdir_arrive(struct dropdir *drop, const char *name, bool closed, int64_t due,
+                   struct cause *cause)
 {
     size_t sidecar_of;
 
     if (!drop->config->recursive && strchr(name, '/') != NULL)
         return 0;
-    if (spool_name_counts(name))
+    if (csv_name_is_accepted(name))
         return arrive(drop, name, closed, due, cause);
-    sidecar_of = spool_sidecar_of(name);
+    sidecar_of = sidecar_target_length(name);
     return sidecar_of > 0 ? arrive_beside(drop, name, sidecar_of, due, cause) : 0;
 }
 
-void drop_gone(struct drop *drop, const char *name)
+void dropdir_gone(struct dropdir *drop, const char *name)
 {
-    const size_t sidecar_of = spool_sidecar_of(name);
+    const size_t sidecar_of = sidecar_target_length(name);
     char *beside = sidecar_of > 0 ? strndup(name, sidecar_of) : NULL;
-    struct waiting_file *file = waiting_find(&drop->waiting, beside != NULL ? beside : name);
+    struct pending_file *file = pending_find(&drop->pending, beside != NULL ? beside : name);
 
     free(beside);
     /* A name that is waited for is looked at: it may be back. */
     if (file != NULL)
-        file->due = waiting_now();
+        file->due = clock_monotonic();
     else
-        drop_count_out(drop, name);
+        dropdir_count_out(drop, name);
 }
 
-int64_t drop_due(const struct drop *drop)
+int64_t dropdir_due(const struct dropdir *drop)
 {
-    int64_t due = waiting_due(&drop->waiting);
-    const struct recheck_file *first = recheck_first(&drop->recheck);
+    int64_t due = pending_due(&drop->pending);
+    const struct racy_queue_file *first = racy_queue_first(&drop->racy_queue);
 
     return first != NULL && first->due < due ? first->due : due;
 }
 
-void drop_recheck(struct drop *drop, const char *name, const struct signature *signature,
-                  uint64_t at)
+void dropdir_recheck(struct dropdir *drop, const char *name, const struct file_id *file_id,
+                     uint64_t at)
 {
-    if (drop->lingers && signature->size <= RECHECK_BYTES)
-        recheck_add(&drop->recheck, name, at, waiting_now() + SEEN_YOUNG_AGE);
+    if (drop->is_daemon && file_id->size <= RACY_BYTES)
+        racy_queue_add(&drop->racy_queue, name, at, clock_monotonic() + FILE_CACHE_RACY_AGE);
 }
 
-int drop_wake(struct drop *drop, struct cause *cause)
+int dropdir_requeue_racy(struct dropdir *drop, struct cause *cause)
 {
-    int64_t now = waiting_now();
-    const struct recheck_file *first;
-    unsigned left = RECHECK_BATCH;
+    int64_t now = clock_monotonic();
+    const struct racy_queue_file *first;
+    unsigned left = RACY_BATCH;
 
-    while (left > 0 && (first = recheck_first(&drop->recheck)) != NULL && first->due <= now) {
+    while (left > 0 && (first = racy_queue_first(&drop->racy_queue)) != NULL && first->due <= now) {
         /* More may have happened to it, or it was looked at since. */
-        if (seen_is_young(&drop->seen, first->name) &&
+        if (file_cache_is_racy(&drop->file_cache, first->name) &&
             ledger_last_at(drop->ledger, first->name) == first->at) {
-            if (drop_arrive(drop, first->name, false, now, cause) < 0)
+            if (dropdir_arrive(drop, first->name, false, now, cause) < 0)
                 return -1;
             left--;
         }
-        recheck_drop(&drop->recheck);
+        racy_queue_drop(&drop->racy_queue);
     }
     return 0;
 }
 
 struct scan {
-    struct drop *drop;
+    struct dropdir *drop;
     int64_t due;
     bool count_only;
     bool part;  /* not the whole directory: nothing is counted */
@@ -172,29 +173,29 @@ struct scan {
 };
 
 /* It waits, and nothing about it has changed since it was last looked at. */
-static bool is_as_it_was(const struct waiting_file *file, const struct signature *signature)
+static bool is_as_it_was(const struct pending_file *file, const struct file_id *file_id)
 {
-    return file->looked && signature_equal(&file->signature, signature) &&
-           file->reason != WAIT_UNREADABLE && file->reason != WAIT_TROUBLE &&
-           file->reason != WAIT_FILE_TYPE && file->reason != WAIT_UNCONFIRMED;
+    return file->looked && file_id_equal(&file->file_id, file_id) &&
+           file->reason != PENDING_UNREADABLE && file->reason != PENDING_TROUBLE &&
+           file->reason != PENDING_FILE_TYPE && file->reason != PENDING_UNCONFIRMED;
 }
 
 /* What is met is counted. */
-static enum seen_state meet(struct scan *scan, const char *name, enum spool_kind kind,
-                            const struct signature *signature, struct waiting_file *file,
+static enum file_cache_state meet(struct scan *scan, const char *name, enum file_kind kind,
+                            const struct file_id *file_id, struct pending_file *file,
                             const struct ledger_known *known)
 {
-    struct drop *drop = scan->drop;
-    enum seen_state state =
-        seen_scan_meet(&drop->seen, name, scan->count_only ? NULL : signature, known->last_at);
+    struct dropdir *drop = scan->drop;
+    enum file_cache_state state = file_cache_scan_meet(&drop->file_cache, name,
+                                                 scan->count_only ? NULL : file_id, known->last_at);
 
     if (scan->part)
         return state;
     if (file != NULL)
-        file->counted = kind == SPOOL_FILE;
+        file->counted = kind == FILE_REGULAR;
     /* What nobody knows yet is counted when its event is taken, and not here as well. */
-    if (kind == SPOOL_FILE &&
-        (file != NULL || known->last_at != 0 || !scan->count_only || !drop->lingers)) {
+    if (kind == FILE_REGULAR &&
+        (file != NULL || known->last_at != 0 || !scan->count_only || !drop->is_daemon)) {
         drop->files++;
         drop->rows += known->rows;
     }
@@ -221,29 +222,29 @@ static void note(struct scan *scan, char *name, bool is_file, bool beside)
         scan->found[scan->count++] = (struct scanned){name, is_file, beside};
 }
 
-static void scan_found(void *context, const char *name, enum spool_kind kind,
-                       const struct signature *signature)
+static void scan_found(void *context, const char *name, enum file_kind kind,
+                       const struct file_id *file_id)
 {
     struct scan *scan = context;
-    struct waiting_file *file = waiting_find(&scan->drop->waiting, name);
+    struct pending_file *file = pending_find(&scan->drop->pending, name);
     struct ledger_known known;
-    enum seen_state state;
+    enum file_cache_state state;
 
     if (scan->failed)
         return;
     ledger_name(scan->drop->ledger, name, &known);
-    state = meet(scan, name, kind, signature, file, &known);
+    state = meet(scan, name, kind, file_id, file, &known);
     if (scan->count_only)
         return;
-    if (kind == SPOOL_FILE && file != NULL && is_as_it_was(file, signature))
+    if (kind == FILE_REGULAR && file != NULL && is_as_it_was(file, file_id))
         return;
-    if (kind == SPOOL_FILE && file == NULL && state != SEEN_OTHER && scan->keeps) {
+    if (kind == FILE_REGULAR && file == NULL && state != FILE_CACHE_MISS && scan->keeps) {
         /* As it was, as far as one can tell: to be sure there is no hurry. */
-        if (state == SEEN_YOUNG)
-            recheck_add(&scan->drop->recheck, name, known.last_at, scan->due);
+        if (state == FILE_CACHE_RACY)
+            racy_queue_add(&scan->drop->racy_queue, name, known.last_at, scan->due);
         return;
     }
-    note(scan, strdup(name), kind == SPOOL_FILE, false);
+    note(scan, strdup(name), kind == FILE_REGULAR, false);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -266,20 +267,20 @@ static void scan_sidecar(void *context, const char *name)
 
     scan->drop->sidecars = true;
     if (!scan->keeps && !scan->count_only)
-        note(scan, strndup(name, spool_sidecar_of(name)), false, true);
+        note(scan, strndup(name, sidecar_target_length(name)), false, true);
 }
 
-/* Fills in what was found; to be freed in any case. As spool_scan. */
+/* Fills in what was found; to be freed in any case. As drop_scan. */
 static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *ret_ignored)
 {
-    struct spool_order order = {.under = under,
-                                .recursive = scan->drop->config->recursive,
-                                .names_only = scan->count_only,
-                                .enter = scan_enter,
-                                .sidecar = scan_sidecar,
-                                .found = scan_found,
-                                .context = scan};
-    int result = spool_scan(dir_fd, &order, ret_ignored, scan->cause);
+    struct drop_scan_request order = {.under = under,
+                                      .recursive = scan->drop->config->recursive,
+                                      .names_only = scan->count_only,
+                                      .enter = scan_enter,
+                                      .sidecar = scan_sidecar,
+                                      .found = scan_found,
+                                      .context = scan};
+    int result = drop_scan(dir_fd, &order, ret_ignored, scan->cause);
 
     if (result >= 0 && scan->failed)
         return cause_memory(scan->cause);
@@ -295,54 +296,54 @@ static void free_scan(struct scan *scan)
     free(scan->found);
 }
 
-int drop_scan(struct drop *drop, int dir_fd, int64_t due, struct cause *cause)
+int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *cause)
 {
     struct scan scan = {.drop = drop,
                         .due = due,
-                        .count_only = due == WAITING_NEVER,
-                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
+                        .count_only = due == CLOCK_NEVER,
+                        .keeps = placement_of_accepted(drop->config) == PLACE_KEEP,
                         .cause = cause};
     uint64_t files = drop->files, rows = drop->rows;
     size_t i;
     int result;
 
     drop->files = drop->rows = 0;
-    for (i = 0; i < drop->waiting.count; i++)
-        drop->waiting.files[i].counted = false;
-    seen_scan_begin(&drop->seen);
+    for (i = 0; i < drop->pending.count; i++)
+        drop->pending.files[i].counted = false;
+    file_cache_scan_begin(&drop->file_cache);
     result = run_scan(&scan, dir_fd, NULL, &drop->ignored);
     if (result == 0) {
-        seen_scan_end(&drop->seen);
+        file_cache_scan_end(&drop->file_cache);
         drop->changed |= files != drop->files || rows != drop->rows;
         for (i = 0; i < scan.count && result == 0; i++) {
             result = arrive(drop, scan.found[i].name, false, due, cause);
             if (result == 0 && !scan.found[i].beside)
-                waiting_find(&drop->waiting, scan.found[i].name)->counted = scan.found[i].is_file;
+                pending_find(&drop->pending, scan.found[i].name)->counted = scan.found[i].is_file;
         }
         /* What was waited for and is not there has to be looked at once, to find that out. */
-        for (i = 0; i < drop->waiting.count; i++)
-            if (!drop->waiting.files[i].counted)
-                drop->waiting.files[i].due = waiting_now();
+        for (i = 0; i < drop->pending.count; i++)
+            if (!drop->pending.files[i].counted)
+                drop->pending.files[i].due = clock_monotonic();
     }
     free_scan(&scan);
     return result;
 }
 
-int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t due,
-                   struct cause *cause)
+int dropdir_look_into(struct dropdir *drop, int dir_fd, const char *directory, int64_t due,
+                      struct cause *cause)
 {
     struct scan scan = {.drop = drop,
                         .due = due,
                         .part = true,
-                        .keeps = disposal_of_accepted(drop->config) == DISPOSAL_KEEP,
+                        .keeps = placement_of_accepted(drop->config) == PLACE_KEEP,
                         .cause = cause};
-    struct waiting_file *file = waiting_find(&drop->waiting, directory);
+    struct pending_file *file = pending_find(&drop->pending, directory);
     uint64_t ignored;
     size_t i;
     int result = run_scan(&scan, dir_fd, directory, &ignored);
 
     if (file != NULL)
-        file->due = waiting_now();
+        file->due = clock_monotonic();
     for (i = 0; i < scan.count && result >= 0; i++)
         if (arrive(drop, scan.found[i].name, false, due, cause) < 0)
             result = -1;
@@ -350,22 +351,22 @@ int drop_look_into(struct drop *drop, int dir_fd, const char *directory, int64_t
     return result;
 }
 
-void drop_wait(struct drop *drop, struct waiting_file *file, enum reason reason, const char *detail,
-               int64_t due)
+void dropdir_wait(struct dropdir *drop, struct pending_file *file, enum pending_reason reason,
+                  const char *detail, int64_t due)
 {
-    if (!waiting_set(&drop->waiting, file, reason, detail, due))
+    if (!pending_set(&drop->pending, file, reason, detail, due))
         return;
     drop->changed = true;
-    if (reason != WAIT_NEW && reason != WAIT_WRITER && reason != WAIT_DISPOSAL)
-        drop_say(drop, "waiting", file->name, 0, detail);
+    if (reason != PENDING_NEW && reason != PENDING_WRITER && reason != PENDING_DISPOSAL)
+        dropdir_tell(drop, "waiting", file->name, 0, detail);
 }
 
-void drop_hurry(struct drop *drop)
+void dropdir_merge_all_now(struct dropdir *drop)
 {
-    int64_t now = waiting_now();
+    int64_t now = clock_monotonic();
     size_t i;
 
-    for (i = 0; i < drop->waiting.count; i++)
-        if (drop->waiting.files[i].reason == WAIT_NEW && drop->waiting.files[i].due > now)
-            drop->waiting.files[i].due = now;
+    for (i = 0; i < drop->pending.count; i++)
+        if (drop->pending.files[i].reason == PENDING_NEW && drop->pending.files[i].due > now)
+            drop->pending.files[i].due = now;
 }

@@ -23,58 +23,58 @@
 #include "fs/spool.h"
 
 /* Nanoseconds from a file's last change in which it is young. */
-#define SEEN_YOUNG_AGE INT64_C(2000000000)
+#define FILE_CACHE_RACY_AGE INT64_C(2000000000)
 
-struct seen {
-    struct seen_file file;
-    struct seen_entry *entries;
+struct file_cache {
+    struct cache_file file;
+    struct file_cache_entry *entries;
     size_t count, cap;
-    struct map by_name;
-    struct map by_inode;
+    struct hash_index by_name;
+    struct hash_index by_inode;
     bool changed;      /* since it was saved */
     uint32_t *unsaved; /* entries that the file does not have as they are */
     size_t unsaved_count, unsaved_cap;
     bool rewrite; /* that is not known, or too much: all of it is written */
 };
 
-int seen_open(struct seen *seen, int dir_fd, struct cause *cause);
-void seen_close(struct seen *seen);
+int file_cache_open(struct file_cache *file_cache, int dir_fd, struct cause *cause);
+void file_cache_close(struct file_cache *file_cache);
 
 /* Does the signature stand for the line at `at`, the last of this name? */
-bool seen_holds(const struct seen *seen, const char *name, const struct signature *signature,
-                uint64_t at);
+bool file_cache_holds(const struct file_cache *file_cache, const char *name,
+                      const struct file_id *file_id, uint64_t at);
 
 /* Read too soon after its last change: to be read once more to be sure. */
-bool seen_is_young(const struct seen *seen, const char *name);
+bool file_cache_is_racy(const struct file_cache *file_cache, const char *name);
 
 /* Is the name in the drop directory, as far as we saw? */
-bool seen_has(const struct seen *seen, const char *name);
+bool file_cache_has(const struct file_cache *file_cache, const char *name);
 
 /*
  * The ledger line of the content that this inode held under whatever name; 0: none. It may be
  * stale: the ledger has the last word. A name that has left is remembered for one scan more, so
  * that a renamed file is recognised.
  */
-uint64_t seen_inode(const struct seen *seen, const struct signature *signature);
+uint64_t file_cache_inode(const struct file_cache *file_cache, const struct file_id *file_id);
 
-int seen_put(struct seen *seen, const char *name, const struct signature *signature, uint64_t at,
-             bool young, struct cause *cause);
-void seen_leave(struct seen *seen, const char *name);
+int file_cache_put(struct file_cache *file_cache, const char *name, const struct file_id *file_id,
+                   uint64_t at, bool racy, struct cause *cause);
+void file_cache_leave(struct file_cache *file_cache, const char *name);
 
 /* A scan: what it does not meet has left the directory. `signature` may be NULL, if nobody wants to
  * know. */
-enum seen_state {
-    SEEN_OTHER,
-    SEEN_KNOWN /* seen_holds */,
-    SEEN_YOUNG /* it holds, and is young */
+enum file_cache_state {
+    FILE_CACHE_MISS,
+    FILE_CACHE_HIT /* file_cache_holds */,
+    FILE_CACHE_RACY /* it holds, and is young */
 };
 
-void seen_scan_begin(struct seen *seen);
-enum seen_state seen_scan_meet(struct seen *seen, const char *name,
-                               const struct signature *signature, uint64_t at);
-void seen_scan_end(struct seen *seen);
+void file_cache_scan_begin(struct file_cache *file_cache);
+enum file_cache_state file_cache_scan_meet(struct file_cache *file_cache, const char *name,
+                                     const struct file_id *file_id, uint64_t at);
+void file_cache_scan_end(struct file_cache *file_cache);
 
 /* Under the lock: reads what others have added to state/seen, and adds what has changed here. */
-int seen_save(struct seen *seen, struct cause *cause);
+int file_cache_save(struct file_cache *file_cache, struct cause *cause);
 
 #endif

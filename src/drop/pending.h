@@ -16,40 +16,40 @@
 #include "base/hash_index.h"
 #include "fs/spool.h"
 
-enum reason {
-    WAIT_NEW,         /* not looked at yet, or until the next merge */
-    WAIT_EMPTY,       /* no bytes */
-    WAIT_HEADER_ONLY, /* no rows */
-    WAIT_UNCONFIRMED, /* what its sender puts beside it has not come */
-    WAIT_WRITER,      /* somebody has it open, or it still changes */
-    WAIT_PARTIAL,     /* mtime 0: rsync's mark of an interrupted transfer */
-    WAIT_FAILING,     /* it does not pass; it may still be growing */
-    WAIT_INCOMPLETE,  /* its last row is incomplete */
-    WAIT_NEWLINE,     /* its last row has no newline; it may still be growing */
-    WAIT_FILE_TYPE,   /* no regular file */
-    WAIT_UNREADABLE,  /* no permission */
-    WAIT_TROUBLE,     /* an error of ours or of the disk */
-    WAIT_DISPOSAL,    /* accepted; to be archived or deleted once it is quiet */
-    WAIT_REASONS,
+enum pending_reason {
+    PENDING_NEW,         /* not looked at yet, or until the next merge */
+    PENDING_EMPTY,       /* no bytes */
+    PENDING_HEADER_ONLY, /* no rows */
+    PENDING_UNCONFIRMED, /* what its sender puts beside it has not come */
+    PENDING_WRITER,      /* somebody has it open, or it still changes */
+    PENDING_PARTIAL,     /* mtime 0: rsync's mark of an interrupted transfer */
+    PENDING_FAILING,     /* it does not pass; it may still be growing */
+    PENDING_INCOMPLETE,  /* its last row is incomplete */
+    PENDING_NEWLINE,     /* its last row has no newline; it may still be growing */
+    PENDING_FILE_TYPE,   /* no regular file */
+    PENDING_UNREADABLE,  /* no permission */
+    PENDING_TROUBLE,     /* an error of ours or of the disk */
+    PENDING_DISPOSAL,    /* accepted; to be archived or deleted once it is quiet */
+    PENDING_REASONS,
 };
 
-const char *reason_name(enum reason reason);
+const char *pending_reason_name(enum pending_reason reason);
 
 /* Times are in nanoseconds. */
-#define WAITING_NEVER  INT64_MAX
-#define WAITING_SECOND INT64_C(1000000000)
-#define WAITING_SOON   (WAITING_SECOND / 20) /* until another look at what just changed */
+#define CLOCK_NEVER  INT64_MAX
+#define CLOCK_SECOND INT64_C(1000000000)
+#define PENDING_SOON (CLOCK_SECOND / 20) /* until another look at what just changed */
 
-static inline int64_t waiting_seconds(unsigned count)
+static inline int64_t clock_seconds(unsigned count)
 {
-    return (int64_t)count * WAITING_SECOND;
+    return (int64_t)count * CLOCK_SECOND;
 }
 
-struct waiting_file {
+struct pending_file {
     char *name;   /* owned, as detail */
     char *detail; /* NULL: none */
-    enum reason reason;
-    struct signature signature;
+    enum pending_reason reason;
+    struct file_id file_id;
     uint64_t beside;   /* the hash of what its sender put beside it; 0: nothing */
     bool looked;       /* the signature has been taken */
     uint64_t recalled; /* from an earlier run: the hash of the signature that `since` speaks of; 0:
@@ -66,38 +66,38 @@ struct waiting_file {
     bool done;         /* nothing to wait for any more */
 };
 
-struct waiting {
-    struct waiting_file *files;
+struct pending {
+    struct pending_file *files;
     size_t count, cap;
-    struct map index;
+    struct hash_index index;
     uint64_t next_order;
     bool changed; /* since it was saved */
 };
 
-int64_t waiting_now(void); /* CLOCK_BOOTTIME in nanoseconds */
+int64_t clock_monotonic(void); /* CLOCK_BOOTTIME in nanoseconds */
 
-void waiting_free(struct waiting *waiting);
-struct waiting_file *waiting_find(const struct waiting *waiting, const char *name);
+void pending_free(struct pending *pending);
+struct pending_file *pending_find(const struct pending *pending, const char *name);
 
 /* The entry of this name, a new one if need be; borrowed until the next add or sweep. NULL: out of
  * memory. */
-struct waiting_file *waiting_add(struct waiting *waiting, const char *name);
+struct pending_file *pending_add(struct pending *pending, const char *name);
 
 /* Takes a new signature, and that of what is beside it; what has changed is quiet from now on. */
-void waiting_look(struct waiting_file *file, const struct signature *signature, uint64_t beside,
+void pending_look(struct pending_file *file, const struct file_id *file_id, uint64_t beside,
                   int64_t now);
 
 /* Returns true if the reason is another one than before. */
-bool waiting_set(struct waiting *waiting, struct waiting_file *file, enum reason reason,
+bool pending_set(struct pending *pending, struct pending_file *file, enum pending_reason reason,
                  const char *detail, int64_t due);
 
 /* Removes what is done. */
-void waiting_sweep(struct waiting *waiting);
+void pending_sweep(struct pending *pending);
 
-int64_t waiting_due(const struct waiting *waiting);     /* the earliest, or WAITING_NEVER */
-size_t waiting_unjudged(const struct waiting *waiting); /* all but WAIT_DISPOSAL */
+int64_t pending_due(const struct pending *pending);     /* the earliest, or CLOCK_NEVER */
+size_t pending_unjudged(const struct pending *pending); /* all but PENDING_DISPOSAL */
 
-int waiting_load(struct waiting *waiting, int state_fd, struct cause *cause);
-int waiting_save(struct waiting *waiting, int state_fd, struct cause *cause);
+int pending_load(struct pending *pending, int state_fd, struct cause *cause);
+int pending_save(struct pending *pending, int state_fd, struct cause *cause);
 
 #endif

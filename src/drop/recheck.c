@@ -3,37 +3,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-void recheck_free(struct recheck *recheck)
+void racy_queue_free(struct racy_queue *racy_queue)
 {
-    while (recheck->count > 0)
-        recheck_drop(recheck);
-    free(recheck->files);
-    *recheck = (struct recheck){0};
+    while (racy_queue->count > 0)
+        racy_queue_drop(racy_queue);
+    free(racy_queue->files);
+    *racy_queue = (struct racy_queue){0};
 }
 
-void recheck_add(struct recheck *recheck, const char *name, uint64_t at, int64_t due)
+void racy_queue_add(struct racy_queue *racy_queue, const char *name, uint64_t at, int64_t due)
 {
-    struct recheck_file *file;
+    struct racy_queue_file *file;
 
-    if (recheck->files == NULL)
-        recheck->files = calloc(RECHECK_MOST, sizeof *recheck->files);
-    if (recheck->files == NULL || recheck->count == RECHECK_MOST)
+    if (racy_queue->files == NULL)
+        racy_queue->files = calloc(RACY_MOST, sizeof *racy_queue->files);
+    if (racy_queue->files == NULL || racy_queue->count == RACY_MOST)
         return;
-    file = &recheck->files[(recheck->first + recheck->count) % RECHECK_MOST];
-    *file = (struct recheck_file){strdup(name), at, due};
-    recheck->count += file->name != NULL;
+    file = &racy_queue->files[(racy_queue->first + racy_queue->count) % RACY_MOST];
+    *file = (struct racy_queue_file){strdup(name), at, due};
+    racy_queue->count += file->name != NULL;
 }
 
-const struct recheck_file *recheck_first(const struct recheck *recheck)
+const struct racy_queue_file *racy_queue_first(const struct racy_queue *racy_queue)
 {
-    return recheck->count == 0 ? NULL : &recheck->files[recheck->first];
+    return racy_queue->count == 0 ? NULL : &racy_queue->files[racy_queue->first];
 }
 
-void recheck_drop(struct recheck *recheck)
+void racy_queue_drop(struct racy_queue *racy_queue)
 {
-    if (recheck->count == 0)
+    if (racy_queue->count == 0)
         return;
-    free(recheck->files[recheck->first].name);
-    recheck->first = (recheck->first + 1) % RECHECK_MOST;
-    recheck->count--;
+    free(racy_queue->files[racy_queue->first].name);
+    racy_queue->first = (racy_queue->first + 1) % RACY_MOST;
+    racy_queue->count--;
 }

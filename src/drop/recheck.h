@@ -10,27 +10,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECHECK_MOST 16384
+#define RACY_MOST 16384
 
-struct recheck_file {
+struct racy_queue_file {
     char *name;  /* owned */
     uint64_t at; /* the ledger line that it stood for */
-    int64_t due; /* waiting_now's clock */
+    int64_t due; /* clock_monotonic's clock */
 };
 
 /* A zeroed struct is an empty queue. */
-struct recheck {
-    struct recheck_file *files; /* a ring, owned */
+struct racy_queue {
+    struct racy_queue_file *files; /* a ring, owned */
     size_t first, count;
 };
 
-void recheck_free(struct recheck *recheck); /* leaves it empty */
+void racy_queue_free(struct racy_queue *racy_queue); /* leaves it empty */
 
 /* Behind all others, also if it is due before them. */
-void recheck_add(struct recheck *recheck, const char *name, uint64_t at, int64_t due);
+void racy_queue_add(struct racy_queue *racy_queue, const char *name, uint64_t at, int64_t due);
 
 /* The first one, or NULL; borrowed until it is dropped. */
-const struct recheck_file *recheck_first(const struct recheck *recheck);
-void recheck_drop(struct recheck *recheck);
+const struct racy_queue_file *racy_queue_first(const struct racy_queue *racy_queue);
+void racy_queue_drop(struct racy_queue *racy_queue);
 
 #endif

@@ -115,7 +115,7 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
 #define MOMENT INT64_C(2000000000) /* in which a rename by link and unlink is over */
 
 /* Does it count, by whose it is? */
-static bool counts(const struct spool_whose *whose, const struct signature *signature, uid_t owner,
+static bool counts(const struct file_access *whose, const struct file_id *file_id, uid_t owner,
                    struct sidecars *sidecars)
 {
     struct timespec now;
@@ -126,28 +126,28 @@ static bool counts(const struct spool_whose *whose, const struct signature *sign
     clock_gettime(CLOCK_REALTIME, &now);
     sidecars->foreign = true;
     sidecars->linked |=
-        whose->linked && now.tv_sec * INT64_C(1000000000) + now.tv_nsec < signature->ctime + MOMENT;
+        whose->linked && now.tv_sec * INT64_C(1000000000) + now.tv_nsec < file_id->ctime + MOMENT;
     return false;
 }
 
-/* SPOOL_GONE: it does not count. */
-static enum spool_kind read_sum(int dir_fd, const char *path, const char *base, uid_t owner,
-                                struct sidecars *sidecars)
+/* FILE_GONE: it does not count. */
+static enum file_kind read_sum(int dir_fd, const char *path, const char *base, uid_t owner,
+                               struct sidecars *sidecars)
 {
-    struct spool_taken taken;
+    struct opened_file taken;
     struct cause cause = {0};
     ssize_t len = -1;
     char *text;
 
-    spool_take(dir_fd, path, &taken);
+    opened_file_open(dir_fd, path, &taken);
     errno = taken.errnum;
-    if (taken.kind != SPOOL_FILE)
+    if (taken.kind != FILE_REGULAR)
         return taken.kind;
-    if (!counts(&taken.whose, &taken.signature, owner, sidecars)) {
+    if (!counts(&taken.whose, &taken.file_id, owner, sidecars)) {
         close(taken.fd);
-        return SPOOL_GONE;
+        return FILE_GONE;
     }
-    sidecars->each[SPOOL_SHA256].signature = taken.signature;
+    sidecars->each[SIDECAR_SHA256].file_id = taken.file_id;
     text = malloc(SIDECAR_BYTES);
     errno = ENOMEM;
     if (text != NULL)
@@ -158,46 +158,46 @@ static enum spool_kind read_sum(int dir_fd, const char *path, const char *base, 
     close(taken.fd);
     if (text != NULL)
         errno = cause.errnum;
-    return len < 0 ? SPOOL_TROUBLE : SPOOL_FILE;
+    return len < 0 ? FILE_TROUBLE : FILE_REGULAR;
 }
 
-static enum spool_kind look_for(int dir_fd, const char *name, enum spool_sidecar which, uid_t owner,
-                                struct sidecars *sidecars)
+static enum file_kind look_for(int dir_fd, const char *name, enum sidecar_kind which, uid_t owner,
+                               struct sidecars *sidecars)
 {
-    struct signature *signature = &sidecars->each[which].signature;
-    enum spool_kind kind = SPOOL_TROUBLE;
-    struct spool_whose whose = {0};
+    struct file_id *file_id = &sidecars->each[which].file_id;
+    enum file_kind kind = FILE_TROUBLE;
+    struct file_access whose = {0};
     struct buffer path = {0};
 
-    buffer_printf(&path, "%s%s", name, spool_sidecar_suffix(which));
+    buffer_printf(&path, "%s%s", name, sidecar_suffix(which));
     errno = ENOMEM;
     if (!buffer_failed(&path))
-        kind = spool_look_whose(dir_fd, buffer_text(&path), signature, &whose);
-    if (kind == SPOOL_TROUBLE && errno == ENAMETOOLONG)
-        kind = SPOOL_GONE;
-    if ((kind == SPOOL_FILE || kind == SPOOL_OTHER || kind == SPOOL_DIRECTORY) &&
-        !counts(&whose, signature, owner, sidecars))
-        kind = SPOOL_GONE;
+        kind = beneath_stat_access(dir_fd, buffer_text(&path), file_id, &whose);
+    if (kind == FILE_TROUBLE && errno == ENAMETOOLONG)
+        kind = FILE_GONE;
+    if ((kind == FILE_REGULAR || kind == FILE_OTHER || kind == FILE_DIRECTORY) &&
+        !counts(&whose, file_id, owner, sidecars))
+        kind = FILE_GONE;
     /* Whoever writes it has only just made it. */
-    if (kind == SPOOL_FILE && which == SPOOL_SHA256 && signature->size == 0)
-        kind = SPOOL_GONE;
-    if (kind == SPOOL_FILE && which == SPOOL_SHA256)
-        kind = read_sum(dir_fd, buffer_text(&path), spool_base(name), owner, sidecars);
+    if (kind == FILE_REGULAR && which == SIDECAR_SHA256 && file_id->size == 0)
+        kind = FILE_GONE;
+    if (kind == FILE_REGULAR && which == SIDECAR_SHA256)
+        kind = read_sum(dir_fd, buffer_text(&path), path_base(name), owner, sidecars);
     buffer_free(&path);
     return kind;
 }
 
-enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
-                             struct sidecars *ret_sidecars)
+enum file_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+                            struct sidecars *ret_sidecars)
 {
-    enum spool_kind kind, result = SPOOL_FILE;
+    enum file_kind kind, result = FILE_REGULAR;
     int i;
 
     *ret_sidecars = (struct sidecars){0};
-    for (i = 0; i < SPOOL_SIDECARS && result == SPOOL_FILE; i++) {
-        kind = look_for(dir_fd, name, (enum spool_sidecar)i, owner, ret_sidecars);
-        ret_sidecars->each[i].there = kind != SPOOL_GONE;
-        if (kind != SPOOL_GONE)
+    for (i = 0; i < SIDECAR_KINDS && result == FILE_REGULAR; i++) {
+        kind = look_for(dir_fd, name, (enum sidecar_kind)i, owner, ret_sidecars);
+        ret_sidecars->each[i].there = kind != FILE_GONE;
+        if (kind != FILE_GONE)
             result = kind;
     }
     return result;
@@ -205,23 +205,23 @@ enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
 
 uint64_t sidecar_hash(const struct sidecars *sidecars)
 {
-    uint64_t words[SPOOL_SIDECARS * 6] = {0};
+    uint64_t words[SIDECAR_KINDS * 6] = {0};
     bool any = false;
     size_t i;
 
-    for (i = 0; i < SPOOL_SIDECARS; i++) {
-        const struct signature *signature = &sidecars->each[i].signature;
+    for (i = 0; i < SIDECAR_KINDS; i++) {
+        const struct file_id *file_id = &sidecars->each[i].file_id;
         uint64_t *word = &words[i * 6];
 
         if (!sidecars->each[i].there)
             continue;
         any = true;
         word[0] = 1;
-        word[1] = signature->device;
-        word[2] = signature->inode;
-        word[3] = signature->size;
-        word[4] = (uint64_t)signature->mtime;
-        word[5] = (uint64_t)signature->ctime;
+        word[1] = file_id->device;
+        word[2] = file_id->inode;
+        word[3] = file_id->size;
+        word[4] = (uint64_t)file_id->mtime;
+        word[5] = (uint64_t)file_id->ctime;
     }
     return any ? digest_check(words, sizeof words) : 0;
 }
@@ -229,13 +229,13 @@ uint64_t sidecar_hash(const struct sidecars *sidecars)
 bool sidecar_agrees(const struct sidecars *sidecars, const char *name,
                     const unsigned char sha256[DIGEST_SIZE], struct violations *violations)
 {
-    const char *suffix = spool_sidecar_suffix(SPOOL_SHA256), *base = spool_base(name);
+    const char *suffix = sidecar_suffix(SIDECAR_SHA256), *base = path_base(name);
     struct buffer *message;
 
-    if (!sidecars->each[SPOOL_SHA256].there ||
+    if (!sidecars->each[SIDECAR_SHA256].there ||
         (sidecars->has_sum && memcmp(sidecars->sha256, sha256, DIGEST_SIZE) == 0))
         return true;
-    message = violations_add_first(violations, CODE_CHECKSUM_MISMATCH);
+    message = violations_add_first(violations, VIOLATION_CHECKSUM_MISMATCH);
     if (message == NULL)
         return false;
     if (sidecars->has_sum) {

@@ -24,8 +24,8 @@
 struct sidecars {
     struct sidecar {
         bool there;
-        struct signature signature;
-    } each[SPOOL_SIDECARS];
+        struct file_id file_id;
+    } each[SIDECAR_KINDS];
     bool foreign; /* one that does not count is there */
     bool linked;  /* it is just now being renamed, or so: look again in a moment */
     bool has_sum; /* the checksum could be read from NAME.sha256 */
@@ -33,12 +33,12 @@ struct sidecars {
 };
 
 /*
- * Looks for the sidecars of the name, a file of this owner. SPOOL_FILE: those that are there were
- * read. Else what hinders that: SPOOL_OTHER, SPOOL_DIRECTORY, SPOOL_UNREADABLE or SPOOL_TROUBLE
+ * Looks for the sidecars of the name, a file of this owner. FILE_REGULAR: those that are there were
+ * read. Else what hinders that: FILE_OTHER, FILE_DIRECTORY, FILE_UNREADABLE or FILE_TROUBLE
  * with errno, of the last one in the order of the enum that is `there`.
  */
-enum spool_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
-                             struct sidecars *ret_sidecars);
+enum file_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+                            struct sidecars *ret_sidecars);
 
 /* What is there, as it is now: 0 if nothing is. */
 uint64_t sidecar_hash(const struct sidecars *sidecars);

@@ -19,7 +19,7 @@ static int open_part(int at, const char *name, size_t len, bool create, struct c
 
     if (len > NAME_MAX) {
         errno = ENAMETOOLONG;
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the directory %s", name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open the directory %s", name);
     }
     memcpy(part, name, len);
     for (;; memcpy(part + len, ".d", 2), len += 2) {
@@ -30,17 +30,17 @@ static int open_part(int at, const char *name, size_t len, bool create, struct c
         if (fd >= 0)
             return fd;
         if ((errno != ENOTDIR && errno != ELOOP) || len + 2 > NAME_MAX)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot open the directory %s", part);
+            return cause_errno(cause, CAUSE_RETRY, "cannot open the directory %s", part);
     }
 }
 
-int slot_open(int root, const char *name, bool create, struct cause *cause)
+int backup_name_open(int root, const char *name, bool create, struct cause *cause)
 {
     int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
     const char *slash;
 
     if (at < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the directory of %s", name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open the directory of %s", name);
     for (; at >= 0 && (slash = strchr(name, '/')) != NULL; name = slash + 1) {
         next = open_part(at, name, (size_t)(slash - name), create, cause);
         close(at);
@@ -49,35 +49,36 @@ int slot_open(int root, const char *name, bool create, struct cause *cause)
     return at;
 }
 
-void slot_name(char out[SLOT_NAME_SIZE], const char *name, unsigned n, const char *suffix)
+void backup_name_format(char out[BACKUP_NAME_SIZE], const char *name, unsigned n,
+                        const char *suffix)
 {
-    const char *base = spool_base(name);
-    char shortened[SLOT_NAME_SIZE], number[32] = "";
+    const char *base = path_base(name);
+    char shortened[BACKUP_NAME_SIZE], number[32] = "";
 
     /* A name that leaves no room for the suffixes has its hash in place of its end. */
     snprintf(shortened, sizeof shortened, "%s", base);
-    if (strlen(base) > SLOT_LONGEST_NAME)
-        snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 "%s", SLOT_LONGEST_NAME - 32, base,
-                 digest_check(base, strlen(base)), spool_suffix(base));
+    if (strlen(base) > BACKUP_NAME_LONGEST)
+        snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 "%s", BACKUP_NAME_LONGEST - 32,
+                 base, digest_check(base, strlen(base)), csv_name_suffix(base));
     if (n > 1)
         snprintf(number, sizeof number, ".~%u~", n);
-    snprintf(out, SLOT_NAME_SIZE, "%.*s%s%s", SLOT_LONGEST_NAME, shortened, number, suffix);
+    snprintf(out, BACKUP_NAME_SIZE, "%.*s%s%s", BACKUP_NAME_LONGEST, shortened, number, suffix);
 }
 
-bool slot_of_long(const char *name, char *out)
+bool backup_name_of_long(const char *name, char *out)
 {
-    const char *base = spool_base(name);
-    char slot[SLOT_NAME_SIZE];
+    const char *base = path_base(name);
+    char slot[BACKUP_NAME_SIZE];
 
-    if (strlen(base) <= SLOT_LONGEST_NAME)
+    if (strlen(base) <= BACKUP_NAME_LONGEST)
         return false;
-    slot_name(slot, name, 1, "");
+    backup_name_format(slot, name, 1, "");
     memcpy(out, name, (size_t)(base - name));
     memcpy(out + (base - name), slot, strlen(slot) + 1);
     return true;
 }
 
-void slot_origin(char *path)
+void backup_name_strip(char *path)
 {
     size_t len = strlen(path), digits;
 
@@ -89,7 +90,7 @@ void slot_origin(char *path)
         path[digits - 2] = '\0';
 }
 
-bool slot_other_origin(char *path)
+bool backup_name_other_origin(char *path)
 {
     char *part;
     bool found = false;

@@ -28,7 +28,7 @@ struct record {
 /* As many names as one call gives. */
 struct batch {
     char *names;
-    struct listing_entry *entries;
+    struct dir_list_entry *entries;
     size_t count, cap;
     atomic_size_t taken; /* those before it are looked at, or are going to be */
 };
@@ -40,35 +40,35 @@ struct batch {
  *                            done
  *     a second thread        looks at n + 1
  */
-struct listing {
+struct dir_list {
     int fd;
-    listing_wants *wants;
+    dir_list_wants *wants;
     struct batch batches[BATCHES];
     size_t turn; /* the batch that is gone through */
     size_t next; /* in it */
     bool at_end;
     int errnum;
-    struct pool *pool; /* owned; NULL: there is no second thread */
+    struct thread_pool *pool; /* owned; NULL: there is no second thread */
     struct looking {
         struct job job;
-        const struct listing *listing;
+        const struct dir_list *listing;
         struct batch *batch;
     } looking;
 };
 
-static struct batch *batch_at(struct listing *listing, size_t ahead)
+static struct batch *batch_at(struct dir_list *listing, size_t prefetch)
 {
-    return &listing->batches[(listing->turn + ahead) % BATCHES];
+    return &listing->batches[(listing->turn + prefetch) % BATCHES];
 }
 
-static void look_at(const struct listing *listing, struct batch *batch)
+static void look_at(const struct dir_list *listing, struct batch *batch)
 {
     size_t i, end;
 
     while ((i = atomic_fetch_add(&batch->taken, SHARE)) < batch->count) {
         end = i + SHARE < batch->count ? i + SHARE : batch->count;
         for (; i < end; i++) {
-            struct listing_entry *entry = &batch->entries[i];
+            struct dir_list_entry *entry = &batch->entries[i];
 
             if (entry->looked && fstatat(listing->fd, entry->name, &entry->st,
                                          AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
@@ -77,7 +77,7 @@ static void look_at(const struct listing *listing, struct batch *batch)
     }
 }
 
-static void look(struct job *job, unsigned worker)
+static void upload(struct job *job, unsigned worker)
 {
     const struct looking *looking = (const struct looking *)(void *)job;
 
@@ -85,9 +85,9 @@ static void look(struct job *job, unsigned worker)
     look_at(looking->listing, looking->batch);
 }
 
-static int add_entry(struct listing *listing, struct batch *batch, const struct record *record)
+static int add_entry(struct dir_list *listing, struct batch *batch, const struct record *record)
 {
-    struct listing_entry *entries = batch->entries;
+    struct dir_list_entry *entries = batch->entries;
 
     if (strcmp(record->name, ".") == 0 || strcmp(record->name, "..") == 0)
         return 0;
@@ -109,7 +109,7 @@ static int add_entry(struct listing *listing, struct batch *batch, const struct 
 }
 
 /* Reads names into the batch; none are left when it stays empty. */
-static void fill(struct listing *listing, struct batch *batch)
+static void fill(struct dir_list *listing, struct batch *batch)
 {
     long n = 0, at;
 
@@ -134,9 +134,9 @@ static void fill(struct listing *listing, struct batch *batch)
     }
 }
 
-struct listing *listing_open(int fd, listing_wants *wants)
+struct dir_list *dir_list_open(int fd, dir_list_wants *wants)
 {
-    struct listing *listing = calloc(1, sizeof *listing);
+    struct dir_list *listing = calloc(1, sizeof *listing);
 
     if (listing == NULL)
         return NULL;
@@ -147,28 +147,29 @@ struct listing *listing_open(int fd, listing_wants *wants)
 }
 
 /* The batch that was gone through becomes the last, the next one the first. */
-static void turn_over(struct listing *listing)
+static void turn_over(struct dir_list *listing)
 {
     struct batch *first = batch_at(listing, 1), *second = batch_at(listing, 2);
 
     fill(listing, second);
     look_at(listing, first);
     if (listing->pool != NULL)
-        pool_wait(listing->pool, &listing->looking.job, 0);
+        thread_pool_wait(listing->pool, &listing->looking.job, 0);
     listing->turn++;
     listing->next = 0;
     if (second->count == 0)
         return;
     /* Without a second thread it takes longer. */
     if (listing->pool == NULL)
-        listing->pool = pool_open();
+        listing->pool = thread_pool_open();
     if (listing->pool == NULL)
         return;
-    listing->looking = (struct looking){.job = {.run = look}, .listing = listing, .batch = second};
-    pool_submit(listing->pool, &listing->looking.job, false);
+    listing->looking =
+        (struct looking){.job = {.run = upload}, .listing = listing, .batch = second};
+    thread_pool_submit(listing->pool, &listing->looking.job, false);
 }
 
-int listing_next(struct listing *listing, const struct listing_entry **ret_entry)
+int dir_list_next(struct dir_list *listing, const struct dir_list_entry **ret_entry)
 {
     struct batch *current = batch_at(listing, 0);
 
@@ -184,15 +185,15 @@ int listing_next(struct listing *listing, const struct listing_entry **ret_entry
     return listing->errnum == 0 ? 0 : -1;
 }
 
-void listing_close(struct listing *listing)
+void dir_list_close(struct dir_list *listing)
 {
     size_t i;
 
     if (listing == NULL)
         return;
     if (listing->pool != NULL)
-        pool_wait(listing->pool, &listing->looking.job, 0);
-    pool_close(listing->pool);
+        thread_pool_wait(listing->pool, &listing->looking.job, 0);
+    thread_pool_close(listing->pool);
     for (i = 0; i < BATCHES; i++) {
         free(listing->batches[i].names);
         free(listing->batches[i].entries);

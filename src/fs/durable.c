@@ -15,7 +15,7 @@
 int durable_sync(int fd, const char *what, struct cause *cause)
 {
     if (fdatasync(fd) < 0)
-        return cause_errno(cause, CAUSE_STOP, "cannot sync %s", what);
+        return cause_errno(cause, CAUSE_PANIC, "cannot sync %s", what);
     return 0;
 }
 
@@ -23,7 +23,7 @@ int durable_sync_dir(int dir_fd, const char *what, struct cause *cause)
 {
     /* EINVAL: a file system that cannot sync a directory has nothing to promise here. */
     if (fsync(dir_fd) < 0 && errno != EINVAL)
-        return cause_errno(cause, CAUSE_STOP, "cannot sync the directory of %s", what);
+        return cause_errno(cause, CAUSE_PANIC, "cannot sync the directory of %s", what);
     return 0;
 }
 
@@ -38,7 +38,7 @@ int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot write to %s", what);
+            return cause_errno(cause, CAUSE_RETRY, "cannot write to %s", what);
         from += n;
         len -= (size_t)n;
         offset += (uint64_t)n;
@@ -58,7 +58,7 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot read %s", what);
+            return cause_errno(cause, CAUSE_RETRY, "cannot read %s", what);
         if (n == 0)
             break;
         done += (size_t)n;
@@ -69,7 +69,7 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause)
 {
     if (ftruncate(fd, (off_t)length) < 0)
-        return cause_errno(cause, CAUSE_STOP, "cannot cut %s back to %llu bytes", what,
+        return cause_errno(cause, CAUSE_PANIC, "cannot cut %s back to %llu bytes", what,
                            (unsigned long long)length);
     return 0;
 }
@@ -79,7 +79,7 @@ int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause
     if (mkdirat(dir_fd, name, mode) == 0)
         return durable_sync_dir(dir_fd, name, cause);
     if (errno != EEXIST)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create the directory %s", name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot create the directory %s", name);
     return 0;
 }
 
@@ -93,7 +93,7 @@ static int replace(int dir_fd, const char *name, const void *bytes, size_t len, 
     snprintf(temporary, sizeof temporary, ".%.250s.tmp", name);
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+        return cause_errno(cause, CAUSE_RETRY, "cannot create %s", temporary);
     if (durable_write(fd, bytes, len, 0, temporary, cause) == 0 &&
         (!sync || durable_sync(fd, temporary, cause) == 0) &&
         durable_rename(dir_fd, temporary, name, cause) == 0)
@@ -143,7 +143,7 @@ int durable_group_write(struct durable_group *group, int dir_fd, const char *nam
     if (fd < 0)
         return -1;
     /* All are on their way when the first is waited for. */
-    durable_hurry(fd, 0, len);
+    durable_writeback(fd, 0, len);
     group->fds[group->count++] = fd;
     group->dir_fd = dir_fd;
     group->named = true;
@@ -185,7 +185,7 @@ static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, 
     }
     free(chunk);
     if (done < length)
-        return n == 0 ? cause_set(cause, CAUSE_TROUBLE, "%s is shorter than it was", what) : -1;
+        return n == 0 ? cause_set(cause, CAUSE_RETRY, "%s is shorter than it was", what) : -1;
     return 0;
 }
 
@@ -198,7 +198,7 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     snprintf(temporary, sizeof temporary, ".%.250s.tmp", name);
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+        return cause_errno(cause, CAUSE_RETRY, "cannot create %s", temporary);
     if (copy_bytes(from_fd, offset, length, fd, 0, name, cause) == 0 &&
         durable_sync(fd, name, cause) == 0 && durable_rename(dir_fd, temporary, name, cause) == 0)
         result = durable_sync_dir(dir_fd, name, cause);
@@ -208,8 +208,8 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     return result;
 }
 
-int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
-                     const char *what, struct cause *cause)
+int durable_copy_range(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
+                       const char *what, struct cause *cause)
 {
     off_t source = (off_t)from, target = (off_t)to;
     uint64_t done = 0;
@@ -225,12 +225,12 @@ int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uin
     return copy_bytes(from_fd, from + done, length - done, to_fd, to + done, what, cause);
 }
 
-void durable_hurry(int fd, uint64_t offset, uint64_t length)
+void durable_writeback(int fd, uint64_t offset, uint64_t length)
 {
     sync_file_range(fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
 }
 
-int durable_unnamed(int dir_fd, struct cause *cause)
+int durable_tmpfile(int dir_fd, struct cause *cause)
 {
     char name[64];
     int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -242,7 +242,7 @@ int durable_unnamed(int dir_fd, struct cause *cause)
         if (fd >= 0)
             unlinkat(dir_fd, name, 0);
     }
-    return fd < 0 ? cause_errno(cause, CAUSE_TROUBLE, "cannot create a temporary file in state/")
+    return fd < 0 ? cause_errno(cause, CAUSE_RETRY, "cannot create a temporary file in state/")
                   : fd;
 }
 
@@ -254,10 +254,10 @@ static int name_new_file(int dir_fd, const char *temporary, const char *name, st
     if (errno == EINVAL && linkat(dir_fd, temporary, dir_fd, name, 0) == 0 &&
         unlinkat(dir_fd, temporary, 0) == 0)
         return 0;
-    return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", name);
+    return cause_errno(cause, CAUSE_RETRY, "cannot create %s", name);
 }
 
-int durable_duplicate(int from_fd, int to_dir, const char *to, struct cause *cause)
+int durable_copy_file(int from_fd, int to_dir, const char *to, struct cause *cause)
 {
     struct timespec times[2], now;
     char temporary[64];
@@ -265,13 +265,13 @@ int durable_duplicate(int from_fd, int to_dir, const char *to, struct cause *cau
     int out, result = -1;
 
     if (fstat(from_fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return cause_set(cause, CAUSE_TROUBLE, "what becomes %s is no regular file", to);
+        return cause_set(cause, CAUSE_RETRY, "what becomes %s is no regular file", to);
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(temporary, sizeof temporary, ".%ld-%lld%09ld.tmp", (long)getpid(),
              (long long)now.tv_sec, now.tv_nsec);
     out = openat(to_dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0666);
     if (out < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s", temporary);
+        return cause_errno(cause, CAUSE_RETRY, "cannot create %s", temporary);
     if (copy_bytes(from_fd, 0, (uint64_t)st.st_size, out, 0, to, cause) < 0)
         goto done;
     times[0] = st.st_atim;
@@ -292,12 +292,12 @@ static int move_by_copy(int from_dir, const char *from, int to_dir, const char *
     int fd = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), result;
 
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s", from);
-    result = durable_duplicate(fd, to_dir, to, cause);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open %s", from);
+    result = durable_copy_file(fd, to_dir, to, cause);
     close(fd);
     if (result < 0 || unlinkat(from_dir, from, 0) == 0)
         return result;
-    cause_errno(cause, CAUSE_TROUBLE, "cannot remove %s after it was copied", from);
+    cause_errno(cause, CAUSE_RETRY, "cannot remove %s after it was copied", from);
     unlinkat(to_dir, to, 0);
     return -1;
 }
@@ -313,13 +313,13 @@ int durable_move(int from_dir, const char *from, int to_dir, const char *to, str
         if (linkat(from_dir, from, to_dir, to, 0) == 0 && unlinkat(from_dir, from, 0) == 0)
             return 0;
     }
-    return cause_errno(cause, CAUSE_TROUBLE, "cannot move %s to %s", from, to);
+    return cause_errno(cause, CAUSE_RETRY, "cannot move %s to %s", from, to);
 }
 
 int durable_rename(int dir_fd, const char *from, const char *to, struct cause *cause)
 {
     if (renameat(dir_fd, from, dir_fd, to) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot rename %s to %s", from, to);
+        return cause_errno(cause, CAUSE_RETRY, "cannot rename %s to %s", from, to);
     return 0;
 }
 

@@ -2,8 +2,8 @@
  * durable: the steps by which bytes and names survive a crash.
  *
  * The only module that calls fsync, rename and ftruncate. `what` names the file in messages. A
- * failed sync is CAUSE_STOP and must never be tried again: the kernel may have dropped the pages
- * and call the next one a success. Everything else that fails here is CAUSE_TROUBLE: nothing has
+ * failed sync is CAUSE_PANIC and must never be tried again: the kernel may have dropped the pages
+ * and call the next one a success. Everything else that fails here is CAUSE_RETRY: nothing has
  * happened that a restart would not undo.
  */
 #ifndef PHASESENTINEL_DURABLE_H
@@ -30,14 +30,14 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 
 /* Copies `length` bytes from one file into another, each at its offset. */
-int durable_transfer(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
-                     const char *what, struct cause *cause);
+int durable_copy_range(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
+                       const char *what, struct cause *cause);
 
 /* The disk may begin to write these bytes: the sync to come is shorter then. */
-void durable_hurry(int fd, uint64_t offset, uint64_t length);
+void durable_writeback(int fd, uint64_t offset, uint64_t length);
 
 /* A new file without a name in a directory; it goes when it is closed, whatever happens. */
-int durable_unnamed(int dir_fd, struct cause *cause);
+int durable_tmpfile(int dir_fd, struct cause *cause);
 
 /* Creates the directory where it is missing, and syncs its parent then. */
 int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause);
@@ -82,7 +82,7 @@ int durable_move(int from_dir, const char *from, int to_dir, const char *to, str
 
 /* A copy of an open file, complete from its first instant and synced, with its mode and times;
  * never over another file. */
-int durable_duplicate(int from_fd, int to_dir, const char *to, struct cause *cause);
+int durable_copy_file(int from_fd, int to_dir, const char *to, struct cause *cause);
 
 /* Removes the temporary files that a crash left in a directory; nobody may be writing there. */
 void durable_sweep(int dir_fd);

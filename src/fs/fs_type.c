@@ -34,7 +34,7 @@ static const struct {
     {0x7C7C6673, "prl_fs"},
 };
 
-const char *blind_type(uint32_t type)
+const char *fs_type_misses_events(uint32_t type)
 {
     size_t i;
 
@@ -44,9 +44,9 @@ const char *blind_type(uint32_t type)
     return NULL;
 }
 
-const char *blind_name(int fd)
+const char *fs_type_name(int fd)
 {
     struct statfs fs;
 
-    return fstatfs(fd, &fs) < 0 ? NULL : blind_type((uint32_t)fs.f_type);
+    return fstatfs(fd, &fs) < 0 ? NULL : fs_type_misses_events((uint32_t)fs.f_type);
 }

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /* The name of the file system that the open file is on, if it is such a one; else NULL. */
-const char *blind_name(int fd);
+const char *fs_type_name(int fd);
 
 /* The same for the f_type of statfs(2). */
-const char *blind_type(uint32_t type);
+const char *fs_type_misses_events(uint32_t type);
 
 #endif

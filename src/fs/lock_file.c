@@ -12,7 +12,7 @@
 #include "fs/durable.h"
 #include "base/escape.h"
 
-static void read_mark(struct lock *lock)
+static void read_mark(struct lock_file *lock)
 {
     ssize_t n = pread(lock->fd, lock->holder, sizeof lock->holder - 1, 0);
 
@@ -20,28 +20,28 @@ static void read_mark(struct lock *lock)
     lock->holder[strcspn(lock->holder, "\n")] = '\0';
 }
 
-int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms,
-              struct cause *cause)
+int lock_file_take(struct lock_file *lock, int dir_fd, const char *name, unsigned wait_ms,
+                   struct cause *cause)
 {
     struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
     unsigned waited = 0;
 
-    *lock = (struct lock){.fd = -1};
+    *lock = (struct lock_file){.fd = -1};
     snprintf(lock->name, sizeof lock->name, "%s", name);
     lock->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (lock->fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open state/%s", name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open state/%s", name);
     while (flock(lock->fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
-            cause_errno(cause, CAUSE_TROUBLE, "cannot lock state/%s", name);
-            lock_release(lock);
+            cause_errno(cause, CAUSE_RETRY, "cannot lock state/%s", name);
+            lock_file_release(lock);
             return -1;
         }
         if (waited >= wait_ms) {
             read_mark(lock);
             cause_set(cause, CAUSE_BUSY, "state/%s is held by %s", name,
                       lock->holder[0] != '\0' ? lock->holder : "another process");
-            lock_release(lock);
+            lock_file_release(lock);
             return -1;
         }
         nanosleep(&pause, NULL);
@@ -52,21 +52,21 @@ int lock_take(struct lock *lock, int dir_fd, const char *name, unsigned wait_ms,
     return 0;
 }
 
-int lock_mark(struct lock *lock, const char *program, struct cause *cause)
+int lock_file_mark(struct lock_file *lock, const char *program, struct cause *cause)
 {
     char mark[128], when[TEXT_TIME_SIZE];
     int len = snprintf(mark, sizeof mark, "%s, process %ld, since %s\n", program, (long)getpid(),
-                       text_time(when, (int64_t)time(NULL) * 1000000000));
+                       escape_time(when, (int64_t)time(NULL) * 1000000000));
 
     return durable_write(lock->fd, mark, (size_t)len, 0, lock->name, cause);
 }
 
-int lock_clear(struct lock *lock, struct cause *cause)
+int lock_file_clear(struct lock_file *lock, struct cause *cause)
 {
     return durable_truncate(lock->fd, 0, lock->name, cause);
 }
 
-void lock_release(struct lock *lock)
+void lock_file_release(struct lock_file *lock)
 {
     if (lock->fd >= 0)
         close(lock->fd);

@@ -19,7 +19,7 @@ int privilege_drop(const char *data_dir, bool allow_root, struct cause *cause)
         return 0;
     if (stat(data_dir, &st) < 0) {
         if (errno != ENOENT)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at the data directory %s",
+            return cause_errno(cause, CAUSE_RETRY, "cannot look at the data directory %s",
                                data_dir);
         missing = true;
     }
@@ -36,7 +36,7 @@ int privilege_drop(const char *data_dir, bool allow_root, struct cause *cause)
     group = owner != NULL ? owner->pw_gid : st.st_gid;
     groups = owner != NULL ? initgroups(owner->pw_name, group) : setgroups(0, NULL);
     if (groups < 0 || setgid(group) < 0 || setuid(st.st_uid) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot become user %ld, the owner of %s",
+        return cause_errno(cause, CAUSE_RETRY, "cannot become user %ld, the owner of %s",
                            (long)st.st_uid, data_dir);
     return 0;
 }

@@ -20,37 +20,37 @@ static int64_t nanoseconds(struct timespec time)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static void take_signature(const struct stat *st, struct signature *signature)
+static void take_signature(const struct stat *st, struct file_id *file_id)
 {
-    *signature = (struct signature){st->st_dev, st->st_ino, (uint64_t)st->st_size,
-                                    nanoseconds(st->st_mtim), nanoseconds(st->st_ctim)};
+    *file_id = (struct file_id){st->st_dev, st->st_ino, (uint64_t)st->st_size,
+                                nanoseconds(st->st_mtim), nanoseconds(st->st_ctim)};
 }
 
-static enum spool_kind kind_of(const struct stat *st)
+static enum file_kind kind_of(const struct stat *st)
 {
     if (S_ISREG(st->st_mode))
-        return SPOOL_FILE;
-    return S_ISDIR(st->st_mode) ? SPOOL_DIRECTORY : SPOOL_OTHER;
+        return FILE_REGULAR;
+    return S_ISDIR(st->st_mode) ? FILE_DIRECTORY : FILE_OTHER;
 }
 
-static enum spool_kind kind_of_errno(void)
+static enum file_kind kind_of_errno(void)
 {
     switch (errno) {
     case ENOENT:
-        return SPOOL_GONE;
+        return FILE_GONE;
     case ELOOP:
     case EXDEV:
     case ENXIO:
-        return SPOOL_OTHER;
+        return FILE_OTHER;
     case EACCES:
     case EPERM:
-        return SPOOL_UNREADABLE;
+        return FILE_UNREADABLE;
     default:
-        return SPOOL_TROUBLE;
+        return FILE_TROUBLE;
     }
 }
 
-bool signature_equal(const struct signature *left, const struct signature *right)
+bool file_id_equal(const struct file_id *left, const struct file_id *right)
 {
     return left->device == right->device && left->inode == right->inode &&
            left->size == right->size && left->mtime == right->mtime && left->ctime == right->ctime;
@@ -59,7 +59,7 @@ bool signature_equal(const struct signature *left, const struct signature *right
 /* ---- names
  * --------------------------------------------------------------------------------------- */
 
-const char *spool_base(const char *name)
+const char *path_base(const char *name)
 {
     const char *slash = strrchr(name, '/');
 
@@ -71,7 +71,7 @@ static bool is_hidden(const char *name)
     return name[0] == '.' || strstr(name, "/.") != NULL;
 }
 
-const char *spool_suffix(const char *name)
+const char *csv_name_suffix(const char *name)
 {
     static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst"};
     size_t len = strlen(name), i;
@@ -83,46 +83,46 @@ const char *spool_suffix(const char *name)
     return name + len;
 }
 
-size_t spool_csv_length(const char *name)
+size_t csv_name_length(const char *name)
 {
-    const char *suffix = spool_suffix(name);
+    const char *suffix = csv_name_suffix(name);
 
     return (size_t)(suffix - name) + (*suffix == '\0' ? 0 : strlen(".csv"));
 }
 
-bool spool_name_counts(const char *name)
+bool csv_name_is_accepted(const char *name)
 {
-    return !is_hidden(name) && *spool_suffix(spool_base(name)) != '\0';
+    return !is_hidden(name) && *csv_name_suffix(path_base(name)) != '\0';
 }
 
-static const char *const sidecar_suffixes[SPOOL_SIDECARS] = {".sha256", ".done"};
+static const char *const sidecar_suffixes[SIDECAR_KINDS] = {".sha256", ".done"};
 
-const char *spool_sidecar_suffix(enum spool_sidecar sidecar)
+const char *sidecar_suffix(enum sidecar_kind sidecar)
 {
     return sidecar_suffixes[sidecar];
 }
 
-size_t spool_sidecar_of(const char *name)
+size_t sidecar_target_length(const char *name)
 {
     const size_t len = strlen(name);
     char of[PATH_MAX];
     size_t i, suffix;
 
-    for (i = 0; i < SPOOL_SIDECARS; i++) {
+    for (i = 0; i < SIDECAR_KINDS; i++) {
         suffix = strlen(sidecar_suffixes[i]);
         if (len <= suffix || len >= sizeof of ||
             strcmp(name + len - suffix, sidecar_suffixes[i]) != 0)
             continue;
         memcpy(of, name, len - suffix);
         of[len - suffix] = '\0';
-        return spool_name_counts(of) ? len - suffix : 0;
+        return csv_name_is_accepted(of) ? len - suffix : 0;
     }
     return 0;
 }
 
-bool spool_directory_counts(const char *name)
+bool csv_name_is_scanned_directory(const char *name)
 {
-    return !is_hidden(name) && strcmp(spool_base(name), "lost+found") != 0;
+    return !is_hidden(name) && strcmp(path_base(name), "lost+found") != 0;
 }
 
 /* ---- opening
@@ -172,9 +172,9 @@ static int open_beneath(int dir_fd, const char *name, int flags)
     return (int)fd;
 }
 
-int spool_open_parent(int dir_fd, const char *name)
+int beneath_open_parent(int dir_fd, const char *name)
 {
-    size_t len = (size_t)(spool_base(name) - name);
+    size_t len = (size_t)(path_base(name) - name);
     char parent[PATH_MAX];
 
     if (len == 0)
@@ -188,7 +188,7 @@ int spool_open_parent(int dir_fd, const char *name)
     return open_beneath(dir_fd, parent, O_DIRECTORY);
 }
 
-enum spool_kind spool_enter(int dir_fd, const char *name, int *ret_fd)
+enum file_kind beneath_open_dir(int dir_fd, const char *name, int *ret_fd)
 {
     const char *slash;
     unsigned depth = 1;
@@ -196,27 +196,27 @@ enum spool_kind spool_enter(int dir_fd, const char *name, int *ret_fd)
 
     for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
         depth++;
-    if (depth > SPOOL_DEPTH || strlen(name) > SPOOL_DIRECTORY_BYTES)
-        return SPOOL_OTHER;
+    if (depth > BENEATH_DEPTH || strlen(name) > BENEATH_DIRECTORY_BYTES)
+        return FILE_OTHER;
     if (is_hidden(name))
-        return SPOOL_GONE;
+        return FILE_GONE;
     fd = *name == '\0' ? openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
                        : open_beneath(dir_fd, name, O_DIRECTORY);
     if (fd < 0)
-        return errno == ELOOP || errno == ENOTDIR ? SPOOL_GONE : kind_of_errno();
+        return errno == ELOOP || errno == ENOTDIR ? FILE_GONE : kind_of_errno();
     *ret_fd = fd;
-    return SPOOL_DIRECTORY;
+    return FILE_DIRECTORY;
 }
 
-static void take_whose(const struct stat *st, struct spool_whose *whose)
+static void take_whose(const struct stat *st, struct file_access *whose)
 {
-    *whose = (struct spool_whose){st->st_uid, !S_ISDIR(st->st_mode) && st->st_nlink > 1,
+    *whose = (struct file_access){st->st_uid, !S_ISDIR(st->st_mode) && st->st_nlink > 1,
                                   (st->st_mode & S_IROTH) == 0};
 }
 
 /* What stands behind a name without directories. */
-static enum spool_kind look_at(int dir_fd, const char *base, struct signature *ret_signature,
-                               struct spool_whose *ret_whose)
+static enum file_kind look_at(int dir_fd, const char *base, struct file_id *ret_signature,
+                              struct file_access *ret_whose)
 {
     struct stat st;
 
@@ -227,25 +227,25 @@ static enum spool_kind look_at(int dir_fd, const char *base, struct signature *r
     return kind_of(&st);
 }
 
-enum spool_kind spool_look(int dir_fd, const char *name, struct signature *ret_signature)
+enum file_kind beneath_stat(int dir_fd, const char *name, struct file_id *ret_signature)
 {
-    struct spool_whose ignored;
+    struct file_access ignored;
 
-    return spool_look_whose(dir_fd, name, ret_signature, &ignored);
+    return beneath_stat_access(dir_fd, name, ret_signature, &ignored);
 }
 
-enum spool_kind spool_look_whose(int dir_fd, const char *name, struct signature *ret_signature,
-                                 struct spool_whose *ret_whose)
+enum file_kind beneath_stat_access(int dir_fd, const char *name, struct file_id *ret_signature,
+                                   struct file_access *ret_whose)
 {
-    const char *base = spool_base(name);
-    enum spool_kind kind;
+    const char *base = path_base(name);
+    enum file_kind kind;
     int parent, error;
 
     if (base == name)
         return look_at(dir_fd, name, ret_signature, ret_whose);
-    parent = spool_open_parent(dir_fd, name);
+    parent = beneath_open_parent(dir_fd, name);
     if (parent < 0) /* what is behind a link is not in the drop directory */
-        return errno == ELOOP || errno == ENOTDIR ? SPOOL_GONE : kind_of_errno();
+        return errno == ELOOP || errno == ENOTDIR ? FILE_GONE : kind_of_errno();
     kind = look_at(parent, base, ret_signature, ret_whose);
     error = errno;
     close(parent);
@@ -253,40 +253,40 @@ enum spool_kind spool_look_whose(int dir_fd, const char *name, struct signature 
     return kind;
 }
 
-static enum spool_kind open_file(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
+static enum file_kind open_file(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
 {
-    struct signature before;
-    enum spool_kind kind = spool_look(dir_fd, name, &before);
+    struct file_id before;
+    enum file_kind kind = beneath_stat(dir_fd, name, &before);
     int fd;
 
     /* Looked at first, because opening a FIFO or a device may already have an effect. */
-    if (kind != SPOOL_FILE)
+    if (kind != FILE_REGULAR)
         return kind;
     /* Each file is read once: to write down when would cost more than the reading of a small one.
      */
     fd = open_beneath(dir_fd, name, O_NOATIME);
     if (fd < 0)
         return kind_of_errno();
-    kind = fstat(fd, ret_st) < 0 ? SPOOL_TROUBLE : kind_of(ret_st);
-    if (kind != SPOOL_FILE)
+    kind = fstat(fd, ret_st) < 0 ? FILE_TROUBLE : kind_of(ret_st);
+    if (kind != FILE_REGULAR)
         close(fd);
     else
         *ret_fd = fd;
     return kind;
 }
 
-enum spool_kind spool_open(int dir_fd, const char *name, int *ret_fd,
-                           struct signature *ret_signature)
+enum file_kind beneath_open(int dir_fd, const char *name, int *ret_fd,
+                            struct file_id *ret_signature)
 {
     struct stat st;
-    enum spool_kind kind = open_file(dir_fd, name, ret_fd, &st);
+    enum file_kind kind = open_file(dir_fd, name, ret_fd, &st);
 
-    if (kind == SPOOL_FILE)
+    if (kind == FILE_REGULAR)
         take_signature(&st, ret_signature);
     return kind;
 }
 
-int64_t spool_born(int fd)
+int64_t file_id_birth_time(int fd)
 {
     struct statx stx;
 
@@ -295,61 +295,61 @@ int64_t spool_born(int fd)
     return stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
 }
 
-enum spool_kind spool_signature(int fd, struct signature *ret_signature)
+enum file_kind file_id_of_fd(int fd, struct file_id *ret_signature)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
-        return SPOOL_TROUBLE;
+        return FILE_TROUBLE;
     take_signature(&st, ret_signature);
     return kind_of(&st);
 }
 
-enum spool_writer spool_hold(int fd)
+enum lease_state lease_hold(int fd)
 {
     if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
-        return SPOOL_NO_WRITER;
-    return errno == EAGAIN ? SPOOL_WRITER : SPOOL_WRITER_UNKNOWN;
+        return LEASE_NO_WRITER;
+    return errno == EAGAIN ? LEASE_WRITER : LEASE_UNKNOWN;
 }
 
-bool spool_is_awaited(int fd)
+bool lease_is_breaking(int fd)
 {
     return fcntl(fd, F_GETLEASE) != F_RDLCK;
 }
 
-void spool_release(int fd)
+void lease_release(int fd)
 {
     fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
-enum spool_writer spool_writer(int fd)
+enum lease_state lease_probe(int fd)
 {
-    enum spool_writer writer = spool_hold(fd);
+    enum lease_state writer = lease_hold(fd);
 
-    if (writer == SPOOL_NO_WRITER)
-        spool_release(fd);
+    if (writer == LEASE_NO_WRITER)
+        lease_release(fd);
     return writer;
 }
 
-void spool_take(int dir_fd, const char *name, struct spool_taken *ret_taken)
+void opened_file_open(int dir_fd, const char *name, struct opened_file *ret_taken)
 {
     struct stat st;
 
-    *ret_taken = (struct spool_taken){.fd = -1};
+    *ret_taken = (struct opened_file){.fd = -1};
     ret_taken->kind = open_file(dir_fd, name, &ret_taken->fd, &st);
     ret_taken->errnum = errno;
-    if (ret_taken->kind != SPOOL_FILE)
+    if (ret_taken->kind != FILE_REGULAR)
         return;
-    take_signature(&st, &ret_taken->signature);
+    take_signature(&st, &ret_taken->file_id);
     take_whose(&st, &ret_taken->whose);
-    ret_taken->writer = spool_writer(ret_taken->fd);
+    ret_taken->writer = lease_probe(ret_taken->fd);
 }
 
 /* ---- scanning
  * ------------------------------------------------------------------------------------ */
 
 struct scan {
-    const struct spool_order *order;
+    const struct drop_scan_request *order;
     char **directories; /* owned, as they are: those still to be listed */
     size_t count, cap;
     struct buffer path;
@@ -376,7 +376,7 @@ static int push(struct scan *scan, const char *name)
 
 static bool wants_look(const char *name, unsigned char type)
 {
-    return type == DT_UNKNOWN || (type != DT_DIR && spool_name_counts(name));
+    return type == DT_UNKNOWN || (type != DT_DIR && csv_name_is_accepted(name));
 }
 
 static bool wants_type(const char *name, unsigned char type)
@@ -385,32 +385,32 @@ static bool wants_type(const char *name, unsigned char type)
     return type == DT_UNKNOWN;
 }
 
-static enum spool_kind kind_of_entry(const struct listing_entry *entry, struct signature *signature)
+static enum file_kind kind_of_entry(const struct dir_list_entry *entry, struct file_id *file_id)
 {
     if (entry->type == DT_DIR)
-        return SPOOL_DIRECTORY;
+        return FILE_DIRECTORY;
     if (!entry->looked)
-        return entry->type == DT_REG ? SPOOL_FILE : SPOOL_OTHER;
+        return entry->type == DT_REG ? FILE_REGULAR : FILE_OTHER;
     errno = entry->errnum;
     if (errno != 0)
         return kind_of_errno();
-    take_signature(&entry->st, signature);
+    take_signature(&entry->st, file_id);
     return kind_of(&entry->st);
 }
 
 /* A name in the directory that is listed. */
-static int meet(struct scan *scan, const char *directory, const struct listing_entry *entry)
+static int meet(struct scan *scan, const char *directory, const struct dir_list_entry *entry)
 {
-    const struct spool_order *order = scan->order;
-    bool counts = spool_name_counts(entry->name);
-    struct signature signature = {0};
-    enum spool_kind kind = kind_of_entry(entry, &signature);
+    const struct drop_scan_request *order = scan->order;
+    bool counts = csv_name_is_accepted(entry->name);
+    struct file_id file_id = {0};
+    enum file_kind kind = kind_of_entry(entry, &file_id);
     const char *path = entry->name;
     bool sidecar;
 
-    if (kind == SPOOL_DIRECTORY)
-        counts = order->recursive && spool_directory_counts(entry->name);
-    sidecar = !counts && kind != SPOOL_GONE && spool_sidecar_of(entry->name) > 0;
+    if (kind == FILE_DIRECTORY)
+        counts = order->recursive && csv_name_is_scanned_directory(entry->name);
+    sidecar = !counts && kind != FILE_GONE && sidecar_target_length(entry->name) > 0;
     if (sidecar && order->sidecar == NULL)
         return 0;
     if (!counts && !sidecar) {
@@ -426,56 +426,56 @@ static int meet(struct scan *scan, const char *directory, const struct listing_e
     }
     if (sidecar)
         order->sidecar(order->context, path);
-    else if (kind == SPOOL_DIRECTORY)
+    else if (kind == FILE_DIRECTORY)
         return push(scan, path);
-    else if (kind != SPOOL_GONE)
-        order->found(order->context, path, kind, &signature);
+    else if (kind != FILE_GONE)
+        order->found(order->context, path, kind, &file_id);
     return 0;
 }
 
 static int cannot_list(struct cause *cause)
 {
-    return cause_errno(cause, CAUSE_TROUBLE, "cannot list the drop directory");
+    return cause_errno(cause, CAUSE_RETRY, "cannot list the drop directory");
 }
 
 /* Takes the descriptor. 1: it cannot be read to its end. */
 static int list_directory(struct scan *scan, int fd, const char *directory)
 {
-    struct listing *listing = listing_open(fd, scan->order->names_only ? wants_type : wants_look);
-    const struct listing_entry *entry;
+    struct dir_list *listing = dir_list_open(fd, scan->order->names_only ? wants_type : wants_look);
+    const struct dir_list_entry *entry;
     int result = 0, next = 1;
 
     if (listing == NULL) {
         close(fd);
         return cause_memory(scan->cause);
     }
-    while (result == 0 && (next = listing_next(listing, &entry)) > 0)
+    while (result == 0 && (next = dir_list_next(listing, &entry)) > 0)
         result = meet(scan, directory, entry);
     if (next < 0) {
         cannot_list(scan->cause);
         result = 1;
     }
-    listing_close(listing);
+    dir_list_close(listing);
     close(fd);
     return result;
 }
 
 static int scan_directory(struct scan *scan, int dir_fd, const char *directory)
 {
-    const struct spool_order *order = scan->order;
-    struct signature none = {0};
+    const struct drop_scan_request *order = scan->order;
+    struct file_id none = {0};
     int fd, result;
-    enum spool_kind kind = spool_enter(dir_fd, directory, &fd);
+    enum file_kind kind = beneath_open_dir(dir_fd, directory, &fd);
 
-    if (kind == SPOOL_GONE) /* even if it was listed a moment ago */
+    if (kind == FILE_GONE) /* even if it was listed a moment ago */
         return 0;
-    if (kind == SPOOL_DIRECTORY) {
+    if (kind == FILE_DIRECTORY) {
         if (order->enter != NULL)
             order->enter(order->context, directory, fd);
         result = list_directory(scan, fd, directory);
         if (result <= 0)
             return result;
-        kind = SPOOL_TROUBLE;
+        kind = FILE_TROUBLE;
     } else if (*directory == '\0') {
         cannot_list(scan->cause);
     }
@@ -485,8 +485,8 @@ static int scan_directory(struct scan *scan, int dir_fd, const char *directory)
     return 0;
 }
 
-int spool_scan(int dir_fd, const struct spool_order *order, uint64_t *ret_ignored,
-               struct cause *cause)
+int drop_scan(int dir_fd, const struct drop_scan_request *order, uint64_t *ret_ignored,
+              struct cause *cause)
 {
     struct scan scan = {.order = order, .cause = cause};
     int result = push(&scan, order->under == NULL ? "" : order->under);

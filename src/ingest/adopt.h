@@ -5,13 +5,13 @@
 #define PHASESENTINEL_ADOPT_H
 
 #include "base/cause.h"
-#include "csv/check.h"
+#include "csv/file_check.h"
 #include "ingest/upload.h"
 
 /*
  * Books the content of all that lies in drop directory and archive as known, valid or not; the
  * caller commits the ledger. What cannot be read fails all of it: later it would merge.
  */
-int adopt_drops(const struct desk *desk, struct judge *judge, struct cause *cause);
+int adopt_drops(const struct ingest_env *env, struct file_check *file_check, struct cause *cause);
 
 #endif

@@ -15,139 +15,139 @@
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
 /* In the middle of a large file no other process has its turn: it would merge a copy of it, too. */
-static void give_lock_back(struct intake *intake, bool whole)
+static void give_lock_back(struct batch *batch, bool whole)
 {
-    if (!intake->paused || !whole)
-        merge_end(&intake->merge, whole);
+    if (!batch->paused || !whole)
+        transaction_end(&batch->merge, whole);
 }
 
 /* But if it does not go on now. */
-static void let_others_in(struct intake *intake)
+static void let_others_in(struct batch *batch)
 {
-    if (intake->paused && intake->merge.lock.fd >= 0)
-        merge_end(&intake->merge, true);
-    intake->paused = false;
+    if (batch->paused && batch->merge.lock.fd >= 0)
+        transaction_end(&batch->merge, true);
+    batch->paused = false;
 }
 
-int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
-                struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
-                struct cause *cause)
+int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
+               struct datadir *dir, const char *program, dropdir_tell_fn *tell, void *tell_context,
+               struct cause *cause)
 {
-    *intake = (struct intake){.config = config, .dir = dir, .recover_due = true};
-    intake->desk =
-        (struct desk){.config = config, .dir = dir, .merge = &intake->merge, .drop = &intake->drop};
-    if (merge_open(&intake->merge, dir, schema, program, cause) < 0 ||
-        (intake->readers = readers_open(&intake->desk, schema, cause)) == NULL ||
-        drop_open(&intake->drop, config, &intake->merge.ledger, dir->state, cause) < 0 ||
-        booking_open(&intake->booking, &intake->desk, schema, cause) < 0) {
-        intake_close(intake);
+    *batch = (struct batch){.config = config, .dir = dir, .recover_due = true};
+    batch->env = (struct ingest_env){
+        .config = config, .dir = dir, .merge = &batch->merge, .drop = &batch->drop};
+    if (transaction_open(&batch->merge, dir, schema, program, cause) < 0 ||
+        (batch->reader_pool = reader_pool_open(&batch->env, schema, cause)) == NULL ||
+        dropdir_open(&batch->drop, config, &batch->merge.ledger, dir->state, cause) < 0 ||
+        outcome_open(&batch->outcome, &batch->env, schema, cause) < 0) {
+        batch_close(batch);
         return -1;
     }
-    intake->drop.tell = tell;
-    intake->drop.tell_context = tell_context;
+    batch->drop.tell = tell;
+    batch->drop.tell_context = tell_context;
     return 0;
 }
 
-void intake_close(struct intake *intake)
+void batch_close(struct batch *batch)
 {
-    let_others_in(intake);
-    booking_close(&intake->booking);
-    drop_close(&intake->drop);
-    readers_close(intake->readers);
-    merge_close(&intake->merge);
+    let_others_in(batch);
+    outcome_close(&batch->outcome);
+    dropdir_close(&batch->drop);
+    reader_pool_close(batch->reader_pool);
+    transaction_close(&batch->merge);
 }
 
-int64_t intake_due(const struct intake *intake)
+int64_t batch_due(const struct batch *batch)
 {
-    return readers_apart_ready(intake->readers) ? 0 : drop_due(&intake->drop);
+    return reader_pool_background_ready(batch->reader_pool) ? 0 : dropdir_due(&batch->drop);
 }
 
-int intake_fd(const struct intake *intake)
+int batch_fd(const struct batch *batch)
 {
-    return readers_fd(intake->readers);
+    return reader_pool_fd(batch->reader_pool);
 }
 
-bool intake_is_reading(const struct intake *intake)
+bool batch_has_large(const struct batch *batch)
 {
-    return readers_reading_apart(intake->readers) != NULL;
+    return reader_pool_background(batch->reader_pool) != NULL;
 }
 
 /* ---- the lock
  * ------------------------------------------------------------------------------------
  */
 
-static void end(struct intake *intake, bool whole)
+static void end(struct batch *batch, bool whole)
 {
-    give_lock_back(intake, whole);
-    datadir_close_drop(intake->dir);
+    give_lock_back(batch, whole);
+    datadir_close_drop(batch->dir);
 }
 
 /* Takes the lock, and notes if others have booked lines meanwhile. */
-static int take_lock(struct intake *intake, unsigned wait_ms, bool adopt, struct cause *cause)
+static int take_lock(struct batch *batch, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    const uint64_t end_before = intake->merge.ledger.end;
+    const uint64_t end_before = batch->merge.ledger.end;
 
-    if (intake->merge.lock.fd >= 0)
-        return merge_go_on(&intake->merge, cause);
-    if (merge_begin(&intake->merge, wait_ms, adopt, cause) < 0)
+    if (batch->merge.lock.fd >= 0)
+        return transaction_go_on(&batch->merge, cause);
+    if (transaction_begin(&batch->merge, wait_ms, adopt, cause) < 0)
         return -1;
-    intake->recount_due |= intake->merge.ledger.end != end_before;
+    batch->recount_due |= batch->merge.ledger.end != end_before;
     return 0;
 }
 
-static int begin(struct intake *intake, unsigned wait_ms, bool adopt, struct cause *cause)
+static int begin(struct batch *batch, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    struct merge *merge = &intake->merge;
+    struct transaction *merge = &batch->merge;
 
-    if (datadir_open_drop(intake->dir, cause) < 0) {
-        let_others_in(intake);
+    if (datadir_open_drop(batch->dir, cause) < 0) {
+        let_others_in(batch);
         return -1;
     }
-    if (take_lock(intake, wait_ms, adopt, cause) < 0) {
-        let_others_in(intake);
-        datadir_close_drop(intake->dir);
+    if (take_lock(batch, wait_ms, adopt, cause) < 0) {
+        let_others_in(batch);
+        datadir_close_drop(batch->dir);
         return -1;
     }
-    if (intake->recover_due || merge->recovered) {
-        durable_sweep(intake->dir->state);
-        durable_sweep(intake->dir->stats);
-        durable_sweep(intake->dir->cut);
-        if (disposal_recover(intake->dir, &merge->ledger, intake->config, cause) < 0)
+    if (batch->recover_due || merge->recovered) {
+        durable_sweep(batch->dir->state);
+        durable_sweep(batch->dir->stats);
+        durable_sweep(batch->dir->cut);
+        if (placement_recover(batch->dir, &merge->ledger, batch->config, cause) < 0)
             goto fail;
-        intake->recover_due = merge->recovered = false;
-        intake->booking.quarantine_changed = true;
+        batch->recover_due = merge->recovered = false;
+        batch->outcome.quarantine_changed = true;
     }
-    if (stats_catch_up(&intake->booking.stats, &merge->ledger, &merge->training, cause) < 0)
+    if (tally_file_catch_up(&batch->outcome.stats, &merge->ledger, &merge->training, cause) < 0)
         goto fail;
     return 0;
 fail:
-    end(intake, false);
+    end(batch, false);
     return -1;
 }
 
-int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cause *cause)
+int batch_scan(struct batch *batch, int64_t due, unsigned wait_ms, struct cause *cause)
 {
     int result;
 
-    if (begin(intake, wait_ms, false, cause) < 0)
+    if (begin(batch, wait_ms, false, cause) < 0)
         return -1;
-    end(intake, true);
-    if (datadir_open_drop(intake->dir, cause) < 0)
+    end(batch, true);
+    if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    result = drop_scan(&intake->drop, intake->dir->drop, due, cause);
-    datadir_close_drop(intake->dir);
-    intake->recount_due &= result < 0;
+    result = dropdir_scan(&batch->drop, batch->dir->drop, due, cause);
+    datadir_close_drop(batch->dir);
+    batch->recount_due &= result < 0;
     return result;
 }
 
-int intake_look_into(struct intake *intake, const char *directory, int64_t due, struct cause *cause)
+int batch_look_into(struct batch *batch, const char *directory, int64_t due, struct cause *cause)
 {
     int result;
 
-    if (datadir_open_drop(intake->dir, cause) < 0)
+    if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    result = drop_look_into(&intake->drop, intake->dir->drop, directory, due, cause);
-    datadir_close_drop(intake->dir);
+    result = dropdir_look_into(&batch->drop, batch->dir->drop, directory, due, cause);
+    datadir_close_drop(batch->dir);
     return result;
 }
 
@@ -156,264 +156,265 @@ int intake_look_into(struct intake *intake, const char *directory, int64_t due, 
  */
 
 /* The same content as the large file has that is booked in part? That will be known as a whole. */
-static bool is_copy_of_paused(struct intake *intake, struct look *look)
+static bool is_copy_of_paused(struct batch *batch, struct upload *upload)
 {
-    const struct look *paused =
-        readers_apart_ready(intake->readers) ? readers_reading_apart(intake->readers) : NULL;
-    const struct judgement *one = &look->judgement, *other;
+    const struct upload *paused = reader_pool_background_ready(batch->reader_pool)
+                                      ? reader_pool_background(batch->reader_pool)
+                                      : NULL;
+    const struct check_result *one = &upload->check_result, *other;
 
-    if (paused == NULL || !look_is_paused(paused))
+    if (paused == NULL || !upload_is_paused(paused))
         return false;
-    other = &paused->judgement;
+    other = &paused->check_result;
     if (memcmp(one->sha256, other->sha256, DIGEST_SIZE) != 0 || one->has_meta != other->has_meta ||
         one->meta != other->meta)
         return false;
-    look->file->due = WAITING_NEVER;
-    look->file->judged = look->now;
-    look->file->turn = true;
+    upload->file->due = CLOCK_NEVER;
+    upload->file->judged = upload->now;
+    upload->file->turn = true;
     return true;
 }
 
 /* ... check, merge or reject. */
-static int finish_file(struct intake *intake, struct look *look, int read, struct cause *cause)
+static int finish_file(struct batch *batch, struct upload *upload, int read, struct cause *cause)
 {
-    enum decision decision;
+    enum file_class decision;
     int result;
 
     /* Another file has been booked meanwhile that this one may go on from: once more. */
-    if (read > 0 && recall_is_overtaken(&look->recall, &intake->merge.ledger, look->name)) {
-        cause_set(cause, CAUSE_AGAIN, "%s may go on from another file", look->name);
-        look->now = waiting_now();
+    if (read > 0 && history_is_overtaken(&upload->history, &batch->merge.ledger, upload->name)) {
+        cause_set(cause, CAUSE_CHANGED, "%s may go on from another file", upload->name);
+        upload->now = clock_monotonic();
         read = 0;
     }
     result = read;
     if (read == 0)
-        look_put_off(look, cause);
-    if (look_is_paused(look))
+        upload_postpone(upload, cause);
+    if (upload_is_paused(upload))
         decision =
-            look->judgement.prefix_found || look->pieces.known > 0 ? DECIDE_GROW : DECIDE_MERGE;
-    else if (read > 0 && is_copy_of_paused(intake, look))
+            upload->check_result.prefix_found || upload->pieces.known > 0 ? CLASS_GROWN : CLASS_NEW;
+    else if (read > 0 && is_copy_of_paused(batch, upload))
         result = 0; /* its turn comes once that one is booked */
-    else if (read > 0 && decide_file(look, &decision, cause) < 0)
+    else if (read > 0 && classify(upload, &decision, cause) < 0)
         result = -1;
     if (result > 0)
-        result = booking_carry_out(&intake->booking, look, decision, cause);
-    if (result >= 0 && look_is_paused(look))
-        readers_put_back(intake->readers, look);
+        result = outcome_record(&batch->outcome, upload, decision, cause);
+    if (result >= 0 && upload_is_paused(upload))
+        reader_pool_put_back(batch->reader_pool, upload);
     else
-        readers_release(intake->readers, look);
+        reader_pool_release(batch->reader_pool, upload);
     return result < 0 ? -1 : 0;
 }
 
 /* The one that was begun first. 1: done; 0: none is being read; -1. */
-static int finish_next(struct intake *intake, struct cause *cause)
+static int finish_next(struct batch *batch, struct cause *cause)
 {
     int read;
-    struct look *look = readers_next(intake->readers, &read, cause);
+    struct upload *upload = reader_pool_next(batch->reader_pool, &read, cause);
 
-    if (look == NULL)
+    if (upload == NULL)
         return 0;
-    return finish_file(intake, look, read, cause) < 0 ? -1 : 1;
+    return finish_file(batch, upload, read, cause) < 0 ? -1 : 1;
 }
 
 /* It was read without the lock, or others had their turn: does what was read still count? */
-static int take_up(struct look *look, struct waiting_file *file, int *read, struct cause *cause)
+static int take_up(struct upload *upload, struct pending_file *file, int *read, struct cause *cause)
 {
-    int result =
-        look_is_paused(look) ? look_resume(look, file, cause) : look_rejoin(look, file, cause);
+    int result = upload_is_paused(upload) ? upload_continue(upload, file, cause)
+                                          : upload_reattach(upload, file, cause);
 
     if (result == 0) {
-        cause_set(cause, CAUSE_AGAIN, "something happened to %s while it was read", look->name);
-        look->now = waiting_now(); /* soon again */
+        cause_set(cause, CAUSE_CHANGED, "something happened to %s while it was read", upload->name);
+        upload->now = clock_monotonic(); /* soon again */
         *read = 0;
     }
     return result;
 }
 
 /* The next of those that wait to be read apart. */
-static void next_turn(struct waiting *waiting)
+static void next_turn(struct pending *pending)
 {
     size_t i;
 
-    for (i = 0; i < waiting->count; i++) {
-        if (waiting->files[i].turn)
-            waiting->files[i].due = waiting_now();
-        waiting->files[i].turn = false;
+    for (i = 0; i < pending->count; i++) {
+        if (pending->files[i].turn)
+            pending->files[i].due = clock_monotonic();
+        pending->files[i].turn = false;
     }
 }
 
 /* A large file, begun some batches ago. 1: done, or a piece of it; 0: none is ready; -1. */
-static int finish_apart(struct intake *intake, struct cause *cause)
+static int finish_apart(struct batch *batch, struct cause *cause)
 {
-    struct waiting *waiting = &intake->drop.waiting;
-    struct waiting_file *file;
+    struct pending *pending = &batch->drop.pending;
+    struct pending_file *file;
     int read, result;
-    struct look *look = readers_apart(intake->readers, &read, cause);
+    struct upload *upload = reader_pool_background_take(batch->reader_pool, &read, cause);
     bool again;
 
-    if (look == NULL)
+    if (upload == NULL)
         return 0;
-    again = look->again;
-    file = waiting_add(waiting, look->name);
-    if (file == NULL || take_up(look, file, &read, cause) < 0) {
-        readers_release(intake->readers, look);
+    again = upload->again;
+    file = pending_add(pending, upload->name);
+    if (file == NULL || take_up(upload, file, &read, cause) < 0) {
+        reader_pool_release(batch->reader_pool, upload);
         result = file == NULL ? cause_memory(cause) : -1;
     } else {
-        result = finish_file(intake, look, read, cause);
+        result = finish_file(batch, upload, read, cause);
     }
-    intake->paused = intake->others_first = readers_reading_apart(intake->readers) != NULL;
-    if (!intake->paused)
-        next_turn(waiting);
+    batch->paused = batch->yield_next = reader_pool_background(batch->reader_pool) != NULL;
+    if (!batch->paused)
+        next_turn(pending);
     /* It was judged before this batch began: undo leaves it. */
-    if (file != NULL && (result < 0 || (again && !intake->paused))) {
+    if (file != NULL && (result < 0 || (again && !batch->paused))) {
         file->done = false;
-        file->due = waiting_now();
+        file->due = clock_monotonic();
     }
     return result < 0 ? -1 : 1;
 }
 
 /* It may take long, and others shall not wait for it. */
-static int begin_apart(struct intake *intake, struct look *look, struct cause *cause)
+static int begin_apart(struct batch *batch, struct upload *upload, struct cause *cause)
 {
-    look->file->due = WAITING_NEVER;
-    look->file->judged = look->now;
-    if (readers_reading_apart(intake->readers) != NULL) {
-        look->file->turn = true;
-    } else if (readers_read_apart(intake->readers, look, cause) == 0) {
+    upload->file->due = CLOCK_NEVER;
+    upload->file->judged = upload->now;
+    if (reader_pool_background(batch->reader_pool) != NULL) {
+        upload->file->turn = true;
+    } else if (reader_pool_read_background(batch->reader_pool, upload, cause) == 0) {
         return 0;
     } else {
-        log_warning("%s: %s", look->name, cause->text);
-        look->file->due = look->now + waiting_seconds(1);
+        log_warning("%s: %s", upload->name, cause->text);
+        upload->file->due = upload->now + clock_seconds(1);
     }
-    readers_release(intake->readers, look);
+    reader_pool_release(batch->reader_pool, upload);
     return 0;
 }
 
 /* The story of a file: claim, read, ... */
-static int begin_file(struct intake *intake, struct look *look, struct waiting_file *file,
+static int begin_file(struct batch *batch, struct upload *upload, struct pending_file *file,
                       bool alone, struct cause *cause)
 {
-    struct look *apart = readers_reading_apart(intake->readers);
+    struct upload *apart = reader_pool_background(batch->reader_pool);
     int result = 0;
 
     if (apart != NULL && strcmp(apart->name, file->name) == 0) {
         apart->again = true;
-        file->due = WAITING_NEVER;
+        file->due = CLOCK_NEVER;
     } else {
-        result = look_claim(look, file, cause);
+        result = upload_claim(upload, file, cause);
     }
-    if (result > 0 && !look->known) {
-        if (readers_is_large(look))
-            return begin_apart(intake, look, cause);
-        while (result >= 0 && !readers_have_room(intake->readers, look))
-            result = finish_next(intake, cause);
+    if (result > 0 && !upload->known) {
+        if (reader_pool_is_large(upload))
+            return begin_apart(batch, upload, cause);
+        while (result >= 0 && !reader_pool_have_room(batch->reader_pool, upload))
+            result = finish_next(batch, cause);
         if (result >= 0) {
-            readers_read(intake->readers, look, alone);
+            reader_pool_read(batch->reader_pool, upload, alone);
             return 0;
         }
     }
     if (result > 0)
-        result = booking_carry_out(&intake->booking, look, DECIDE_KNOWN, cause);
-    readers_release(intake->readers, look);
+        result = outcome_record(&batch->outcome, upload, CLASS_UNCHANGED, cause);
+    reader_pool_release(batch->reader_pool, upload);
     return result;
 }
 
 static int compare_order(const void *left, const void *right)
 {
-    const struct waiting_file *l = *(struct waiting_file *const *)left;
-    const struct waiting_file *r = *(struct waiting_file *const *)right;
+    const struct pending_file *l = *(struct pending_file *const *)left;
+    const struct pending_file *r = *(struct pending_file *const *)right;
 
     return l->order < r->order ? -1 : l->order > r->order;
 }
 
 /* All files that are due, in the order in which they came. */
-static int run_files(struct intake *intake, struct cause *cause)
+static int run_files(struct batch *batch, struct cause *cause)
 {
-    struct waiting *waiting = &intake->drop.waiting;
-    struct waiting_file **due = calloc(waiting->count + 1, sizeof(struct waiting_file *));
-    int64_t start = intake->batch_start, now = start;
+    struct pending *pending = &batch->drop.pending;
+    struct pending_file **due = calloc(pending->count + 1, sizeof(struct pending_file *));
+    int64_t start = batch->batch_start, now = start;
     size_t i, count = 0;
     int result = 0, finished;
 
     if (due == NULL)
         return cause_memory(cause);
-    for (i = 0; i < waiting->count; i++)
-        if (waiting->files[i].due <= start)
-            due[count++] = &waiting->files[i];
-    qsort(due, count, sizeof(struct waiting_file *), compare_order);
-    readers_begin(intake->readers, due, count < BATCH_FILES ? count : BATCH_FILES);
+    for (i = 0; i < pending->count; i++)
+        if (pending->files[i].due <= start)
+            due[count++] = &pending->files[i];
+    qsort(due, count, sizeof(struct pending_file *), compare_order);
+    reader_pool_begin(batch->reader_pool, due, count < BATCH_FILES ? count : BATCH_FILES);
     for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
-        struct look *look;
+        struct upload *upload;
 
-        while (result >= 0 && (look = readers_look(intake->readers)) == NULL)
-            result = finish_next(intake, cause);
+        while (result >= 0 && (upload = reader_pool_look(batch->reader_pool)) == NULL)
+            result = finish_next(batch, cause);
         if (result >= 0)
-            result = begin_file(intake, look, due[i], count == 1, cause);
-        now = waiting_now();
+            result = begin_file(batch, upload, due[i], count == 1, cause);
+        now = clock_monotonic();
     }
-    while (result >= 0 && (finished = finish_next(intake, cause)) != 0)
+    while (result >= 0 && (finished = finish_next(batch, cause)) != 0)
         result = finished;
-    readers_drop(intake->readers);
+    reader_pool_drop(batch->reader_pool);
     free(due);
     return result < 0 ? -1 : 0;
 }
 
 /* The batch never was: its files are due again, and the counts go back. */
-static void undo(struct intake *intake, struct cause *cause)
+static void undo(struct batch *batch, struct cause *cause)
 {
     struct cause second;
     size_t i;
 
-    for (i = 0; i < intake->drop.waiting.count; i++) {
-        struct waiting_file *file = &intake->drop.waiting.files[i];
+    for (i = 0; i < batch->drop.pending.count; i++) {
+        struct pending_file *file = &batch->drop.pending.files[i];
 
-        if (file->done || file->judged >= intake->batch_start) {
+        if (file->done || file->judged >= batch->batch_start) {
             file->done = false;
-            file->due = intake->batch_start;
+            file->due = batch->batch_start;
         }
     }
-    if (booking_forget(&intake->booking, &second) < 0 ||
-        merge_abandon(&intake->merge, &second) < 0) {
+    if (outcome_discard(&batch->outcome, &second) < 0 ||
+        transaction_rollback(&batch->merge, &second) < 0) {
         *cause = second;
-        cause->kind = CAUSE_STOP;
+        cause->kind = CAUSE_PANIC;
     }
-    intake->recover_due = intake->recount_due = true;
+    batch->recover_due = batch->recount_due = true;
 }
 
-int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
+int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
 {
     bool others;
     int result;
 
-    if (begin(intake, wait_ms, false, cause) < 0)
+    if (begin(batch, wait_ms, false, cause) < 0)
         return -1;
-    result = drop_wake(&intake->drop, cause);
-    intake->batch_start = waiting_now();
-    others = intake->others_first && drop_due(&intake->drop) <= intake->batch_start;
-    intake->others_first = false;
+    result = dropdir_requeue_racy(&batch->drop, cause);
+    batch->batch_start = clock_monotonic();
+    others = batch->yield_next && dropdir_due(&batch->drop) <= batch->batch_start;
+    batch->yield_next = false;
     if (result == 0 && !others)
-        result = finish_apart(intake, cause);
+        result = finish_apart(batch, cause);
     if (result == 0)
-        result = run_files(intake, cause);
+        result = run_files(batch, cause);
     if (result >= 0)
-        result = booking_sync(&intake->booking, cause);
+        result = outcome_sync(&batch->outcome, cause);
     if (result >= 0)
-        result = merge_commit(&intake->merge, cause);
+        result = transaction_commit(&batch->merge, cause);
     if (result < 0) {
-        intake->paused = false;
-        if (cause->kind != CAUSE_STOP)
-            undo(intake, cause);
-        end(intake, cause->kind != CAUSE_STOP);
+        batch->paused = false;
+        if (cause->kind != CAUSE_PANIC)
+            undo(batch, cause);
+        end(batch, cause->kind != CAUSE_PANIC);
         return -1;
     }
-    intake->booking.stats.at = intake->merge.ledger.end;
-    result = booking_finish(&intake->booking, cause);
+    batch->outcome.stats.at = batch->merge.ledger.end;
+    result = outcome_apply(&batch->outcome, cause);
     /* After a crash it may have another name: its inode must be known. */
-    if (result == 0 && intake->paused)
-        result = seen_save(&intake->drop.seen, cause);
-    waiting_sweep(&intake->drop.waiting);
-    intake->recover_due |= result < 0;
-    end(intake, result == 0);
+    if (result == 0 && batch->paused)
+        result = file_cache_save(&batch->drop.file_cache, cause);
+    pending_sweep(&batch->drop.pending);
+    batch->recover_due |= result < 0;
+    end(batch, result == 0);
     return result;
 }
 
@@ -421,20 +422,21 @@ int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause)
  * ------------------------------------------------------------------------------------
  */
 
-int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
+int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
 {
     int result;
 
-    if (begin(intake, 30000, true, cause) < 0)
+    if (begin(batch, 30000, true, cause) < 0)
         return -1;
     /* One batch with the adopted line: after a crash all of it is booked, or nothing. */
-    result = drops_merged ? adopt_drops(&intake->desk, readers_judge(intake->readers), cause) : 0;
+    result =
+        drops_merged ? adopt_drops(&batch->env, reader_pool_judge(batch->reader_pool), cause) : 0;
     if (result == 0)
-        result = ledger_commit(&intake->merge.ledger, cause);
+        result = ledger_commit(&batch->merge.ledger, cause);
     if (result == 0)
-        result = stats_catch_up(&intake->booking.stats, &intake->merge.ledger,
-                                &intake->merge.training, cause);
-    end(intake, result == 0);
+        result = tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger,
+                                     &batch->merge.training, cause);
+    end(batch, result == 0);
     return result;
 }
 
@@ -443,85 +445,85 @@ int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause)
  */
 
 /* A file that was touched, and found to be as it was, waits no more: that changes nothing else. */
-bool intake_report_due(const struct intake *intake)
+bool batch_report_due(const struct batch *batch)
 {
-    return intake->drop.changed || intake->booking.quarantine_changed ||
-           waiting_unjudged(&intake->drop.waiting) != intake->reported_waiting;
+    return batch->drop.changed || batch->outcome.quarantine_changed ||
+           pending_unjudged(&batch->drop.pending) != batch->reported_waiting;
 }
 
 /* Best effort: where this cannot be written, the log has it. */
-static void write_trouble(const struct intake *intake, const char *trouble)
+static void write_trouble(const struct batch *batch, const char *trouble)
 {
     struct cause ignored;
 
     if (trouble[0] == '\0')
-        unlinkat(intake->dir->state, "trouble", 0);
+        unlinkat(batch->dir->state, "trouble", 0);
     else
-        durable_replace(intake->dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
+        durable_replace(batch->dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
 }
 
 /* Another process that reported after us may have seen less of the drop directory: ours are written
  * again. */
-static void notice_other_report(struct intake *intake)
+static void notice_other_report(struct batch *batch)
 {
-    struct signature now = {0};
+    struct file_id now = {0};
 
-    spool_look(intake->dir->stats, "stats.json", &now);
-    if (!signature_equal(&now, &intake->reported))
-        intake->drop.changed = intake->drop.waiting.changed = intake->booking.quarantine_changed =
+    beneath_stat(batch->dir->stats, "stats.json", &now);
+    if (!file_id_equal(&now, &batch->reported))
+        batch->drop.changed = batch->drop.pending.changed = batch->outcome.quarantine_changed =
             true;
 }
 
-static int write_report(struct intake *intake, bool seen, struct cause *cause)
+static int write_report(struct batch *batch, bool file_cache, struct cause *cause)
 {
-    struct drop *drop = &intake->drop;
-    struct booking *booking = &intake->booking;
+    struct dropdir *drop = &batch->drop;
+    struct outcome *outcome = &batch->outcome;
     struct timespec now;
-    struct report report = {.stats = &booking->stats,
-                            .ledger = &intake->merge.ledger,
-                            .quarantine = &intake->quarantine,
+    struct report report = {.stats = &outcome->stats,
+                            .ledger = &batch->merge.ledger,
+                            .quarantine = &batch->quarantine,
                             .user_files = drop->files,
                             .total_user_samples = drop->rows,
-                            .waiting = waiting_unjudged(&drop->waiting),
-                            .training_inode = intake->merge.training.inode};
+                            .pending = pending_unjudged(&drop->pending),
+                            .training_inode = batch->merge.training.inode};
 
-    notice_other_report(intake);
-    if (waiting_save(&drop->waiting, intake->dir->state, cause) < 0 ||
-        (seen && seen_save(&drop->seen, cause) < 0))
+    notice_other_report(batch);
+    if (pending_save(&drop->pending, batch->dir->state, cause) < 0 ||
+        (file_cache && file_cache_save(&drop->file_cache, cause) < 0))
         return -1;
-    if (!intake_report_due(intake))
+    if (!batch_report_due(batch))
         return 0;
-    if (booking->quarantine_changed &&
-        survey_quarantine(intake->dir, &intake->merge.ledger, &intake->quarantine, cause) < 0)
+    if (outcome->quarantine_changed &&
+        quarantine_scan(batch->dir, &batch->merge.ledger, &batch->quarantine, cause) < 0)
         return -1;
-    booking->quarantine_changed = false;
+    outcome->quarantine_changed = false;
     clock_gettime(CLOCK_REALTIME, &now);
-    report.time = now.tv_sec * WAITING_SECOND + now.tv_nsec;
-    if (stats_save(&booking->stats, cause) < 0 || report_write(&report, intake->dir, cause) < 0)
+    report.time = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+    if (tally_file_save(&outcome->stats, cause) < 0 || report_write(&report, batch->dir, cause) < 0)
         return -1;
-    spool_look(intake->dir->stats, "stats.json", &intake->reported);
-    intake->reported_waiting = report.waiting;
+    beneath_stat(batch->dir->stats, "stats.json", &batch->reported);
+    batch->reported_waiting = report.pending;
     drop->changed = false;
     return 0;
 }
 
 /* Under the lock, too: two processes must not write the same temporary files. */
-int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char *trouble,
-                  struct cause *cause)
+int batch_report(struct batch *batch, bool file_cache, unsigned wait_ms, const char *trouble,
+                 struct cause *cause)
 {
     int result;
 
-    write_trouble(intake, trouble);
-    if (take_lock(intake, wait_ms, false, cause) < 0)
+    write_trouble(batch, trouble);
+    if (take_lock(batch, wait_ms, false, cause) < 0)
         return -1;
-    if (intake->recount_due && datadir_open_drop(intake->dir, cause) == 0) {
-        intake->recount_due = drop_scan(&intake->drop, intake->dir->drop, WAITING_NEVER, cause) < 0;
-        datadir_close_drop(intake->dir);
+    if (batch->recount_due && datadir_open_drop(batch->dir, cause) == 0) {
+        batch->recount_due = dropdir_scan(&batch->drop, batch->dir->drop, CLOCK_NEVER, cause) < 0;
+        datadir_close_drop(batch->dir);
     }
-    result = stats_catch_up(&intake->booking.stats, &intake->merge.ledger, &intake->merge.training,
-                            cause);
+    result = tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger,
+                                 &batch->merge.training, cause);
     if (result == 0)
-        result = write_report(intake, seen, cause);
-    give_lock_back(intake, !intake->merge.recovered);
+        result = write_report(batch, file_cache, cause);
+    give_lock_back(batch, !batch->merge.recovered);
     return result;
 }

@@ -5,12 +5,12 @@
  * decided under the lock and committed at once. The daemon calls this when something arrives or
  * falls due, `merge` from cron until nothing is left; both may do so at the same time.
  *
- *     intake_open
- *     intake_scan; drop_arrive, drop_gone         what there is to do
- *     intake_run, as often as intake_due says     one batch; a large file takes several: it is due
- *                                                 again when intake_fd is readable
- *     intake_report                               statistics and state files
- *     intake_close
+ *     batch_open
+ *     batch_scan; dropdir_arrive, dropdir_gone         what there is to do
+ *     batch_run, as often as batch_due says     one batch; a large file takes several: it is due
+ *                                                 again when batch_fd is readable
+ *     batch_report                               statistics and state files
+ *     batch_close
  */
 #ifndef PHASESENTINEL_BATCH_H
 #define PHASESENTINEL_BATCH_H
@@ -30,68 +30,67 @@
 #include "schema/schema.h"
 #include "ingest/quarantine_scan.h"
 
-struct intake {
+struct batch {
     const struct config *config;
     struct datadir *dir;
-    struct merge merge;
-    struct drop drop;
-    struct desk desk;
-    struct readers *readers;
-    struct booking booking;
-    struct quarantine_survey quarantine;
+    struct transaction merge;
+    struct dropdir drop;
+    struct ingest_env env;
+    struct reader_pool *reader_pool;
+    struct outcome outcome;
+    struct quarantine_summary quarantine;
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
     bool paused;         /* a large file's rows are booked in part: the lock is kept ... */
-    bool others_first;   /* ... and others have their turn */
-    int64_t batch_start; /* waiting_now's clock */
-    struct signature reported; /* stats.json as we wrote it */
+    bool yield_next;     /* ... and others have their turn */
+    int64_t batch_start; /* clock_monotonic's clock */
+    struct file_id reported;   /* stats.json as we wrote it */
     uint64_t reported_waiting; /* what it says */
 };
 
 /* Not to be moved while open: its parts point to each other. All arguments are borrowed until
- * intake_close; tell may be NULL. */
-int intake_open(struct intake *intake, const struct config *config, const struct schema *schema,
-                struct datadir *dir, const char *program, drop_tell *tell, void *tell_context,
-                struct cause *cause);
-void intake_close(struct intake *intake);
+ * batch_close; tell may be NULL. */
+int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
+               struct datadir *dir, const char *program, dropdir_tell_fn *tell, void *tell_context,
+               struct cause *cause);
+void batch_close(struct batch *batch);
 
 /*
- * Everything in the drop directory that is not known to be done is due then (WAITING_NEVER: it is
+ * Everything in the drop directory that is not known to be done is due then (CLOCK_NEVER: it is
  * only counted). Takes the lock for a
- * moment, to know what is booked; fails as intake_run does.
+ * moment, to know what is booked; fails as batch_run does.
  */
-int intake_scan(struct intake *intake, int64_t due, unsigned wait_ms, struct cause *cause);
+int batch_scan(struct batch *batch, int64_t due, unsigned wait_ms, struct cause *cause);
 
-/* As intake_scan, for a directory below that is new, back or readable now; without the lock, and
+/* As batch_scan, for a directory below that is new, back or readable now; without the lock, and
  * counting nothing. */
-int intake_look_into(struct intake *intake, const char *directory, int64_t due,
-                     struct cause *cause);
+int batch_look_into(struct batch *batch, const char *directory, int64_t due, struct cause *cause);
 
-/* When there is work again (waiting_now's clock), or WAITING_NEVER. */
-int64_t intake_due(const struct intake *intake);
+/* When there is work again (clock_monotonic's clock), or CLOCK_NEVER. */
+int64_t batch_due(const struct batch *batch);
 
 /* Is a large file being read? The descriptor becomes readable when it has been: then there is work.
  */
-bool intake_is_reading(const struct intake *intake);
-int intake_fd(const struct intake *intake);
+bool batch_has_large(const struct batch *batch);
+int batch_fd(const struct batch *batch);
 
 /*
  * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done.
- * CAUSE_TROUBLE: the batch was undone, its files are due again. Everything else ends the program.
+ * CAUSE_RETRY: the batch was undone, its files are due again. Everything else ends the program.
  */
-int intake_run(struct intake *intake, unsigned wait_ms, struct cause *cause);
+int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause);
 
 /* Takes the training file as it is; with drops_merged the files that lie there count as merged. */
-int intake_adopt(struct intake *intake, bool drops_merged, struct cause *cause);
+int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause);
 
 /* Are there statistics to be written? */
-bool intake_report_due(const struct intake *intake);
+bool batch_report_due(const struct batch *batch);
 
 /*
  * Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
- * for nothing. Fails as intake_run does.
+ * for nothing. Fails as batch_run does.
  */
-int intake_report(struct intake *intake, bool seen, unsigned wait_ms, const char *trouble,
-                  struct cause *cause);
+int batch_report(struct batch *batch, bool file_cache, unsigned wait_ms, const char *trouble,
+                 struct cause *cause);
 
 #endif

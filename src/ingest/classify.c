@@ -7,49 +7,50 @@
 #include "fs/durable.h"
 
 /* It does not pass. Bad now, or may it still change? */
-static enum decision decide_failing(struct look *look)
+static enum file_class decide_failing(struct upload *upload)
 {
-    const struct config *config = look->desk->config;
+    const struct config *config = upload->env->config;
     struct buffer detail = {0};
-    int64_t due = look->file->since + waiting_seconds(config->settle);
-    bool truncated = judgement_only_truncated(&look->judgement);
+    int64_t due = upload->file->since + clock_seconds(config->settle);
+    bool truncated = check_result_only_truncated(&upload->check_result);
 
-    look->file->cut = truncated ? look->signature.size : 0;
+    upload->file->cut = truncated ? upload->file_id.size : 0;
     if (truncated && config->stale > config->settle)
-        due = look->file->since + waiting_seconds(config->stale);
-    if (look->patient && look->now >= due)
-        return DECIDE_QUARANTINE;
-    violations_summary(&look->judgement.violations, &detail);
-    if (look->writer)
-        due = look->now + waiting_seconds(config->rescan);
-    drop_wait(look->desk->drop, look->file, truncated ? WAIT_INCOMPLETE : WAIT_FAILING,
-              buffer_text(&detail), due > look->now ? due : look->now + WAITING_SOON);
+        due = upload->file->since + clock_seconds(config->stale);
+    if (upload->may_reject && upload->now >= due)
+        return CLASS_BAD;
+    violations_summary(&upload->check_result.violations, &detail);
+    if (upload->writer)
+        due = upload->now + clock_seconds(config->rescan);
+    dropdir_wait(upload->env->drop, upload->file, truncated ? PENDING_INCOMPLETE : PENDING_FAILING,
+                 buffer_text(&detail), due > upload->now ? due : upload->now + PENDING_SOON);
     buffer_free(&detail);
-    return DECIDE_WAIT;
+    return CLASS_WAITS;
 }
 
-static void add_changed(struct look *look)
+static void add_changed(struct upload *upload)
 {
-    struct violations *violations = &look->judgement.violations;
-    struct buffer *message = violations_add(violations, CODE_CHANGED_FILE,
-                                            look->judgement.continued_line, 0, NULL, NULL, 0);
+    struct violations *violations = &upload->check_result.violations;
+    struct buffer *message = violations_add(violations, VIOLATION_CHANGED_FILE,
+                                            upload->check_result.continued_line, 0, NULL, NULL, 0);
     char was[64] = "", is[64] = "";
-    uint64_t end = look->recall.base->bytes, from = end < 40 ? 0 : end - 40;
+    uint64_t end = upload->history.base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;
     ssize_t n;
 
     if (message == NULL)
         return;
-    if (look->judgement.continued_line > 0 && unpack_format_of(look->name) != UNPACK_PLAIN) {
+    if (upload->check_result.continued_line > 0 &&
+        decompress_format_of(upload->name) != DECOMPRESS_PLAIN) {
         buffer_string(message,
                       "its last row was merged without a line end, and now goes on: check that row "
                       "in the training file; to take the new content under another name, rename "
                       "the file");
-    } else if (look->judgement.continued_line > 0) {
+    } else if (upload->check_result.continued_line > 0) {
         /* Both readings of the row: as it was merged, and as it goes on. */
-        n = durable_read(look->fd, was, (size_t)(end - from), from, "", &ignored);
+        n = durable_read(upload->fd, was, (size_t)(end - from), from, "", &ignored);
         was[n > 0 ? n : 0] = '\0';
-        n = durable_read(look->fd, is, 20, end, "", &ignored);
+        n = durable_read(upload->fd, is, 20, end, "", &ignored);
         is[n > 0 ? n : 0] = '\0';
         is[strcspn(is, "\r\n")] = '\0';
         buffer_printf(message,
@@ -64,74 +65,74 @@ static void add_changed(struct look *look)
             "a file of this name with other content (%" PRIu64
             " bytes) was accepted before: if these are other rows, "
             "drop them under another name; to take such files anyway, set changed = merge",
-            look->recall.own.bytes);
+            upload->history.own.bytes);
     }
     violations_added(violations);
 }
 
 /* Its complete rows are merged; the last one may still be completed, or count once it is quiet. */
-static enum decision wait_for_rest(struct look *look)
+static enum file_class wait_for_rest(struct upload *upload)
 {
-    const struct config *config = look->desk->config;
-    int64_t due = look->patient  ? WAITING_NEVER
-                  : look->writer ? look->now + waiting_seconds(config->rescan)
-                                 : look->file->since + waiting_seconds(config->settle);
+    const struct config *config = upload->env->config;
+    int64_t due = upload->may_reject ? CLOCK_NEVER
+                  : upload->writer   ? upload->now + clock_seconds(config->rescan)
+                                     : upload->file->since + clock_seconds(config->settle);
 
-    drop_wait(look->desk->drop, look->file, WAIT_INCOMPLETE,
-              "its last row is incomplete; the rows before it are merged",
-              due > look->now ? due : look->now + WAITING_SOON);
-    return DECIDE_WAIT;
+    dropdir_wait(upload->env->drop, upload->file, PENDING_INCOMPLETE,
+                 "its last row is incomplete; the rows before it are merged",
+                 due > upload->now ? due : upload->now + PENDING_SOON);
+    return CLASS_WAITS;
 }
 
 /* Content that the ledger knows already. 0: decided; 1: to be merged again, if it is valid. */
-static int decide_known(struct look *look, const struct ledger_line *known,
-                        enum decision *ret_decision, struct cause *cause)
+static int decide_known(struct upload *upload, const struct ledger_line *known,
+                        enum file_class *ret_decision, struct cause *cause)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
     struct ledger_line *own;
     int same_name;
 
     if (result->rest > 0) {
-        *ret_decision = wait_for_rest(look);
+        *ret_decision = wait_for_rest(upload);
         return 0;
     }
-    *ret_decision = DECIDE_KNOWN;
-    if (recall_last_is(&look->recall, result->sha256, result->has_meta, result->meta) &&
-        look->recall.last.verdict != VERDICT_QUARANTINED)
+    *ret_decision = CLASS_UNCHANGED;
+    if (history_last_is(&upload->history, result->sha256, result->has_meta, result->meta) &&
+        upload->history.last.verdict != VERDICT_QUARANTINED)
         return 0;
-    *ret_decision = DECIDE_DUPLICATE;
+    *ret_decision = CLASS_DUPLICATE;
     /* Merged again if asked for, but never under the same name, nor because it was renamed. */
-    if (!look->desk->config->merge_duplicates || strcmp(known->name, look->file->name) == 0 ||
-        look->recall.has_inode)
+    if (!upload->env->config->merge_duplicates || strcmp(known->name, upload->file->name) == 0 ||
+        upload->history.has_inode)
         return 0;
     own = malloc(sizeof *own);
     if (own == NULL)
         return cause_memory(cause);
-    same_name = ledger_content(&look->desk->merge->ledger, result->sha256, result->has_meta,
-                               result->meta, look->file->name, own, cause);
+    same_name = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
+                               result->meta, upload->file->name, own, cause);
     free(own);
     return same_name < 0 ? -1 : same_name == 0;
 }
 
 /* New rows behind content that is booked. Their complete ones merge at once, whatever the last one
  * is. */
-static enum decision decide_grown(struct look *look)
+static enum file_class decide_grown(struct upload *upload)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
     bool nothing_new = result->rows + result->bad_rows == 0;
 
     if (result->rest > 0 && nothing_new)
-        return wait_for_rest(look);
+        return wait_for_rest(upload);
     if (result->violations.total > 0 &&
-        (!look->patient || judgement_rejects(&look->judgement, look->desk->config)))
-        return decide_failing(look);
-    return DECIDE_GROW;
+        (!upload->may_reject || check_result_rejects(&upload->check_result, upload->env->config)))
+        return decide_failing(upload);
+    return CLASS_GROWN;
 }
 
 /* Nothing, or only a header. If that does not fit, its sender may want to know. */
-static void wait_for_rows(struct look *look)
+static void wait_for_rows(struct upload *upload)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
     struct buffer detail = {0};
 
     buffer_string(&detail, "only a header yet");
@@ -139,16 +140,17 @@ static void wait_for_rows(struct look *look)
         buffer_string(&detail, ", and that is not valid: ");
         violations_summary(&result->violations, &detail);
     }
-    drop_wait(look->desk->drop, look->file, WAIT_HEADER_ONLY, buffer_text(&detail), WAITING_NEVER);
+    dropdir_wait(upload->env->drop, upload->file, PENDING_HEADER_ONLY, buffer_text(&detail),
+                 CLOCK_NEVER);
     buffer_free(&detail);
 }
 
 /* Is it what its sender's checksum is of? Not to be said where not all of it was read. */
-static bool agrees_with_checksum(struct look *look)
+static bool agrees_with_checksum(struct upload *upload)
 {
-    struct judgement *result = &look->judgement;
+    struct check_result *result = &upload->check_result;
 
-    return result->cut_short || sidecar_agrees(&look->sidecars, look->file->name,
+    return result->cut_short || sidecar_agrees(&upload->sidecars, upload->file->name,
                                                result->raw_sha256, &result->violations);
 }
 
@@ -157,21 +159,21 @@ static bool agrees_with_checksum(struct look *look)
  * that: it was renamed, or this is a copy. What is booked of it is not booked again. 1: a part is;
  * 0; -1.
  */
-static int find_booked_pieces(struct look *look, struct cause *cause)
+static int find_booked_pieces(struct upload *upload, struct cause *cause)
 {
-    const struct judgement *result = &look->judgement;
-    struct pieces *pieces = &look->pieces;
+    const struct check_result *result = &upload->check_result;
+    struct pieces *pieces = &upload->pieces;
     struct ledger_line *line;
     int found = 0;
     size_t i;
 
-    if (pieces->count < 2 || result->violations.total > 0 || look->desk->config->merge_duplicates)
+    if (pieces->count < 2 || result->violations.total > 0 || upload->env->config->merge_duplicates)
         return 0;
     line = malloc(sizeof *line);
     if (line == NULL)
         return cause_memory(cause);
     for (i = pieces->count - 1; i > 0 && found == 0; i--) {
-        found = ledger_content(&look->desk->merge->ledger, pieces->list[i - 1].sha256,
+        found = ledger_content(&upload->env->merge->ledger, pieces->list[i - 1].sha256,
                                result->has_meta, result->meta, NULL, line, cause);
         if (found > 0)
             pieces->known = pieces->next = i;
@@ -180,53 +182,55 @@ static int find_booked_pieces(struct look *look, struct cause *cause)
     return found;
 }
 
-int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause)
+int classify(struct upload *upload, enum file_class *ret_decision, struct cause *cause)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
     struct ledger_line *known;
     int found;
 
-    *ret_decision = DECIDE_WAIT;
+    *ret_decision = CLASS_WAITS;
     if (result->no_rows) {
-        wait_for_rows(look);
+        wait_for_rows(upload);
         return 0;
     }
-    if (!agrees_with_checksum(look)) {
-        *ret_decision = decide_failing(look);
+    if (!agrees_with_checksum(upload)) {
+        *ret_decision = decide_failing(upload);
         return 0;
     }
     known = malloc(sizeof *known);
     if (known == NULL)
         return cause_memory(cause);
-    found = ledger_content(&look->desk->merge->ledger, result->sha256, result->has_meta,
+    found = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
                            result->meta, NULL, known, cause);
     if (found > 0)
-        found = decide_known(look, known, ret_decision, cause);
+        found = decide_known(upload, known, ret_decision, cause);
     else if (found == 0)
         found = 1;
     free(known);
     if (found <= 0)
         return found;
     if (result->prefix_found) {
-        *ret_decision = decide_grown(look);
-    } else if (!result->broken && (look->recall.has_own || result->continued_line > 0) &&
-               !(look->desk->config->merge_changed && look->patient &&
+        *ret_decision = decide_grown(upload);
+    } else if (!result->broken && (upload->history.has_own || result->continued_line > 0) &&
+               !(upload->env->config->merge_changed && upload->may_reject &&
                  result->continued_line == 0)) {
-        add_changed(look);
-        *ret_decision = decide_failing(look);
+        add_changed(upload);
+        *ret_decision = decide_failing(upload);
     } else if (result->violations.total > 0 &&
-               (!look->patient || judgement_rejects(&look->judgement, look->desk->config))) {
-        *ret_decision = decide_failing(look);
-    } else if (result->no_newline && !look->patient && !look->sidecars.each[SPOOL_SHA256].there) {
-        look->file->cut = look->signature.size;
-        drop_wait(look->desk->drop, look->file, WAIT_NEWLINE,
-                  "its last row has no newline: it counts once the file is quiet",
-                  look->file->since + waiting_seconds(look->desk->config->settle));
+               (!upload->may_reject ||
+                check_result_rejects(&upload->check_result, upload->env->config))) {
+        *ret_decision = decide_failing(upload);
+    } else if (result->no_newline && !upload->may_reject &&
+               !upload->sidecars.each[SIDECAR_SHA256].there) {
+        upload->file->cut = upload->file_id.size;
+        dropdir_wait(upload->env->drop, upload->file, PENDING_NEWLINE,
+                     "its last row has no newline: it counts once the file is quiet",
+                     upload->file->since + clock_seconds(upload->env->config->settle));
     } else {
-        found = find_booked_pieces(look, cause);
+        found = find_booked_pieces(upload, cause);
         if (found < 0)
             return -1;
-        *ret_decision = found > 0 ? DECIDE_GROW : DECIDE_MERGE;
+        *ret_decision = found > 0 ? CLASS_GROWN : CLASS_NEW;
     }
     return 0;
 }

@@ -11,15 +11,15 @@
 #include "base/cause.h"
 #include "ingest/upload.h"
 
-enum decision {
-    DECIDE_WAIT,      /* no verdict yet; why is on the list */
-    DECIDE_KNOWN,     /* it is what its last ledger line says */
-    DECIDE_DUPLICATE, /* its content is booked, under this name or another */
-    DECIDE_MERGE,
-    DECIDE_GROW, /* the rows behind what is booked */
-    DECIDE_QUARANTINE,
+enum file_class {
+    CLASS_WAITS,     /* no verdict yet; why is on the list */
+    CLASS_UNCHANGED, /* it is what its last ledger line says */
+    CLASS_DUPLICATE, /* its content is booked, under this name or another */
+    CLASS_NEW,
+    CLASS_GROWN, /* the rows behind what is booked */
+    CLASS_BAD,
 };
 
-int decide_file(struct look *look, enum decision *ret_decision, struct cause *cause);
+int classify(struct upload *upload, enum file_class *ret_decision, struct cause *cause);
 
 #endif

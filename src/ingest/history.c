@@ -5,135 +5,139 @@
 
 #define MILLISECOND INT64_C(1000000) /* of a line's time */
 
-static void add_base(struct recall *recall, const struct ledger_line *line)
+static void add_base(struct history *history, const struct ledger_line *line)
 {
     size_t i;
 
-    for (i = 0; i < recall->base_count; i++)
-        if (recall->bases[i]->bytes == line->bytes &&
-            memcmp(recall->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
+    for (i = 0; i < history->base_count; i++)
+        if (history->bases[i]->bytes == line->bytes &&
+            memcmp(history->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
             return;
-    i = recall->base_count++;
+    i = history->base_count++;
 
-    for (; i > 0 && recall->bases[i - 1]->bytes < line->bytes; i--)
-        recall->bases[i] = recall->bases[i - 1];
-    recall->bases[i] = line;
+    for (; i > 0 && history->bases[i - 1]->bytes < line->bytes; i--)
+        history->bases[i] = history->bases[i - 1];
+    history->bases[i] = line;
 }
 
 /* The other names that the same CSV has packed, or not packed. */
-static void sibling_names(const char *name, char out[RECALL_SIBLINGS][LEDGER_NAME_SIZE])
+static void sibling_names(const char *name, char out[HISTORY_SIBLINGS][LEDGER_NAME_SIZE])
 {
-    const enum unpack_format own = unpack_format_of(name);
-    enum unpack_format format;
-    const int len = (int)spool_csv_length(name);
+    const enum decompress_format own = decompress_format_of(name);
+    enum decompress_format format;
+    const int len = (int)csv_name_length(name);
     size_t count = 0;
 
-    for (format = UNPACK_PLAIN; format < UNPACK_FORMATS; format++)
+    for (format = DECOMPRESS_PLAIN; format < DECOMPRESS_FORMATS; format++)
         if (format != own)
-            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name, unpack_suffix(format));
+            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name,
+                     decompress_suffix(format));
 }
 
 /* Where nothing packed was ever booked, a plain file has none. */
 static bool may_have_siblings(const struct ledger *ledger, const char *name)
 {
-    return ledger->index.packed || unpack_format_of(name) != UNPACK_PLAIN;
+    return ledger->index.packed || decompress_format_of(name) != DECOMPRESS_PLAIN;
 }
 
-static int recall_siblings(struct recall *recall, const struct ledger *ledger, const char *name,
+static int recall_siblings(struct history *history, const struct ledger *ledger, const char *name,
                            struct cause *cause)
 {
-    char names[RECALL_SIBLINGS][LEDGER_NAME_SIZE];
+    char names[HISTORY_SIBLINGS][LEDGER_NAME_SIZE];
     size_t i;
 
-    for (i = 0; i < RECALL_SIBLINGS; i++)
-        recall->siblings[i].at = 0;
+    for (i = 0; i < HISTORY_SIBLINGS; i++)
+        history->siblings[i].at = 0;
     if (!may_have_siblings(ledger, name))
         return 0;
     sibling_names(name, names);
-    for (i = 0; i < RECALL_SIBLINGS; i++) {
-        int found = ledger_longest(ledger, names[i], &recall->siblings[i], cause);
+    for (i = 0; i < HISTORY_SIBLINGS; i++) {
+        int found = ledger_longest(ledger, names[i], &history->siblings[i], cause);
 
         if (found < 0)
             return -1;
         if (found > 0)
-            add_base(recall, &recall->siblings[i]);
+            add_base(history, &history->siblings[i]);
     }
     return 0;
 }
 
-int recall_file(struct recall *recall, const struct ledger *ledger, const struct seen *seen,
-                const char *name, const struct signature *signature, struct cause *cause)
+int history_file(struct history *history, const struct ledger *ledger,
+                 const struct file_cache *file_cache, const char *name,
+                 const struct file_id *file_id, struct cause *cause)
 {
     struct cause stale; /* the cache may point anywhere */
-    int last = ledger_last(ledger, name, &recall->last, cause);
-    int own = ledger_longest(ledger, name, &recall->own, cause);
-    uint64_t at = seen_inode(seen, signature);
+    int last = ledger_last(ledger, name, &history->last, cause);
+    int own = ledger_longest(ledger, name, &history->own, cause);
+    uint64_t at = file_cache_inode(file_cache, file_id);
 
-    recall->base_count = 0;
+    history->base_count = 0;
     if (last < 0 || own < 0)
         return -1;
-    recall->has_last = last > 0;
-    recall->has_own = own > 0;
+    history->has_last = last > 0;
+    history->has_own = own > 0;
     if (own == 0)
-        recall->own.at = 0;
-    recall->has_inode = at != 0 && at < ledger->end &&
-                        ledger_at(ledger, at, &recall->inode, &stale) > 0 &&
-                        recall->inode.verdict != VERDICT_QUARANTINED;
-    recall->is_ours = recall->has_inode && strcmp(recall->inode.name, name) == 0;
-    recall->has_inode &= !recall->is_ours;
-    if (recall->has_own)
-        add_base(recall, &recall->own);
-    if (recall_siblings(recall, ledger, name, cause) < 0)
+        history->own.at = 0;
+    history->has_inode = at != 0 && at < ledger->end &&
+                         ledger_at(ledger, at, &history->inode, &stale) > 0 &&
+                         history->inode.verdict != VERDICT_QUARANTINED;
+    history->is_ours = history->has_inode && strcmp(history->inode.name, name) == 0;
+    history->has_inode &= !history->is_ours;
+    if (history->has_own)
+        add_base(history, &history->own);
+    if (recall_siblings(history, ledger, name, cause) < 0)
         return -1;
-    if (recall->has_inode)
-        add_base(recall, &recall->inode);
-    if (recall->has_last && recall->last.verdict != VERDICT_QUARANTINED &&
-        recall->last.verdict != VERDICT_FORGOTTEN && recall->last.at != recall->own.at)
-        add_base(recall, &recall->last);
-    recall->base = recall->base_count > 0 ? recall->bases[0] : NULL;
+    if (history->has_inode)
+        add_base(history, &history->inode);
+    if (history->has_last && history->last.verdict != VERDICT_QUARANTINED &&
+        history->last.verdict != VERDICT_FORGOTTEN && history->last.at != history->own.at)
+        add_base(history, &history->last);
+    history->base = history->base_count > 0 ? history->bases[0] : NULL;
     return 0;
 }
 
-int recall_again(struct recall *recall, const struct ledger *ledger, const struct seen *seen,
-                 const char *name, const struct signature *signature, struct cause *cause)
+int history_recheck(struct history *history, const struct ledger *ledger,
+                    const struct file_cache *file_cache, const char *name,
+                    const struct file_id *file_id, struct cause *cause)
 {
-    const uint64_t last = recall->has_last ? recall->last.at : 0;
-    const uint64_t own = recall->has_own ? recall->own.at : 0;
-    const uint64_t base = recall->base == NULL ? 0 : recall->base->at;
-    const bool overtaken = recall_is_overtaken(recall, ledger, name);
+    const uint64_t last = history->has_last ? history->last.at : 0;
+    const uint64_t own = history->has_own ? history->own.at : 0;
+    const uint64_t base = history->base == NULL ? 0 : history->base->at;
+    const bool overtaken = history_is_overtaken(history, ledger, name);
     size_t i;
 
-    if (recall_file(recall, ledger, seen, name, signature, cause) < 0)
+    if (history_file(history, ledger, file_cache, name, file_id, cause) < 0)
         return -1;
-    for (i = 0; i < recall->base_count && recall->bases[i]->at != base;)
+    for (i = 0; i < history->base_count && history->bases[i]->at != base;)
         i++;
-    if (overtaken || (base != 0 && i == recall->base_count) ||
-        last != (recall->has_last ? recall->last.at : 0) ||
-        own != (recall->has_own ? recall->own.at : 0))
+    if (overtaken || (base != 0 && i == history->base_count) ||
+        last != (history->has_last ? history->last.at : 0) ||
+        own != (history->has_own ? history->own.at : 0))
         return 0;
-    recall->base = base == 0 ? NULL : recall->bases[i];
+    history->base = base == 0 ? NULL : history->bases[i];
     return 1;
 }
 
-bool recall_last_is(const struct recall *recall, const unsigned char sha256[DIGEST_SIZE],
-                    bool has_meta, uint64_t meta)
+bool history_last_is(const struct history *history, const unsigned char sha256[DIGEST_SIZE],
+                     bool has_meta, uint64_t meta)
 {
-    return recall->has_last && memcmp(recall->last.sha256, sha256, DIGEST_SIZE) == 0 &&
-           recall->last.has_meta == has_meta && recall->last.meta == meta;
+    return history->has_last && memcmp(history->last.sha256, sha256, DIGEST_SIZE) == 0 &&
+           history->last.has_meta == has_meta && history->last.meta == meta;
 }
 
-bool recall_is_overtaken(const struct recall *recall, const struct ledger *ledger, const char *name)
+bool history_is_overtaken(const struct history *history, const struct ledger *ledger,
+                          const char *name)
 {
-    char names[RECALL_SIBLINGS][LEDGER_NAME_SIZE];
+    char names[HISTORY_SIBLINGS][LEDGER_NAME_SIZE];
     struct ledger_known known;
     size_t i;
 
     if (!may_have_siblings(ledger, name))
         return false;
     sibling_names(name, names);
-    for (i = 0; i < RECALL_SIBLINGS; i++) {
+    for (i = 0; i < HISTORY_SIBLINGS; i++) {
         ledger_name(ledger, names[i], &known);
-        if (known.longest_at != recall->siblings[i].at)
+        if (known.longest_at != history->siblings[i].at)
             return true;
     }
     return false;
@@ -141,25 +145,25 @@ bool recall_is_overtaken(const struct recall *recall, const struct ledger *ledge
 
 /* A renamed file is older than its line, which has milliseconds. Where nothing tells how old it is,
  * no row shall be lost. */
-bool recall_is_of_another(const struct recall *recall, int fd, bool has_meta, uint64_t meta)
+bool history_is_of_another(const struct history *history, int fd, bool has_meta, uint64_t meta)
 {
     int64_t born;
 
-    if (recall->base != &recall->inode ||
-        (recall->inode.has_meta == has_meta && recall->inode.meta == meta))
+    if (history->base != &history->inode ||
+        (history->inode.has_meta == has_meta && history->inode.meta == meta))
         return false;
-    born = spool_born(fd);
-    return born < 0 || born > recall->inode.time + MILLISECOND;
+    born = file_id_birth_time(fd);
+    return born < 0 || born > history->inode.time + MILLISECOND;
 }
 
-uint64_t recall_base_rows(const struct recall *recall, const struct ledger *ledger)
+uint64_t history_base_rows(const struct history *history, const struct ledger *ledger)
 {
-    return recall->base == &recall->inode || recall->base == &recall->last
-               ? ledger_rows_of(ledger, recall->base->name)
-               : ledger_rows_of_longest(ledger, recall->base->name);
+    return history->base == &history->inode || history->base == &history->last
+               ? ledger_rows_of(ledger, history->base->name)
+               : ledger_rows_of_longest(ledger, history->base->name);
 }
 
-bool recall_base_is_foreign(const struct recall *recall)
+bool history_base_is_foreign(const struct history *history)
 {
-    return recall->base != &recall->own && recall->base != &recall->last;
+    return history->base != &history->own && history->base != &history->last;
 }

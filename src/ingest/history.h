@@ -2,16 +2,16 @@
  * recall: what the ledger knows of one dropped file: of its name, of the same CSV packed or not
  * packed, and of its inode under another name. A file may go on from all of these.
  *
- *     recall_file              before it is read: fills bases, and base, the longest of them
+ *     history_file              before it is read: fills bases, and base, the longest of them
  *     recall->base             who reads it tries this, and sets another one of bases, or NULL
- *     recall_is_of_another     does what it begins with speak of this file at all?
- *     recall_again             the reading outlasted the lock: is all as it was?
- *     recall_last_is           what was booked last of it, is it this?
- *     recall_is_overtaken      has content been booked since that it may go on from?
- *     recall_base_rows         what the ledger has of it already
+ *     history_is_of_another     does what it begins with speak of this file at all?
+ *     history_recheck             the reading outlasted the lock: is all as it was?
+ *     history_last_is           what was booked last of it, is it this?
+ *     history_is_overtaken      has content been booked since that it may go on from?
+ *     history_base_rows         what the ledger has of it already
  *
  * Changes nothing but the struct, which must not be copied: it points into itself. The ledger is
- * for the thread that has the lock; recall_is_of_another and the fields do not ask it.
+ * for the thread that has the lock; history_is_of_another and the fields do not ask it.
  */
 #ifndef PHASESENTINEL_HISTORY_H
 #define PHASESENTINEL_HISTORY_H
@@ -27,9 +27,9 @@
 #include "fs/spool.h"
 #include "csv/decompress.h"
 
-#define RECALL_SIBLINGS (UNPACK_FORMATS - 1)
+#define HISTORY_SIBLINGS (DECOMPRESS_FORMATS - 1)
 
-struct recall {
+struct history {
     struct ledger_line last; /* the last line of this name */
     bool has_last;
     struct ledger_line own;   /* the longest content that was booked for this name */
@@ -38,37 +38,39 @@ struct recall {
     bool is_ours; /* this inode was booked under this name */
     /* NAME.csv, NAME.csv.gz and NAME.csv.zst are one growing file: the longest content that was
      * booked for each of the other two names; at is 0 if none was. */
-    struct ledger_line siblings[RECALL_SIBLINGS];
+    struct ledger_line siblings[HISTORY_SIBLINGS];
     /* What the file may begin with, the longest first: own, siblings, inode, last. */
-    const struct ledger_line *bases[3 + RECALL_SIBLINGS];
+    const struct ledger_line *bases[3 + HISTORY_SIBLINGS];
     size_t base_count;
     const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
 };
 
-int recall_file(struct recall *recall, const struct ledger *ledger, const struct seen *seen,
-                const char *name, const struct signature *signature, struct cause *cause);
+int history_file(struct history *history, const struct ledger *ledger,
+                 const struct file_cache *file_cache, const char *name,
+                 const struct file_id *file_id, struct cause *cause);
 
 /* Once more. 1: nothing was booked meanwhile that speaks of this file, and its base is what it was;
  * 0; -1. */
-int recall_again(struct recall *recall, const struct ledger *ledger, const struct seen *seen,
-                 const char *name, const struct signature *signature, struct cause *cause);
+int history_recheck(struct history *history, const struct ledger *ledger,
+                    const struct file_cache *file_cache, const char *name,
+                    const struct file_id *file_id, struct cause *cause);
 
 /* Does the last line of this name speak of this very content? */
-bool recall_last_is(const struct recall *recall, const unsigned char sha256[DIGEST_SIZE],
-                    bool has_meta, uint64_t meta);
+bool history_last_is(const struct history *history, const unsigned char sha256[DIGEST_SIZE],
+                     bool has_meta, uint64_t meta);
 
 /* Has content of a sibling been booked since? */
-bool recall_is_overtaken(const struct recall *recall, const struct ledger *ledger,
-                         const char *name);
+bool history_is_overtaken(const struct history *history, const struct ledger *ledger,
+                          const char *name);
 
 /*
  * The file begins with its base, and has this meta. But is the base that of this inode, and was not
  * this file: was the number of a removed one given again, to the same bytes of another user?
  */
-bool recall_is_of_another(const struct recall *recall, int fd, bool has_meta, uint64_t meta);
+bool history_is_of_another(const struct history *history, int fd, bool has_meta, uint64_t meta);
 
 /* The rows of the booked content that the file begins with, under this name or another. */
-uint64_t recall_base_rows(const struct recall *recall, const struct ledger *ledger);
-bool recall_base_is_foreign(const struct recall *recall);
+uint64_t history_base_rows(const struct history *history, const struct ledger *ledger);
+bool history_base_is_foreign(const struct history *history);
 
 #endif

@@ -18,7 +18,7 @@
 #define HIDINGS     100 /* somebody may have made something of that name */
 #define HIDING_SIZE 32
 
-int take_same_bytes(int left, int right, uint64_t limit, struct cause *cause)
+int same_bytes(int left, int right, uint64_t limit, struct cause *cause)
 {
     char *chunks = malloc(2 * CHUNK_SIZE);
     uint64_t done = 0;
@@ -48,14 +48,14 @@ int take_same_bytes(int left, int right, uint64_t limit, struct cause *cause)
 
 static bool is_beginning_of(int from_dir, const char *from, int home, const char *base)
 {
-    struct signature older, newer;
+    struct file_id older, newer;
     struct cause ignored;
     int fd, other, same = 0;
 
-    if (spool_open(from_dir, from, &fd, &older) != SPOOL_FILE)
+    if (beneath_open(from_dir, from, &fd, &older) != FILE_REGULAR)
         return false;
-    if (spool_open(home, base, &other, &newer) == SPOOL_FILE) {
-        same = older.size <= newer.size ? take_same_bytes(fd, other, older.size, &ignored) : 0;
+    if (beneath_open(home, base, &other, &newer) == FILE_REGULAR) {
+        same = older.size <= newer.size ? same_bytes(fd, other, older.size, &ignored) : 0;
         close(other);
     }
     close(fd);
@@ -65,10 +65,10 @@ static bool is_beginning_of(int from_dir, const char *from, int home, const char
 /* Into the directory, under another name if its own is taken. */
 static int put_into(int from_dir, const char *from, int home, const char *name, struct cause *cause)
 {
-    const char *base = spool_base(name);
-    char other[SLOT_NAME_SIZE];
-    const size_t end = (size_t)(spool_suffix(base) - base);
-    const size_t stem = end < SLOT_LONGEST_NAME ? end : SLOT_LONGEST_NAME;
+    const char *base = path_base(name);
+    char other[BACKUP_NAME_SIZE];
+    const size_t end = (size_t)(csv_name_suffix(base) - base);
+    const size_t stem = end < BACKUP_NAME_LONGEST ? end : BACKUP_NAME_LONGEST;
     unsigned n;
 
     if (durable_move(from_dir, from, home, base, cause) == 0)
@@ -76,7 +76,7 @@ static int put_into(int from_dir, const char *from, int home, const char *name, 
     /* The sender has replaced it by a version that goes on from it: its rows are all there. */
     if (cause->errnum == EEXIST && is_beginning_of(from_dir, from, home, base))
         return unlinkat(from_dir, from, 0) < 0
-                   ? cause_errno(cause, CAUSE_TROUBLE, "cannot remove %s, which has grown", from)
+                   ? cause_errno(cause, CAUSE_RETRY, "cannot remove %s, which has grown", from)
                    : 0;
     for (n = 2; cause->errnum == EEXIST && n < 10000; n++) {
         snprintf(other, sizeof other, "%.*s.~%u~%s", (int)stem, base, n, base + end);
@@ -89,11 +89,11 @@ static int put_into(int from_dir, const char *from, int home, const char *name, 
     return -1;
 }
 
-int take_back(const struct datadir *dir, int from_dir, const char *from, const char *name,
+int move_back(const struct datadir *dir, int from_dir, const char *from, const char *name,
               struct cause *cause)
 {
     /* Its own directory may be gone. */
-    int home = slot_open(dir->drop, name, true, cause), result;
+    int home = backup_name_open(dir->drop, name, true, cause), result;
 
     if (home < 0)
         return -1;
@@ -109,7 +109,7 @@ int take_back(const struct datadir *dir, int from_dir, const char *from, const c
 struct taking {
     const struct datadir *dir;
     const char *name, *base;
-    const struct signature *read;
+    const struct file_id *read;
     int home; /* the directory it stands in */
     int fd;
     bool held; /* who wants to write to it waits */
@@ -119,33 +119,33 @@ struct taking {
  * stays so while it is held. */
 static bool open_what_was_read(struct taking *taking)
 {
-    struct signature found;
-    enum spool_writer writer;
+    struct file_id found;
+    enum lease_state writer;
 
-    if (spool_open(taking->home, taking->base, &taking->fd, &found) != SPOOL_FILE)
+    if (beneath_open(taking->home, taking->base, &taking->fd, &found) != FILE_REGULAR)
         return false;
-    writer = spool_hold(taking->fd);
-    taking->held = writer == SPOOL_NO_WRITER;
-    return writer != SPOOL_WRITER && spool_signature(taking->fd, &found) == SPOOL_FILE &&
-           signature_equal(&found, taking->read);
+    writer = lease_hold(taking->fd);
+    taking->held = writer == LEASE_NO_WRITER;
+    return writer != LEASE_WRITER && file_id_of_fd(taking->fd, &found) == FILE_REGULAR &&
+           file_id_equal(&found, taking->read);
 }
 
 /* Moved, is it what was opened, and has nobody come to write meanwhile? A rename changes the ctime.
  */
 static bool is_what_was_opened(const struct taking *taking, int dir_fd, const char *name)
 {
-    const struct signature *read = taking->read;
-    struct signature now;
+    const struct file_id *read = taking->read;
+    struct file_id now;
 
-    return spool_look(dir_fd, name, &now) == SPOOL_FILE && now.device == read->device &&
+    return beneath_stat(dir_fd, name, &now) == FILE_REGULAR && now.device == read->device &&
            now.inode == read->inode && now.size == read->size && now.mtime == read->mtime &&
-           (taking->held ? !spool_is_awaited(taking->fd)
-                         : spool_writer(taking->fd) != SPOOL_WRITER);
+           (taking->held ? !lease_is_breaking(taking->fd)
+                         : lease_probe(taking->fd) != LEASE_WRITER);
 }
 
 static int changed(const struct taking *taking, const char *when, struct cause *cause)
 {
-    return cause_set(cause, CAUSE_AGAIN, "%s changed %s", taking->name, when);
+    return cause_set(cause, CAUSE_CHANGED, "%s changed %s", taking->name, when);
 }
 
 /* ---- out, from a file system of its own --------------------------------------------------------
@@ -187,10 +187,10 @@ static int clear_hiding(int home, unsigned n, int fd, struct cause *cause)
 
     if (list == NULL) {
         close(fd);
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot list what is hidden");
+        return cause_errno(cause, CAUSE_RETRY, "cannot list what is hidden");
     }
     while (result == 0 && (entry = readdir(list)) != NULL)
-        if ((spool_name_counts(entry->d_name) || spool_sidecar_of(entry->d_name) > 0) &&
+        if ((csv_name_is_accepted(entry->d_name) || sidecar_target_length(entry->d_name) > 0) &&
             put_into(fd, entry->d_name, home, entry->d_name, cause) < 0 && cause->errnum != ENOENT)
             result = -1;
     closedir(list);
@@ -205,7 +205,7 @@ static int copy_hidden(const struct taking *taking, int hiding, const char *movi
 {
     if (!is_what_was_opened(taking, hiding, taking->base))
         return changed(taking, "while it was moved", cause);
-    if (durable_duplicate(taking->fd, taking->dir->moving, moving, cause) < 0)
+    if (durable_copy_file(taking->fd, taking->dir->moving, moving, cause) < 0)
         return -1;
     if (is_what_was_opened(taking, hiding, taking->base) && unlinkat(hiding, taking->base, 0) == 0)
         return 0;
@@ -221,15 +221,15 @@ static int take_hidden(const struct taking *taking, const char *moving, struct c
 
     while ((hiding = open_hiding(taking->home, n, true)) < 0)
         if (++n > HIDINGS)
-            return cause_set(cause, CAUSE_TROUBLE,
-                             "cannot make a directory .phasesentinel beside %s", taking->name);
+            return cause_set(cause, CAUSE_RETRY, "cannot make a directory .phasesentinel beside %s",
+                             taking->name);
     result = durable_move(taking->home, taking->base, hiding, taking->base, cause);
     if (result < 0 && cause->errnum == ENOENT)
-        cause->kind = CAUSE_AGAIN;
+        cause->kind = CAUSE_CHANGED;
     if (result == 0)
         result = copy_hidden(taking, hiding, moving, cause);
     if (clear_hiding(taking->home, n, hiding, &second) < 0 &&
-        (result == 0 || cause->kind == CAUSE_AGAIN)) {
+        (result == 0 || cause->kind == CAUSE_CHANGED)) {
         *cause = second;
         return -1;
     }
@@ -245,12 +245,12 @@ static int take_across(const struct taking *taking, const char *moving, const ch
     if (durable_replace(moving_dir, marker, taking->name, strlen(taking->name), true, cause) < 0)
         return -1;
     result = take_hidden(taking, moving, cause);
-    if (result == 0 || cause->kind == CAUSE_AGAIN)
+    if (result == 0 || cause->kind == CAUSE_CHANGED)
         unlinkat(moving_dir, marker, 0);
     return result;
 }
 
-int take_recover(const struct datadir *dir, const char *marker, struct cause *cause)
+int move_out_recover(const struct datadir *dir, const char *marker, struct cause *cause)
 {
     char name[LEDGER_NAME_SIZE] = "";
     int fd = openat(dir->moving, marker, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), home, result = 0;
@@ -260,8 +260,8 @@ int take_recover(const struct datadir *dir, const char *marker, struct cause *ca
     if (fd >= 0)
         close(fd);
     if (len < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot read state/moving/%s", marker);
-    home = spool_open_parent(dir->drop, name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot read state/moving/%s", marker);
+    home = beneath_open_parent(dir->drop, name);
     if (home < 0)
         return 0;
     for (n = 1; n <= HIDINGS && result == 0; n++) {
@@ -291,7 +291,7 @@ static int take_open(struct taking *taking, const char *moving, const char *mark
         return take_across(taking, moving, marker, cause);
     if (durable_move(taking->home, taking->base, moving_dir, moving, cause) < 0) {
         if (cause->errnum == ENOENT)
-            cause->kind = CAUSE_AGAIN;
+            cause->kind = CAUSE_CHANGED;
         return -1;
     }
     if (is_what_was_opened(taking, moving_dir, moving))
@@ -301,25 +301,25 @@ static int take_open(struct taking *taking, const char *moving, const char *mark
     return changed(taking, "while it was moved", cause);
 }
 
-int take_out(const struct datadir *dir, const char *name, const struct signature *read,
+int move_out(const struct datadir *dir, const char *name, const struct file_id *read,
              const char *moving, const char *marker, struct cause *cause)
 {
     struct taking taking = {.dir = dir,
                             .name = name,
-                            .base = spool_base(name),
+                            .base = path_base(name),
                             .read = read,
-                            .home = spool_open_parent(dir->drop, name),
+                            .home = beneath_open_parent(dir->drop, name),
                             .fd = -1};
     int result;
 
     if (taking.home < 0) /* no directory any more, or a link */
         return cause_errno(cause,
-                           errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? CAUSE_AGAIN
-                                                                                 : CAUSE_TROUBLE,
+                           errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? CAUSE_CHANGED
+                                                                                 : CAUSE_RETRY,
                            "cannot open the directory of %s", name);
     result = take_open(&taking, moving, marker, cause);
     if (taking.fd >= 0) {
-        spool_release(taking.fd); /* whoever waits to write goes on */
+        lease_release(taking.fd); /* whoever waits to write goes on */
         close(taking.fd);
     }
     close(taking.home);

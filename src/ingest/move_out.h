@@ -19,22 +19,22 @@
 #include "fs/spool.h"
 
 /*
- * The file becomes state/moving/MOVING. CAUSE_AGAIN: there stands something else than was read, or
- * somebody has it open. Then, and when it is gone, nothing has changed.
+ * The file becomes state/moving/MOVING. CAUSE_CHANGED: there stands something else than was read,
+ * or somebody has it open. Then, and when it is gone, nothing has changed.
  */
-int take_out(const struct datadir *dir, const char *name, const struct signature *read,
+int move_out(const struct datadir *dir, const char *name, const struct file_id *read,
              const char *moving, const char *marker, struct cause *cause);
 
 /* Back to the drop directory, under another name if its own is taken; or nowhere, if what has its
  * name now begins with it. */
-int take_back(const struct datadir *dir, int from_dir, const char *from, const char *name,
+int move_back(const struct datadir *dir, int from_dir, const char *from, const char *name,
               struct cause *cause);
 
 /* Under the lock: what a crash left hidden, as this marker says, comes back. While its file system
  * is away it stays hidden. */
-int take_recover(const struct datadir *dir, const char *marker, struct cause *cause);
+int move_out_recover(const struct datadir *dir, const char *marker, struct cause *cause);
 
 /* 1: the first `limit` bytes are the same in both; 0: not; -1. */
-int take_same_bytes(int left, int right, uint64_t limit, struct cause *cause);
+int same_bytes(int left, int right, uint64_t limit, struct cause *cause);
 
 #endif

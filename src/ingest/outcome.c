@@ -9,72 +9,72 @@
 
 #include "ingest/placement.h"
 
-struct booked {
+struct post_commit {
     char *name; /* owned */
-    struct signature signature;
+    struct file_id file_id;
     uint64_t at, seq;         /* its ledger line */
     char *detail;             /* to be told; NULL: nothing is. Owned */
     enum verdict verdict;     /* to be told */
     uint64_t rows;            /* likewise */
-    enum disposal disposal;   /* DISPOSAL_KEEP: it stays */
+    enum placement disposal;  /* PLACE_KEEP: it stays */
     struct sidecars sidecars; /* go where it goes */
     bool reasons;             /* rejected rows wait in state/moving/ */
     bool resolves;            /* its name may have copies in quarantine that it supersedes */
     bool settled;             /* all of it is booked: it need not be read again */
-    bool young;               /* seen.h */
+    bool racy;                /* seen.h */
 };
 
-static int64_t real_now(void)
+static int64_t clock_real(void)
 {
     struct timespec time;
 
     clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * WAITING_SECOND + time.tv_nsec;
+    return time.tv_sec * CLOCK_SECOND + time.tv_nsec;
 }
 
-int booking_open(struct booking *booking, struct desk *desk, const struct schema *schema,
+int outcome_open(struct outcome *outcome, struct ingest_env *env, const struct schema *schema,
                  struct cause *cause)
 {
-    *booking = (struct booking){.desk = desk, .quarantine_changed = true};
-    return stats_open(&booking->stats, desk->dir, schema, cause);
+    *outcome = (struct outcome){.env = env, .quarantine_changed = true};
+    return tally_file_open(&outcome->stats, env->dir, schema, cause);
 }
 
-static void clear(struct booking *booking)
+static void clear(struct outcome *outcome)
 {
     size_t i;
 
-    for (i = 0; i < booking->count; i++) {
-        free(booking->list[i].name);
-        free(booking->list[i].detail);
+    for (i = 0; i < outcome->count; i++) {
+        free(outcome->list[i].name);
+        free(outcome->list[i].detail);
     }
-    booking->count = 0;
+    outcome->count = 0;
 }
 
-void booking_close(struct booking *booking)
+void outcome_close(struct outcome *outcome)
 {
-    stats_close(&booking->stats);
-    durable_group_forget(&booking->reasons);
-    clear(booking);
-    free(booking->list);
-    booking->list = NULL;
-    booking->cap = 0;
+    tally_file_close(&outcome->stats);
+    durable_group_forget(&outcome->reasons);
+    clear(outcome);
+    free(outcome->list);
+    outcome->list = NULL;
+    outcome->cap = 0;
 }
 
-int booking_forget(struct booking *booking, struct cause *cause)
+int outcome_discard(struct outcome *outcome, struct cause *cause)
 {
-    const struct schema *schema = booking->stats.schema;
+    const struct schema *schema = outcome->stats.schema;
 
-    durable_group_forget(&booking->reasons);
-    clear(booking);
-    stats_close(&booking->stats);
-    return stats_open(&booking->stats, booking->desk->dir, schema, cause);
+    durable_group_forget(&outcome->reasons);
+    clear(outcome);
+    tally_file_close(&outcome->stats);
+    return tally_file_open(&outcome->stats, outcome->env->dir, schema, cause);
 }
 
-void booking_fill_line(const char *name, const struct judgement *result, enum verdict verdict,
+void outcome_fill_line(const char *name, const struct check_result *result, enum verdict verdict,
                        struct ledger_line *line)
 {
     *line = (struct ledger_line){.verdict = verdict,
-                                 .time = real_now(),
+                                 .time = clock_real(),
                                  .bytes = result->bytes,
                                  .has_meta = result->has_meta,
                                  .meta = result->meta,
@@ -84,16 +84,17 @@ void booking_fill_line(const char *name, const struct judgement *result, enum ve
 }
 
 /* Books the line, and its rows with those of the drop directory. */
-static int book(struct booking *booking, const struct look *look, struct ledger_line *line,
+static int book(struct outcome *outcome, const struct upload *upload, struct ledger_line *line,
                 const struct tally *tally, struct cause *cause)
 {
-    struct ledger *ledger = &booking->desk->merge->ledger;
-    struct drop *drop = booking->desk->drop;
+    struct ledger *ledger = &outcome->env->merge->ledger;
+    struct dropdir *drop = outcome->env->drop;
     uint64_t before = ledger_rows_of(ledger, line->name);
 
-    if (ledger_add(ledger, line, cause) < 0 || stats_apply(&booking->stats, line, tally, cause) < 0)
+    if (ledger_add(ledger, line, cause) < 0 ||
+        tally_file_apply(&outcome->stats, line, tally, cause) < 0)
         return -1;
-    if (drop_counts(drop, line->name, look->file))
+    if (dropdir_counts(drop, line->name, upload->file))
         drop->rows += ledger_rows_of(ledger, line->name) - before;
     drop->changed = true;
     return 0;
@@ -101,128 +102,130 @@ static int book(struct booking *booking, const struct look *look, struct ledger_
 
 /* The batch is not durable yet: what is to be done then is kept. `line`: NULL, if nothing is told.
  */
-static struct booked *keep(struct booking *booking, const struct look *look,
-                           const struct ledger_line *line, const char *detail, struct cause *cause)
+static struct post_commit *keep(struct outcome *outcome, const struct upload *upload,
+                                const struct ledger_line *line, const char *detail,
+                                struct cause *cause)
 {
-    struct booked *booked;
+    struct post_commit *post_commit;
 
-    if (booking->count == booking->cap) {
-        size_t cap = booking->cap == 0 ? 16 : booking->cap * 2;
+    if (outcome->count == outcome->cap) {
+        size_t cap = outcome->cap == 0 ? 16 : outcome->cap * 2;
 
-        booked = realloc(booking->list, cap * sizeof *booked);
-        if (booked == NULL) {
+        post_commit = realloc(outcome->list, cap * sizeof *post_commit);
+        if (post_commit == NULL) {
             cause_memory(cause);
             return NULL;
         }
-        booking->list = booked;
-        booking->cap = cap;
+        outcome->list = post_commit;
+        outcome->cap = cap;
     }
-    booked = &booking->list[booking->count];
-    *booked = (struct booked){.name = strdup(look->file->name),
-                              .signature = look->signature,
-                              .sidecars = look->sidecars,
-                              .at = line->at,
-                              .seq = line->seq,
-                              .verdict = line->verdict,
-                              .rows = line->rows};
-    booking->count++;
+    post_commit = &outcome->list[outcome->count];
+    *post_commit = (struct post_commit){.name = strdup(upload->file->name),
+                                        .file_id = upload->file_id,
+                                        .sidecars = upload->sidecars,
+                                        .at = line->at,
+                                        .seq = line->seq,
+                                        .verdict = line->verdict,
+                                        .rows = line->rows};
+    outcome->count++;
     if (detail != NULL)
-        booked->detail = strdup(detail);
-    if (booked->name == NULL || (detail != NULL && booked->detail == NULL)) {
+        post_commit->detail = strdup(detail);
+    if (post_commit->name == NULL || (detail != NULL && post_commit->detail == NULL)) {
         cause_memory(cause);
         return NULL;
     }
-    return booked;
+    return post_commit;
 }
 
 /* An accepted file stays, or leaves once it is quiet. */
-static int settle(struct booking *booking, const struct look *look, const struct ledger_line *line,
-                  const char *detail, struct cause *cause)
+static int settle(struct outcome *outcome, const struct upload *upload,
+                  const struct ledger_line *line, const char *detail, struct cause *cause)
 {
-    const struct desk *desk = booking->desk;
-    const int64_t settle_time = waiting_seconds(desk->config->settle);
-    enum disposal disposal = disposal_of_accepted(desk->config);
-    struct booked *booked = keep(booking, look, line, detail, cause);
+    const struct ingest_env *env = outcome->env;
+    const int64_t settle_time = clock_seconds(env->config->settle);
+    enum placement disposal = placement_of_accepted(env->config);
+    struct post_commit *post_commit = keep(outcome, upload, line, detail, cause);
     int64_t due;
 
-    if (booked == NULL)
+    if (post_commit == NULL)
         return -1;
-    booked->reasons = detail != NULL && line->rejected > 0;
-    booked->resolves = look->recall.has_last;
-    booked->settled = look->known || look->judgement.rest == 0;
-    booked->young = real_now() - look->signature.ctime < SEEN_YOUNG_AGE;
-    if (!booked->settled) {
-        drop_wait(desk->drop, look->file, WAIT_INCOMPLETE,
-                  "its last row is incomplete; the rows before it are merged",
-                  look->now + settle_time);
-    } else if (disposal == DISPOSAL_KEEP || look->patient) {
-        booked->disposal = disposal;
-        look->file->done = true;
+    post_commit->reasons = detail != NULL && line->rejected > 0;
+    post_commit->resolves = upload->history.has_last;
+    post_commit->settled = upload->known || upload->check_result.rest == 0;
+    post_commit->racy = clock_real() - upload->file_id.ctime < FILE_CACHE_RACY_AGE;
+    if (!post_commit->settled) {
+        dropdir_wait(env->drop, upload->file, PENDING_INCOMPLETE,
+                     "its last row is incomplete; the rows before it are merged",
+                     upload->now + settle_time);
+    } else if (disposal == PLACE_KEEP || upload->may_reject) {
+        post_commit->disposal = disposal;
+        upload->file->done = true;
     } else {
         /* Who keeps it open may do so for long. */
-        due = look->writer ? look->now + waiting_seconds(desk->config->rescan)
-                           : look->file->since + settle_time;
-        drop_wait(desk->drop, look->file, WAIT_DISPOSAL, "accepted; it leaves once it is quiet",
-                  due > look->now ? due : look->now + WAITING_SOON);
+        due = upload->writer ? upload->now + clock_seconds(env->config->rescan)
+                             : upload->file->since + settle_time;
+        dropdir_wait(env->drop, upload->file, PENDING_DISPOSAL,
+                     "accepted; it leaves once it is quiet",
+                     due > upload->now ? due : upload->now + PENDING_SOON);
     }
     return 0;
 }
 
 /* The pieces that are not booked yet, or the first of them, while others wait. As long as nothing
  * of the file is booked they are booked as one. */
-static int append_pieces(struct look *look, size_t *ret_end, struct cause *cause)
+static int append_pieces(struct upload *upload, size_t *ret_end, struct cause *cause)
 {
-    const struct desk *desk = look->desk;
-    struct pieces *pieces = &look->pieces;
+    const struct ingest_env *env = upload->env;
+    struct pieces *pieces = &upload->pieces;
     size_t end = pieces->next;
 
     do {
         const struct spill_piece *range = &pieces->list[end++].range;
 
-        if (training_append(&desk->merge->training, &look->accepted, range->offset, range->length,
-                            desk->pool, cause) < 0)
+        if (training_append(&env->merge->training, &upload->accepted, range->offset, range->length,
+                            env->pool, cause) < 0)
             return -1;
     } while (end < pieces->count &&
-             !(look->parted && look->judgement.violations.total == 0 && desk->must_pause != NULL &&
-               desk->must_pause(desk->pause_context)));
+             !(upload->detached && upload->check_result.violations.total == 0 &&
+               env->must_pause != NULL && env->must_pause(env->pause_context)));
     *ret_end = pieces->next > 0 ? end : 1;
     return pieces->next > 0 ? 0 : pieces_join(pieces, end, cause);
 }
 
-static int book_piece(struct booking *booking, struct look *look, enum verdict verdict,
+static int book_piece(struct outcome *outcome, struct upload *upload, enum verdict verdict,
                       struct ledger_line *line, struct cause *cause)
 {
-    const struct judgement *result = &look->judgement;
-    const struct piece *piece = &look->pieces.list[look->pieces.next];
-    const bool first = look->pieces.next++ == look->pieces.known;
+    const struct check_result *result = &upload->check_result;
+    const struct piece *piece = &upload->pieces.list[upload->pieces.next];
+    const bool first = upload->pieces.next++ == upload->pieces.known;
 
-    booking_fill_line(look->file->name, result, first ? verdict : VERDICT_GROWN, line);
+    outcome_fill_line(upload->file->name, result, first ? verdict : VERDICT_GROWN, line);
     line->bytes = piece->bytes;
     memcpy(line->sha256, piece->sha256, DIGEST_SIZE);
     line->rows = piece->rows;
     line->rejected = result->bad_rows; /* then there is but one */
-    if (first && result->prefix_found && recall_base_is_foreign(&look->recall))
-        line->duplicate = recall_base_rows(&look->recall, &booking->desk->merge->ledger);
+    if (first && result->prefix_found && history_base_is_foreign(&upload->history))
+        line->duplicate = history_base_rows(&upload->history, &outcome->env->merge->ledger);
     else if (first)
-        line->duplicate = pieces_known_rows(&look->pieces);
+        line->duplicate = pieces_known_rows(&upload->pieces);
     line->length = piece->range.length;
     line->range_hash = piece->range.hash;
-    return book(booking, look, line, &piece->tally, cause);
+    return book(outcome, upload, line, &piece->tally, cause);
 }
 
 /* Others have their turn before the rest of it is booked. Nothing is told yet. */
-static int pause_file(struct booking *booking, const struct look *look,
+static int pause_file(struct outcome *outcome, const struct upload *upload,
                       const struct ledger_line *line, struct cause *cause)
 {
-    look->file->due = WAITING_NEVER;
-    return keep(booking, look, line, NULL, cause) == NULL ? -1 : 0;
+    upload->file->due = CLOCK_NEVER;
+    return keep(outcome, upload, line, NULL, cause) == NULL ? -1 : 0;
 }
 
-static int accept_file(struct booking *booking, struct look *look, enum verdict verdict,
+static int accept_file(struct outcome *outcome, struct upload *upload, enum verdict verdict,
                        struct cause *cause)
 {
-    const struct desk *desk = booking->desk;
-    const struct judgement *result = &look->judgement;
+    const struct ingest_env *env = outcome->env;
+    const struct check_result *result = &upload->check_result;
     struct ledger_line *line = malloc(sizeof *line);
     char detail[96];
     size_t end;
@@ -232,36 +235,36 @@ static int accept_file(struct booking *booking, struct look *look, enum verdict 
         return cause_memory(cause);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
-        disposal_write_reasons(desk->dir, desk->merge->ledger.next_seq, &result->violations,
-                               &look->rejected, &booking->reasons, cause) < 0)
+        placement_write_reasons(env->dir, env->merge->ledger.next_seq, &result->violations,
+                                &upload->rejected, &outcome->reasons, cause) < 0)
         goto out;
-    if (append_pieces(look, &end, cause) < 0)
+    if (append_pieces(upload, &end, cause) < 0)
         goto out;
     do {
-        if (book_piece(booking, look, verdict, line, cause) < 0)
+        if (book_piece(outcome, upload, verdict, line, cause) < 0)
             goto out;
-    } while (look->pieces.next < end);
-    if (look_is_paused(look)) {
-        done = pause_file(booking, look, line, cause);
+    } while (upload->pieces.next < end);
+    if (upload_is_paused(upload)) {
+        done = pause_file(outcome, upload, line, cause);
         goto out;
     }
     line->verdict = verdict; /* as it is told, of all pieces */
-    line->rows = result->rows - pieces_known_rows(&look->pieces);
+    line->rows = result->rows - pieces_known_rows(&upload->pieces);
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
              verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
     if (line->rejected > 0)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail),
                  ", %" PRIu64 " rejected: see quarantine/", line->rejected);
-    done = settle(booking, look, line, detail, cause);
+    done = settle(outcome, upload, line, detail, cause);
 out:
     free(line);
     return done;
 }
 
-static int skip_duplicate(struct booking *booking, struct look *look, struct cause *cause)
+static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct cause *cause)
 {
-    const struct desk *desk = booking->desk;
-    const struct judgement *result = &look->judgement;
+    const struct ingest_env *env = outcome->env;
+    const struct check_result *result = &upload->check_result;
     struct ledger_line *line = malloc(2 * sizeof *line), *known;
     struct buffer detail = {0};
     int done = -1;
@@ -269,16 +272,16 @@ static int skip_duplicate(struct booking *booking, struct look *look, struct cau
     if (line == NULL)
         return cause_memory(cause);
     known = &line[1];
-    if (ledger_content(&desk->merge->ledger, result->sha256, result->has_meta, result->meta, NULL,
+    if (ledger_content(&env->merge->ledger, result->sha256, result->has_meta, result->meta, NULL,
                        known, cause) < 0)
         goto out;
     buffer_printf(&detail, "the same content as %s: nothing to merge", known->name);
-    booking_fill_line(look->file->name, result, VERDICT_DUPLICATE, line);
+    outcome_fill_line(upload->file->name, result, VERDICT_DUPLICATE, line);
     line->duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += recall_base_rows(&look->recall, &desk->merge->ledger);
-    if (book(booking, look, line, &look->judgement.tally, cause) < 0 ||
-        settle(booking, look, line, buffer_text(&detail), cause) < 0)
+        line->duplicate += history_base_rows(&upload->history, &env->merge->ledger);
+    if (book(outcome, upload, line, &upload->check_result.tally, cause) < 0 ||
+        settle(outcome, upload, line, buffer_text(&detail), cause) < 0)
         goto out;
     done = 0;
 out:
@@ -288,41 +291,41 @@ out:
 }
 
 /* The same bad content once more, from a nightly re-send or a crash before the move. */
-static bool is_quarantined_already(const struct look *look)
+static bool is_quarantined_already(const struct upload *upload)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
 
-    return recall_last_is(&look->recall, result->sha256, result->has_meta, result->meta) &&
-           look->recall.last.verdict == VERDICT_QUARANTINED;
+    return history_last_is(&upload->history, result->sha256, result->has_meta, result->meta) &&
+           upload->history.last.verdict == VERDICT_QUARANTINED;
 }
 
-static int quarantine_file(struct booking *booking, struct look *look, struct cause *cause)
+static int quarantine_file(struct outcome *outcome, struct upload *upload, struct cause *cause)
 {
-    const struct desk *desk = booking->desk;
-    const struct judgement *result = &look->judgement;
-    bool again = is_quarantined_already(look);
+    const struct ingest_env *env = outcome->env;
+    const struct check_result *result = &upload->check_result;
+    bool again = is_quarantined_already(upload);
     struct ledger_line *line = malloc(sizeof *line);
     struct buffer detail = {0};
-    struct booked *booked;
+    struct post_commit *post_commit;
     int done = -1;
 
     if (line == NULL)
         return cause_memory(cause);
-    booking_fill_line(look->file->name, result, VERDICT_QUARANTINED, line);
+    outcome_fill_line(upload->file->name, result, VERDICT_QUARANTINED, line);
     line->rejected = result->rows + result->bad_rows;
-    line->seq = again ? look->recall.last.seq : desk->merge->ledger.next_seq;
+    line->seq = again ? upload->history.last.seq : env->merge->ledger.next_seq;
     /* Where the line stands already nothing will wait for them. */
-    if (disposal_write_reasons(desk->dir, line->seq, &result->violations, NULL,
-                               again ? NULL : &booking->reasons, cause) < 0 ||
-        (!again && book(booking, look, line, &result->tally, cause) < 0))
+    if (placement_write_reasons(env->dir, line->seq, &result->violations, NULL,
+                                again ? NULL : &outcome->reasons, cause) < 0 ||
+        (!again && book(outcome, upload, line, &result->tally, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
-    buffer_printf(&detail, "; see quarantine/%s.errors.csv", look->file->name);
-    booked = keep(booking, look, line, buffer_text(&detail), cause);
-    if (booked == NULL)
+    buffer_printf(&detail, "; see quarantine/%s.errors.csv", upload->file->name);
+    post_commit = keep(outcome, upload, line, buffer_text(&detail), cause);
+    if (post_commit == NULL)
         goto out;
-    booked->disposal = DISPOSAL_QUARANTINE;
-    look->file->done = true;
+    post_commit->disposal = PLACE_QUARANTINE;
+    upload->file->done = true;
     done = 0;
 out:
     buffer_free(&detail);
@@ -330,113 +333,123 @@ out:
     return done;
 }
 
-int booking_carry_out(struct booking *booking, struct look *look, enum decision decision,
-                      struct cause *cause)
+int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class decision,
+                   struct cause *cause)
 {
-    look->file->judged = look->now;
+    upload->file->judged = upload->now;
     switch (decision) {
-    case DECIDE_WAIT:
+    case CLASS_WAITS:
         return 0;
-    case DECIDE_KNOWN:
-        return settle(booking, look, &look->recall.last, NULL, cause);
-    case DECIDE_DUPLICATE:
-        return skip_duplicate(booking, look, cause);
-    case DECIDE_MERGE:
-        return accept_file(booking, look, VERDICT_MERGED, cause);
-    case DECIDE_GROW:
-        return accept_file(booking, look, VERDICT_GROWN, cause);
-    case DECIDE_QUARANTINE:
-        return quarantine_file(booking, look, cause);
+    case CLASS_UNCHANGED:
+        return settle(outcome, upload, &upload->history.last, NULL, cause);
+    case CLASS_DUPLICATE:
+        return skip_duplicate(outcome, upload, cause);
+    case CLASS_NEW:
+        return accept_file(outcome, upload, VERDICT_MERGED, cause);
+    case CLASS_GROWN:
+        return accept_file(outcome, upload, VERDICT_GROWN, cause);
+    case CLASS_BAD:
+        return quarantine_file(outcome, upload, cause);
     }
     return 0;
 }
 
-int booking_sync(struct booking *booking, struct cause *cause)
+int outcome_sync(struct outcome *outcome, struct cause *cause)
 {
-    return durable_group_sync(&booking->reasons, "state/moving/ (reasons)", cause);
+    return durable_group_sync(&outcome->reasons, "state/moving/ (reasons)", cause);
 }
 
 /* ---- once it is durable -------------------------------------------------------------------------
  */
 
 /* Earlier copies in quarantine that are the beginning of this file. */
-static int resolve(struct booking *booking, const struct booked *booked, struct cause *cause)
+static int resolve(struct outcome *outcome, const struct post_commit *post_commit,
+                   struct cause *cause)
 {
-    const struct datadir *dir = booking->desk->dir;
-    struct signature signature;
+    const struct datadir *dir = outcome->env->dir;
+    struct file_id file_id;
     int fd, result;
 
-    booking->quarantine_changed = true;
-    if (spool_open(dir->drop, booked->name, &fd, &signature) != SPOOL_FILE)
+    outcome->quarantine_changed = true;
+    if (beneath_open(dir->drop, post_commit->name, &fd, &file_id) != FILE_REGULAR)
         return 0;
-    result = disposal_resolve(dir, booked->name, fd, booked->signature.size, cause);
+    result = placement_resolve(dir, post_commit->name, fd, post_commit->file_id.size, cause);
     close(fd);
     return result;
 }
 
-static int leave(struct booking *booking, const struct booked *booked, struct cause *cause)
+static int leave(struct outcome *outcome, const struct post_commit *post_commit,
+                 struct cause *cause)
 {
-    const struct datadir *dir = booking->desk->dir;
+    const struct datadir *dir = outcome->env->dir;
 
-    booking->quarantine_changed = true;
-    if (disposal_take_sidecars(dir, booked->name, &booked->sidecars, booked->seq, cause) < 0)
+    outcome->quarantine_changed = true;
+    if (placement_take_sidecars(dir, post_commit->name, &post_commit->sidecars, post_commit->seq,
+                                cause) < 0)
         return -1;
-    if (disposal_take(dir, booked->name, &booked->signature, booked->seq, cause) == 0) {
-        drop_count_out(booking->desk->drop, booked->name);
-        return disposal_finish(dir, booked->name, booked->seq, booked->disposal, cause);
+    if (placement_take(dir, post_commit->name, &post_commit->file_id, post_commit->seq, cause) ==
+        0) {
+        dropdir_count_out(outcome->env->drop, post_commit->name);
+        return placement_finish(dir, post_commit->name, post_commit->seq, post_commit->disposal,
+                                cause);
     }
-    if (cause->kind != CAUSE_AGAIN ||
-        disposal_return_sidecars(dir, booked->name, booked->seq, cause) < 0)
+    if (cause->kind != CAUSE_CHANGED ||
+        placement_return_sidecars(dir, post_commit->name, post_commit->seq, cause) < 0)
         return -1;
     /* Something else stands there now, or nothing; it is looked at again. */
-    if (booked->disposal == DISPOSAL_QUARANTINE)
-        disposal_drop_reasons(dir, booked->seq);
-    else if (booked->reasons &&
-             disposal_finish(dir, booked->name, booked->seq, DISPOSAL_KEEP, cause) < 0)
+    if (post_commit->disposal == PLACE_QUARANTINE)
+        placement_drop_reasons(dir, post_commit->seq);
+    else if (post_commit->reasons &&
+             placement_finish(dir, post_commit->name, post_commit->seq, PLACE_KEEP, cause) < 0)
         return -1;
-    return drop_arrive(booking->desk->drop, booked->name, false, waiting_now() + WAITING_SOON,
-                       cause);
+    return dropdir_arrive(outcome->env->drop, post_commit->name, false,
+                          clock_monotonic() + PENDING_SOON, cause);
 }
 
 /* What is booked only in part is to be read again, but its inode must be known: it may be renamed.
  */
-static int remember(struct drop *drop, const struct booked *booked, struct cause *cause)
+static int remember(struct dropdir *drop, const struct post_commit *post_commit,
+                    struct cause *cause)
 {
-    struct signature signature = booked->signature;
+    struct file_id file_id = post_commit->file_id;
 
-    if (!booked->settled)
-        signature.size = UINT64_MAX; /* holds for no file */
-    return seen_put(&drop->seen, booked->name, &signature, booked->at, booked->young, cause);
+    if (!post_commit->settled)
+        file_id.size = UINT64_MAX; /* holds for no file */
+    return file_cache_put(&drop->file_cache, post_commit->name, &file_id, post_commit->at,
+                          post_commit->racy, cause);
 }
 
-static int finish_file(struct booking *booking, const struct booked *booked, struct cause *cause)
+static int finish_file(struct outcome *outcome, const struct post_commit *post_commit,
+                       struct cause *cause)
 {
-    struct drop *drop = booking->desk->drop;
+    struct dropdir *drop = outcome->env->drop;
 
-    if (booked->detail != NULL)
-        drop_say(drop, verdict_name(booked->verdict), booked->name, booked->rows, booked->detail);
-    booking->quarantined_files += booked->verdict == VERDICT_QUARANTINED;
-    if (booked->disposal != DISPOSAL_QUARANTINE && remember(drop, booked, cause) < 0)
+    if (post_commit->detail != NULL)
+        dropdir_tell(drop, verdict_name(post_commit->verdict), post_commit->name, post_commit->rows,
+                     post_commit->detail);
+    outcome->quarantined_files += post_commit->verdict == VERDICT_QUARANTINED;
+    if (post_commit->disposal != PLACE_QUARANTINE && remember(drop, post_commit, cause) < 0)
         return -1;
-    if (booked->settled && booked->young && booked->disposal == DISPOSAL_KEEP)
-        drop_recheck(drop, booked->name, &booked->signature, booked->at);
-    if (booked->resolves && resolve(booking, booked, cause) < 0)
+    if (post_commit->settled && post_commit->racy && post_commit->disposal == PLACE_KEEP)
+        dropdir_recheck(drop, post_commit->name, &post_commit->file_id, post_commit->at);
+    if (post_commit->resolves && resolve(outcome, post_commit, cause) < 0)
         return -1;
-    if (booked->disposal != DISPOSAL_KEEP)
-        return leave(booking, booked, cause);
-    if (!booked->reasons)
+    if (post_commit->disposal != PLACE_KEEP)
+        return leave(outcome, post_commit, cause);
+    if (!post_commit->reasons)
         return 0;
-    booking->quarantine_changed = true;
-    return disposal_finish(booking->desk->dir, booked->name, booked->seq, DISPOSAL_KEEP, cause);
+    outcome->quarantine_changed = true;
+    return placement_finish(outcome->env->dir, post_commit->name, post_commit->seq, PLACE_KEEP,
+                            cause);
 }
 
-int booking_finish(struct booking *booking, struct cause *cause)
+int outcome_apply(struct outcome *outcome, struct cause *cause)
 {
     size_t i;
     int result = 0;
 
-    for (i = 0; i < booking->count && result == 0; i++)
-        result = finish_file(booking, &booking->list[i], cause);
-    clear(booking);
+    for (i = 0; i < outcome->count && result == 0; i++)
+        result = finish_file(outcome, &outcome->list[i], cause);
+    clear(outcome);
     return result;
 }

@@ -20,13 +20,13 @@ static struct piece *next_place(struct pieces *pieces)
     return &pieces->list[pieces->count];
 }
 
-static void stands_for(struct piece *piece, const struct judgement *result)
+static void stands_for(struct piece *piece, const struct check_result *result)
 {
     piece->bytes = result->bytes;
     memcpy(piece->sha256, result->sha256, DIGEST_SIZE);
 }
 
-int pieces_add(struct pieces *pieces, struct judgement *result, struct spill *rows,
+int pieces_add(struct pieces *pieces, struct check_result *result, struct spill *rows,
                struct cause *cause)
 {
     struct piece *piece;

@@ -38,7 +38,7 @@ struct pieces {
 };
 
 /* The result speaks of all that was read so far; its tally of what is new, and is taken. */
-int pieces_add(struct pieces *pieces, struct judgement *result, struct spill *rows,
+int pieces_add(struct pieces *pieces, struct check_result *result, struct spill *rows,
                struct cause *cause);
 
 /* The first `count` become one, before any was booked. */

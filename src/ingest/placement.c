@@ -20,17 +20,17 @@
 #define SEQ_NAME_SIZE 64
 #define CHUNK_SIZE    (256 * 1024)
 
-enum disposal disposal_of_accepted(const struct config *config)
+enum placement placement_of_accepted(const struct config *config)
 {
     switch (config->source) {
     case CONFIG_SOURCE_ARCHIVE:
-        return DISPOSAL_ARCHIVE;
+        return PLACE_ARCHIVE;
     case CONFIG_SOURCE_DELETE:
-        return DISPOSAL_DELETE;
+        return PLACE_DELETE;
     case CONFIG_SOURCE_KEEP:
         break;
     }
-    return DISPOSAL_KEEP;
+    return PLACE_KEEP;
 }
 
 static void seq_name(char out[SEQ_NAME_SIZE], uint64_t seq, const char *what)
@@ -41,7 +41,7 @@ static void seq_name(char out[SEQ_NAME_SIZE], uint64_t seq, const char *what)
 /* SEQ.sha256, SEQ.done. */
 static void seq_sidecar(char out[SEQ_NAME_SIZE], uint64_t seq, int sidecar)
 {
-    seq_name(out, seq, spool_sidecar_suffix((enum spool_sidecar)sidecar) + 1);
+    seq_name(out, seq, sidecar_suffix((enum sidecar_kind)sidecar) + 1);
 }
 
 /* ---- reasons
@@ -55,9 +55,9 @@ static int write_reason(const struct datadir *dir, const char *name, const struc
     return durable_replace(dir->moving, name, bytes->data, bytes->len, true, cause);
 }
 
-int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
-                           const struct violations *violations, const struct spill *rejected,
-                           struct durable_group *group, struct cause *cause)
+int placement_write_reasons(const struct datadir *dir, uint64_t seq,
+                            const struct violations *violations, const struct spill *rejected,
+                            struct durable_group *group, struct cause *cause)
 {
     struct buffer out = {0};
     char name[SEQ_NAME_SIZE];
@@ -79,7 +79,7 @@ int disposal_write_reasons(const struct datadir *dir, uint64_t seq,
     return result;
 }
 
-void disposal_drop_reasons(const struct datadir *dir, uint64_t seq)
+void placement_drop_reasons(const struct datadir *dir, uint64_t seq)
 {
     char name[SEQ_NAME_SIZE];
 
@@ -101,13 +101,13 @@ static bool exists(int dir_fd, const char *name)
 
 static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
 {
-    struct signature left, right;
+    struct file_id left, right;
     int other, result = 0;
 
-    if (spool_open(dir_fd, name, &other, &left) != SPOOL_FILE)
+    if (beneath_open(dir_fd, name, &other, &left) != FILE_REGULAR)
         return 0;
-    if (spool_signature(fd, &right) == SPOOL_FILE && left.size == right.size)
-        result = take_same_bytes(other, fd, left.size, cause);
+    if (file_id_of_fd(fd, &right) == FILE_REGULAR && left.size == right.size)
+        result = same_bytes(other, fd, left.size, cause);
     close(other);
     return result;
 }
@@ -115,56 +115,56 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
 /* ---- taking
  * -------------------------------------------------------------------------------------- */
 
-int disposal_take(const struct datadir *dir, const char *name, const struct signature *read,
-                  uint64_t seq, struct cause *cause)
+int placement_take(const struct datadir *dir, const char *name, const struct file_id *read,
+                   uint64_t seq, struct cause *cause)
 {
     char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE];
 
     seq_name(moving, seq, "csv");
     seq_name(marker, seq, "hidden");
-    return take_out(dir, name, read, moving, marker, cause);
+    return move_out(dir, name, read, moving, marker, cause);
 }
 
-int disposal_take_sidecars(const struct datadir *dir, const char *name, const struct sidecars *read,
-                           uint64_t seq, struct cause *cause)
+int placement_take_sidecars(const struct datadir *dir, const char *name,
+                            const struct sidecars *read, uint64_t seq, struct cause *cause)
 {
     char moving[SEQ_NAME_SIZE], marker[SEQ_NAME_SIZE];
     struct buffer path = {0};
     int i, result = 0;
 
     seq_name(marker, seq, "hidden");
-    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
+    for (i = 0; i < SIDECAR_KINDS && result == 0; i++) {
         if (!read->each[i].there)
             continue;
         buffer_clear(&path);
-        buffer_printf(&path, "%s%s", name, spool_sidecar_suffix((enum spool_sidecar)i));
+        buffer_printf(&path, "%s%s", name, sidecar_suffix((enum sidecar_kind)i));
         seq_sidecar(moving, seq, i);
         result = buffer_failed(&path) ? cause_memory(cause)
-                                      : take_out(dir, buffer_text(&path), &read->each[i].signature,
+                                      : move_out(dir, buffer_text(&path), &read->each[i].file_id,
                                                  moving, marker, cause);
-        if (result < 0 && cause->kind == CAUSE_AGAIN)
+        if (result < 0 && cause->kind == CAUSE_CHANGED)
             result = 0;
     }
     buffer_free(&path);
     return result;
 }
 
-int disposal_return_sidecars(const struct datadir *dir, const char *name, uint64_t seq,
-                             struct cause *cause)
+int placement_return_sidecars(const struct datadir *dir, const char *name, uint64_t seq,
+                              struct cause *cause)
 {
     char moving[SEQ_NAME_SIZE];
     struct buffer path = {0};
     int i, result = 0;
 
-    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
+    for (i = 0; i < SIDECAR_KINDS && result == 0; i++) {
         seq_sidecar(moving, seq, i);
         if (!exists(dir->moving, moving))
             continue;
         buffer_clear(&path);
-        buffer_printf(&path, "%s%s", name, spool_sidecar_suffix((enum spool_sidecar)i));
+        buffer_printf(&path, "%s%s", name, sidecar_suffix((enum sidecar_kind)i));
         result = buffer_failed(&path)
                      ? cause_memory(cause)
-                     : take_back(dir, dir->moving, moving, buffer_text(&path), cause);
+                     : move_back(dir, dir->moving, moving, buffer_text(&path), cause);
     }
     buffer_free(&path);
     return result;
@@ -175,7 +175,7 @@ static void drop_sidecars(const struct datadir *dir, uint64_t seq)
     char moving[SEQ_NAME_SIZE];
     int i;
 
-    for (i = 0; i < SPOOL_SIDECARS; i++) {
+    for (i = 0; i < SIDECAR_KINDS; i++) {
         seq_sidecar(moving, seq, i);
         unlinkat(dir->moving, moving, 0);
     }
@@ -185,13 +185,13 @@ static void drop_sidecars(const struct datadir *dir, uint64_t seq)
 static bool sidecars_fit(const struct datadir *dir, int slots, const char *name, unsigned n,
                          uint64_t seq)
 {
-    char moving[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
+    char moving[SEQ_NAME_SIZE], slot[BACKUP_NAME_SIZE];
     bool fit = true;
     int i;
 
-    for (i = 0; i < SPOOL_SIDECARS && fit; i++) {
+    for (i = 0; i < SIDECAR_KINDS && fit; i++) {
         seq_sidecar(moving, seq, i);
-        slot_name(slot, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+        backup_name_format(slot, name, n, sidecar_suffix((enum sidecar_kind)i));
         fit = !exists(dir->moving, moving) || !exists(slots, slot);
     }
     return fit;
@@ -203,11 +203,11 @@ static bool sidecars_fit(const struct datadir *dir, int slots, const char *name,
  */
 static bool slot_fits(int dir_fd, const char *name, unsigned n, bool errors_wait)
 {
-    char data[SLOT_NAME_SIZE], errors[SLOT_NAME_SIZE], rejects[SLOT_NAME_SIZE];
+    char data[BACKUP_NAME_SIZE], errors[BACKUP_NAME_SIZE], rejects[BACKUP_NAME_SIZE];
 
-    slot_name(data, name, n, "");
-    slot_name(errors, name, n, ".errors.csv");
-    slot_name(rejects, name, n, ".rejects.csv");
+    backup_name_format(data, name, n, "");
+    backup_name_format(errors, name, n, ".errors.csv");
+    backup_name_format(rejects, name, n, ".rejects.csv");
     return !exists(dir_fd, data) && !exists(dir_fd, rejects) &&
            exists(dir_fd, errors) != errors_wait;
 }
@@ -215,12 +215,12 @@ static bool slot_fits(int dir_fd, const char *name, unsigned n, bool errors_wait
 static int place(const struct datadir *dir, uint64_t seq, const char *what, int to_dir,
                  const char *name, unsigned n, const char *suffix, struct cause *cause)
 {
-    char from[SEQ_NAME_SIZE], to[SLOT_NAME_SIZE];
+    char from[SEQ_NAME_SIZE], to[BACKUP_NAME_SIZE];
 
     seq_name(from, seq, what);
     if (!exists(dir->moving, from))
         return 0;
-    slot_name(to, name, n, suffix);
+    backup_name_format(to, name, n, suffix);
     return durable_move(dir->moving, from, to_dir, to, cause);
 }
 
@@ -230,8 +230,8 @@ static int place_sidecars(const struct datadir *dir, uint64_t seq, int to_dir, c
 {
     int i, result = 0;
 
-    for (i = 0; i < SPOOL_SIDECARS && result == 0; i++) {
-        const char *suffix = spool_sidecar_suffix((enum spool_sidecar)i);
+    for (i = 0; i < SIDECAR_KINDS && result == 0; i++) {
+        const char *suffix = sidecar_suffix((enum sidecar_kind)i);
 
         result = place(dir, seq, suffix + 1, to_dir, name, n, suffix, cause);
     }
@@ -242,15 +242,15 @@ static int place_sidecars(const struct datadir *dir, uint64_t seq, int to_dir, c
 static int has_sidecars(const struct datadir *dir, uint64_t seq, int slots, const char *name,
                         unsigned n, struct cause *cause)
 {
-    char moving[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
-    struct signature ignored;
+    char moving[SEQ_NAME_SIZE], slot[BACKUP_NAME_SIZE];
+    struct file_id ignored;
     int i, fd, result = 1;
 
-    for (i = 0; i < SPOOL_SIDECARS && result > 0; i++) {
+    for (i = 0; i < SIDECAR_KINDS && result > 0; i++) {
         seq_sidecar(moving, seq, i);
-        if (spool_open(dir->moving, moving, &fd, &ignored) != SPOOL_FILE)
+        if (beneath_open(dir->moving, moving, &fd, &ignored) != FILE_REGULAR)
             continue;
-        slot_name(slot, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+        backup_name_format(slot, name, n, sidecar_suffix((enum sidecar_kind)i));
         result = same_file(slots, slot, fd, cause);
         close(fd);
     }
@@ -261,18 +261,18 @@ static int has_sidecars(const struct datadir *dir, uint64_t seq, int slots, cons
 static int has_copy(const struct datadir *dir, uint64_t seq, int to_dir, const char *name,
                     struct cause *cause)
 {
-    char slot[SLOT_NAME_SIZE], moving[SEQ_NAME_SIZE];
-    struct signature ignored;
+    char slot[BACKUP_NAME_SIZE], moving[SEQ_NAME_SIZE];
+    struct file_id ignored;
     int fd, result = 0;
     unsigned n;
 
     seq_name(moving, seq, "csv");
-    if (spool_open(dir->moving, moving, &fd, &ignored) != SPOOL_FILE)
+    if (beneath_open(dir->moving, moving, &fd, &ignored) != FILE_REGULAR)
         return 0;
     for (n = 1; result == 0; n++) {
-        slot_name(slot, name, n, "");
+        backup_name_format(slot, name, n, "");
         if (!exists(to_dir, slot)) {
-            slot_name(slot, name, n, ".errors.csv");
+            backup_name_format(slot, name, n, ".errors.csv");
             if (!exists(to_dir, slot))
                 break;
             continue;
@@ -303,7 +303,7 @@ static int quarantine_into(const struct datadir *dir, int slots, const char *nam
         if (copy > 0) {
             drop_sidecars(dir, seq);
             unlinkat(dir->moving, file, 0);
-            disposal_drop_reasons(dir, seq);
+            placement_drop_reasons(dir, seq);
             return 0;
         }
     }
@@ -322,7 +322,7 @@ static int quarantine_into(const struct datadir *dir, int slots, const char *nam
 static int archive_into(const struct datadir *dir, int slots, const char *name, uint64_t seq,
                         struct cause *cause)
 {
-    char file[SEQ_NAME_SIZE], slot[SLOT_NAME_SIZE];
+    char file[SEQ_NAME_SIZE], slot[BACKUP_NAME_SIZE];
     unsigned n = 1;
     int copy = has_copy(dir, seq, slots, name, cause);
 
@@ -334,9 +334,9 @@ static int archive_into(const struct datadir *dir, int slots, const char *name, 
         unlinkat(dir->moving, file, 0);
         return 0;
     }
-    for (slot_name(slot, name, n, "");
+    for (backup_name_format(slot, name, n, "");
          exists(slots, slot) || !sidecars_fit(dir, slots, name, n, seq);
-         slot_name(slot, name, n, ""))
+         backup_name_format(slot, name, n, ""))
         n++;
     if (place_sidecars(dir, seq, slots, name, n, cause) < 0)
         return -1;
@@ -346,7 +346,7 @@ static int archive_into(const struct datadir *dir, int slots, const char *name, 
 static int finish_in(const struct datadir *dir, int root, const char *name, uint64_t seq,
                      struct cause *cause)
 {
-    int slots = slot_open(root, name, true, cause), result;
+    int slots = backup_name_open(root, name, true, cause), result;
 
     if (slots < 0)
         return -1;
@@ -356,26 +356,26 @@ static int finish_in(const struct datadir *dir, int root, const char *name, uint
     return result;
 }
 
-int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
-                    enum disposal disposal, struct cause *cause)
+int placement_finish(const struct datadir *dir, const char *name, uint64_t seq,
+                     enum placement disposal, struct cause *cause)
 {
     char file[SEQ_NAME_SIZE], errors[SEQ_NAME_SIZE], rejects[SEQ_NAME_SIZE];
 
     seq_name(file, seq, "csv");
     seq_name(errors, seq, "errors.csv");
     seq_name(rejects, seq, "rejects.csv");
-    if (disposal == DISPOSAL_QUARANTINE)
+    if (disposal == PLACE_QUARANTINE)
         return finish_in(dir, dir->quarantine, name, seq, cause);
     if (exists(dir->moving, file)) {
-        if (disposal == DISPOSAL_ARCHIVE && finish_in(dir, dir->archive, name, seq, cause) < 0)
+        if (disposal == PLACE_ARCHIVE && finish_in(dir, dir->archive, name, seq, cause) < 0)
             return -1;
-        if (disposal == DISPOSAL_DELETE) {
+        if (disposal == PLACE_DELETE) {
             drop_sidecars(dir, seq);
             if (unlinkat(dir->moving, file, 0) < 0)
-                return cause_errno(cause, CAUSE_TROUBLE, "cannot delete %s", name);
+                return cause_errno(cause, CAUSE_RETRY, "cannot delete %s", name);
         }
-        if (disposal == DISPOSAL_KEEP && (take_back(dir, dir->moving, file, name, cause) < 0 ||
-                                          disposal_return_sidecars(dir, name, seq, cause) < 0))
+        if (disposal == PLACE_KEEP && (move_back(dir, dir->moving, file, name, cause) < 0 ||
+                                       placement_return_sidecars(dir, name, seq, cause) < 0))
             return -1;
     }
     /* An accepted file's rejected rows. */
@@ -387,65 +387,65 @@ int disposal_finish(const struct datadir *dir, const char *name, uint64_t seq,
 /* 0: no slot of the name holds a file. */
 static unsigned last_slot(int slots, const char *name)
 {
-    char slot[SLOT_NAME_SIZE];
+    char slot[BACKUP_NAME_SIZE];
     unsigned n = 0;
 
     do
-        slot_name(slot, name, ++n, "");
+        backup_name_format(slot, name, ++n, "");
     while (exists(slots, slot));
     return n - 1;
 }
 
-int disposal_follow(const struct datadir *dir, const char *name, const struct sidecars *read,
-                    uint64_t seq, enum disposal disposal, struct cause *cause)
+int placement_follow(const struct datadir *dir, const char *name, const struct sidecars *read,
+                     uint64_t seq, enum placement disposal, struct cause *cause)
 {
     int slots, result = 0;
     unsigned n;
 
-    if (disposal_take_sidecars(dir, name, read, seq, cause) < 0)
+    if (placement_take_sidecars(dir, name, read, seq, cause) < 0)
         return -1;
-    if (disposal == DISPOSAL_DELETE) {
+    if (disposal == PLACE_DELETE) {
         drop_sidecars(dir, seq);
         return 0;
     }
-    slots = slot_open(dir->archive, name, true, cause);
+    slots = backup_name_open(dir->archive, name, true, cause);
     if (slots < 0)
         return -1;
     n = last_slot(slots, name);
     if (n > 0 && sidecars_fit(dir, slots, name, n, seq))
         result = place_sidecars(dir, seq, slots, name, n, cause);
     else
-        result = disposal_return_sidecars(dir, name, seq, cause);
+        result = placement_return_sidecars(dir, name, seq, cause);
     close(slots);
     return result;
 }
 
 static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct cause *cause)
 {
-    char slot[SLOT_NAME_SIZE], companion[SLOT_NAME_SIZE];
-    struct signature copy;
+    char slot[BACKUP_NAME_SIZE], companion[BACKUP_NAME_SIZE];
+    struct file_id copy;
     int other, prefix, i;
     unsigned n;
 
     for (n = 1;; n++) {
-        slot_name(slot, name, n, "");
-        slot_name(companion, name, n, ".errors.csv");
-        if (spool_open(slots, slot, &other, &copy) != SPOOL_FILE) {
+        backup_name_format(slot, name, n, "");
+        backup_name_format(companion, name, n, ".errors.csv");
+        if (beneath_open(slots, slot, &other, &copy) != FILE_REGULAR) {
             if (!exists(slots, companion))
                 return 0;
             continue;
         }
-        prefix = copy.size <= size ? take_same_bytes(other, fd, copy.size, cause) : 0;
+        prefix = copy.size <= size ? same_bytes(other, fd, copy.size, cause) : 0;
         close(other);
         if (prefix < 0)
             return -1;
         if (prefix > 0) {
             unlinkat(slots, slot, 0);
             unlinkat(slots, companion, 0);
-            slot_name(companion, name, n, ".rejects.csv");
+            backup_name_format(companion, name, n, ".rejects.csv");
             unlinkat(slots, companion, 0);
-            for (i = 0; i < SPOOL_SIDECARS; i++) {
-                slot_name(companion, name, n, spool_sidecar_suffix((enum spool_sidecar)i));
+            for (i = 0; i < SIDECAR_KINDS; i++) {
+                backup_name_format(companion, name, n, sidecar_suffix((enum sidecar_kind)i));
                 unlinkat(slots, companion, 0);
             }
             log_info("%s: the cut copy in quarantine is taken away, this is the whole file", name);
@@ -453,10 +453,10 @@ static int resolve_in(int slots, const char *name, int fd, uint64_t size, struct
     }
 }
 
-int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
-                     struct cause *cause)
+int placement_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
+                      struct cause *cause)
 {
-    int slots = slot_open(dir->quarantine, name, false, cause), result;
+    int slots = backup_name_open(dir->quarantine, name, false, cause), result;
 
     if (slots < 0)
         return cause->errnum == ENOENT ? 0 : -1;
@@ -473,43 +473,43 @@ int disposal_resolve(const struct datadir *dir, const char *name, int fd, uint64
 static int hash_matches(int dir_fd, const char *file, const struct ledger_line *line,
                         struct cause *cause)
 {
-    struct unpack_order order = {
-        .name = file, .format = unpack_format_of(line->name), .max_bytes = line->bytes};
-    struct unpack unpack = {0};
+    struct decompress_request order = {
+        .name = file, .format = decompress_format_of(line->name), .max_bytes = line->bytes};
+    struct decompress unpack = {0};
     unsigned char sha256[DIGEST_SIZE];
-    struct signature signature;
+    struct file_id file_id;
     struct digest digest;
     char *chunk;
     ssize_t n = -1;
     int result = -1, more;
 
-    if (spool_open(dir_fd, file, &order.fd, &signature) != SPOOL_FILE)
+    if (beneath_open(dir_fd, file, &order.fd, &file_id) != FILE_REGULAR)
         return 0;
-    order.size = signature.size;
+    order.size = file_id.size;
     chunk = malloc(CHUNK_SIZE);
     if (chunk == NULL) {
         cause_memory(cause);
         goto out;
     }
     digest_init(&digest);
-    unpack_begin(&unpack, &order);
-    while (!unpack.ended && (n = unpack_read(&unpack, chunk, CHUNK_SIZE, cause)) >= 0)
+    decompress_begin(&unpack, &order);
+    while (!unpack.ended && (n = decompress_read(&unpack, chunk, CHUNK_SIZE, cause)) >= 0)
         digest_update(&digest, chunk, (size_t)n);
     if (n < 0)
         goto out;
     digest_final(&digest, sha256);
-    result = unpack.fault == UNPACK_SOUND && unpack.given == line->bytes &&
+    result = unpack.fault == DECOMPRESS_SOUND && unpack.given == line->bytes &&
              memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
-    if (result == 1 || order.format == UNPACK_PLAIN)
+    if (result == 1 || order.format == DECOMPRESS_PLAIN)
         goto out;
-    while ((more = unpack_rest(&unpack, cause)) > 0)
+    while ((more = decompress_rest(&unpack, cause)) > 0)
         ;
-    unpack_own(&unpack, sha256);
+    decompress_own(&unpack, sha256);
     result = more < 0
                  ? -1
-                 : signature.size == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
+                 : file_id.size == line->bytes && memcmp(sha256, line->sha256, DIGEST_SIZE) == 0;
 out:
-    unpack_free(&unpack);
+    decompress_free(&unpack);
     free(chunk);
     close(order.fd);
     return result;
@@ -518,66 +518,66 @@ out:
 /* What a file that the ledger does not know is called when it comes back. */
 static void recovered_name(char *out, size_t size, int dir_fd, const char *file, uint64_t seq)
 {
-    enum unpack_format format = UNPACK_PLAIN;
-    struct signature ignored;
+    enum decompress_format format = DECOMPRESS_PLAIN;
+    struct file_id ignored;
     struct cause cause;
     char first[8];
     ssize_t n;
     int fd;
 
-    if (spool_open(dir_fd, file, &fd, &ignored) == SPOOL_FILE) {
+    if (beneath_open(dir_fd, file, &fd, &ignored) == FILE_REGULAR) {
         n = durable_read(fd, first, sizeof first, 0, file, &cause);
-        format = n > 0 ? unpack_format_seen(first, (size_t)n) : UNPACK_PLAIN;
+        format = n > 0 ? decompress_format_seen(first, (size_t)n) : DECOMPRESS_PLAIN;
         close(fd);
     }
-    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, unpack_suffix(format));
+    snprintf(out, size, "recovered.%" PRIu64 ".csv%s", seq, decompress_suffix(format));
 }
 
 static int recover_one(const struct datadir *dir, const struct ledger *ledger,
                        const struct config *config, uint64_t seq, struct ledger_line *line,
                        struct cause *cause)
 {
-    enum disposal disposal;
+    enum placement disposal;
     char file[SEQ_NAME_SIZE], name[SEQ_NAME_SIZE + 16];
-    int booked = ledger_by_seq(ledger, seq, line, cause), same;
+    int post_commit = ledger_by_seq(ledger, seq, line, cause), same;
 
-    if (booked < 0)
+    if (post_commit < 0)
         return -1;
     seq_name(file, seq, "csv");
-    if (booked == 0) {
-        disposal_drop_reasons(dir, seq);
+    if (post_commit == 0) {
+        placement_drop_reasons(dir, seq);
         recovered_name(name, sizeof name, dir->moving, file, seq);
         if (!exists(dir->moving, file))
-            return disposal_return_sidecars(dir, name, seq, cause);
+            return placement_return_sidecars(dir, name, seq, cause);
         /* Of another ledger than this one: a new arrival, whatever its name was. */
         log_notice("state/moving/%s is of no verdict in the ledger: it is dropped again as %s",
                    file, name);
-        return take_back(dir, dir->moving, file, name, cause) < 0
+        return move_back(dir, dir->moving, file, name, cause) < 0
                    ? -1
-                   : disposal_return_sidecars(dir, name, seq, cause);
+                   : placement_return_sidecars(dir, name, seq, cause);
     }
     disposal =
-        line->verdict == VERDICT_QUARANTINED ? DISPOSAL_QUARANTINE : disposal_of_accepted(config);
+        line->verdict == VERDICT_QUARANTINED ? PLACE_QUARANTINE : placement_of_accepted(config);
     if (exists(dir->moving, file)) {
         same = hash_matches(dir->moving, file, line, cause);
         if (same < 0)
             return -1;
         if (same == 0)
-            return take_back(dir, dir->moving, file, line->name, cause) < 0
+            return move_back(dir, dir->moving, file, line->name, cause) < 0
                        ? -1
-                       : disposal_return_sidecars(dir, line->name, seq, cause);
+                       : placement_return_sidecars(dir, line->name, seq, cause);
     } else {
         /* Sidecars alone are of a file that did not follow, or is back already. */
-        if (disposal_return_sidecars(dir, line->name, seq, cause) < 0)
+        if (placement_return_sidecars(dir, line->name, seq, cause) < 0)
             return -1;
-        if (disposal == DISPOSAL_QUARANTINE) {
+        if (disposal == PLACE_QUARANTINE) {
             /* Still dropped: the next look judges it once more, writes these again and takes it. Or
              * its owner has taken it away meanwhile. */
-            disposal_drop_reasons(dir, seq);
+            placement_drop_reasons(dir, seq);
             return 0;
         }
     }
-    return disposal_finish(dir, line->name, seq, disposal, cause);
+    return placement_finish(dir, line->name, seq, disposal, cause);
 }
 
 /* Goes through state/moving/: what was hidden first, since it comes back from there. */
@@ -593,7 +593,7 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
     size_t len;
 
     if (list == NULL) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot list state/moving");
+        cause_errno(cause, CAUSE_RETRY, "cannot list state/moving");
         if (fd >= 0)
             close(fd);
         return -1;
@@ -601,9 +601,9 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
     while (result == 0 && (entry = readdir(list)) != NULL) {
         name = entry->d_name;
         len = strcspn(name, ".");
-        if (text_number(name, len, UINT64_MAX, &seq)) {
+        if (escape_number(name, len, UINT64_MAX, &seq)) {
             if (hidden && strcmp(name + len, ".hidden") == 0)
-                result = take_recover(dir, name, cause);
+                result = move_out_recover(dir, name, cause);
             else if (!hidden && strcmp(name + len, ".hidden") != 0)
                 result = recover_one(dir, ledger, config, seq, line, cause);
         } else if (len == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
@@ -614,8 +614,8 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
     return result;
 }
 
-int disposal_recover(const struct datadir *dir, const struct ledger *ledger,
-                     const struct config *config, struct cause *cause)
+int placement_recover(const struct datadir *dir, const struct ledger *ledger,
+                      const struct config *config, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
     int result;

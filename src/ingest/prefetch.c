@@ -4,69 +4,70 @@
 
 static void open_group(struct job *job, unsigned worker)
 {
-    struct ahead_group *group = (struct ahead_group *)(void *)job;
-    const struct ahead *ahead = group->ahead;
+    struct prefetch_group *group = (struct prefetch_group *)(void *)job;
+    const struct prefetch *prefetch = group->prefetch;
     size_t i;
 
     (void)worker;
     for (i = 0; i < group->count; i++)
-        spool_take(ahead->dir_fd, ahead->files[group->first + i]->name, &group->taken[i]);
+        opened_file_open(prefetch->dir_fd, prefetch->files[group->first + i]->name,
+                         &group->taken[i]);
 }
 
-static struct ahead_group *group_of(struct ahead *ahead, size_t file)
+static struct prefetch_group *group_of(struct prefetch *prefetch, size_t file)
 {
-    return &ahead->groups[file / AHEAD_GROUP % AHEAD_GROUPS];
+    return &prefetch->groups[file / PREFETCH_GROUP % PREFETCH_GROUPS];
 }
 
-void ahead_begin(struct ahead *ahead, struct pool *pool, int dir_fd,
-                 struct waiting_file *const *files, size_t count)
+void prefetch_begin(struct prefetch *prefetch, struct thread_pool *pool, int dir_fd,
+                    struct pending_file *const *files, size_t count)
 {
-    *ahead = (struct ahead){.pool = pool, .dir_fd = dir_fd, .files = files, .count = count};
+    *prefetch = (struct prefetch){.pool = pool, .dir_fd = dir_fd, .files = files, .count = count};
 }
 
 /* All groups but the one that is being gone through are in the hands of threads. */
-static void give_groups(struct ahead *ahead)
+static void give_groups(struct prefetch *prefetch)
 {
-    while (ahead->given < ahead->count &&
-           ahead->given < ahead->next + (AHEAD_GROUPS - 1) * AHEAD_GROUP) {
-        struct ahead_group *group = group_of(ahead, ahead->given);
-        size_t left = ahead->count - ahead->given;
+    while (prefetch->given < prefetch->count &&
+           prefetch->given < prefetch->next + (PREFETCH_GROUPS - 1) * PREFETCH_GROUP) {
+        struct prefetch_group *group = group_of(prefetch, prefetch->given);
+        size_t left = prefetch->count - prefetch->given;
 
         group->job.run = open_group;
-        group->ahead = ahead;
-        group->first = ahead->given;
-        group->count = left < AHEAD_GROUP ? left : AHEAD_GROUP;
-        ahead->given += group->count;
-        pool_submit(ahead->pool, &group->job, false);
+        group->prefetch = prefetch;
+        group->first = prefetch->given;
+        group->count = left < PREFETCH_GROUP ? left : PREFETCH_GROUP;
+        prefetch->given += group->count;
+        thread_pool_submit(prefetch->pool, &group->job, false);
     }
 }
 
-void ahead_next(struct ahead *ahead, struct spool_taken *ret_taken)
+void prefetch_next(struct prefetch *prefetch, struct opened_file *ret_taken)
 {
-    struct ahead_group *group = group_of(ahead, ahead->next);
+    struct prefetch_group *group = group_of(prefetch, prefetch->next);
 
-    if (ahead->pool == NULL) {
-        spool_take(ahead->dir_fd, ahead->files[ahead->next++]->name, ret_taken);
+    if (prefetch->pool == NULL) {
+        opened_file_open(prefetch->dir_fd, prefetch->files[prefetch->next++]->name, ret_taken);
         return;
     }
-    if (ahead->next % AHEAD_GROUP == 0) {
-        give_groups(ahead);
-        pool_wait(ahead->pool, &group->job, 0);
+    if (prefetch->next % PREFETCH_GROUP == 0) {
+        give_groups(prefetch);
+        thread_pool_wait(prefetch->pool, &group->job, 0);
     }
-    *ret_taken = group->taken[ahead->next++ % AHEAD_GROUP];
+    *ret_taken = group->taken[prefetch->next++ % PREFETCH_GROUP];
 }
 
-void ahead_end(struct ahead *ahead)
+void prefetch_end(struct prefetch *prefetch)
 {
-    for (; ahead->next < ahead->given; ahead->next++) {
-        struct ahead_group *group = group_of(ahead, ahead->next);
+    for (; prefetch->next < prefetch->given; prefetch->next++) {
+        struct prefetch_group *group = group_of(prefetch, prefetch->next);
         int fd;
 
-        if (ahead->next == group->first)
-            pool_wait(ahead->pool, &group->job, 0);
-        fd = group->taken[ahead->next % AHEAD_GROUP].fd;
+        if (prefetch->next == group->first)
+            thread_pool_wait(prefetch->pool, &group->job, 0);
+        fd = group->taken[prefetch->next % PREFETCH_GROUP].fd;
         if (fd >= 0)
             close(fd);
     }
-    ahead->count = 0;
+    prefetch->count = 0;
 }

@@ -4,9 +4,9 @@
  * To open a small file, and to ask who writes to it, takes longer than to read it; and files are
  * decided one after the other, by one thread.
  *
- *     ahead_begin    the files, in the order in which they will be asked for
- *     ahead_next     the next one, opened as spool_take does; its descriptor is the caller's
- *     ahead_end      closes those that were opened and not asked for
+ *     prefetch_begin    the files, in the order in which they will be asked for
+ *     prefetch_next     the next one, opened as opened_file_open does; its descriptor is the
+ * caller's prefetch_end      closes those that were opened and not asked for
  */
 #ifndef PHASESENTINEL_PREFETCH_H
 #define PHASESENTINEL_PREFETCH_H
@@ -17,29 +17,29 @@
 #include "fs/spool.h"
 #include "drop/pending.h"
 
-#define AHEAD_GROUP  16 /* files that a thread opens at once */
-#define AHEAD_GROUPS 4
+#define PREFETCH_GROUP  16 /* files that a thread opens at once */
+#define PREFETCH_GROUPS 4
 
-struct ahead {
-    struct pool *pool;
+struct prefetch {
+    struct thread_pool *pool;
     int dir_fd;
-    struct waiting_file *const *files;
+    struct pending_file *const *files;
     size_t count;
     size_t given; /* to threads: whole groups, but for the last one */
     size_t next;  /* to be asked for */
-    struct ahead_group {
+    struct prefetch_group {
         struct job job;
-        const struct ahead *ahead;
+        const struct prefetch *prefetch;
         size_t first, count;
-        struct spool_taken taken[AHEAD_GROUP];
-    } groups[AHEAD_GROUPS];
+        struct opened_file taken[PREFETCH_GROUP];
+    } groups[PREFETCH_GROUPS];
 };
 
-/* All are borrowed until ahead_end; of the files the names are looked at. Without a pool each file
- * is opened when it is asked for. */
-void ahead_begin(struct ahead *ahead, struct pool *pool, int dir_fd,
-                 struct waiting_file *const *files, size_t count);
-void ahead_next(struct ahead *ahead, struct spool_taken *ret_taken);
-void ahead_end(struct ahead *ahead); /* takes zeroed ones, and ended ones */
+/* All are borrowed until prefetch_end; of the files the names are looked at. Without a pool each
+ * file is opened when it is asked for. */
+void prefetch_begin(struct prefetch *prefetch, struct thread_pool *pool, int dir_fd,
+                    struct pending_file *const *files, size_t count);
+void prefetch_next(struct prefetch *prefetch, struct opened_file *ret_taken);
+void prefetch_end(struct prefetch *prefetch); /* takes zeroed ones, and ended ones */
 
 #endif

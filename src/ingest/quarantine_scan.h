@@ -12,13 +12,13 @@
 #include "store/ledger.h"
 #include "csv/violations.h"
 
-struct quarantine_survey {
-    uint64_t files;                  /* data files whose name's last verdict is quarantined */
-    uint64_t resolved;               /* the others: a later file of that name was accepted */
-    uint64_t violations[CODE_COUNT]; /* in all NAME.errors.csv */
+struct quarantine_summary {
+    uint64_t files;    /* data files whose name's last verdict is quarantined */
+    uint64_t resolved; /* the others: a later file of that name was accepted */
+    uint64_t violations[VIOLATION_CODE_COUNT]; /* in all NAME.errors.csv */
 };
 
-int survey_quarantine(const struct datadir *dir, const struct ledger *ledger,
-                      struct quarantine_survey *survey, struct cause *cause);
+int quarantine_scan(const struct datadir *dir, const struct ledger *ledger,
+                    struct quarantine_summary *survey, struct cause *cause);
 
 #endif

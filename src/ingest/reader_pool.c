@@ -19,133 +19,136 @@
 /* A look on its way through a thread. */
 struct reader {
     struct job job;
-    struct readers *readers;
-    struct look look;
-    int read; /* look_read's answer, and its cause */
+    struct reader_pool *reader_pool;
+    struct upload upload;
+    int read; /* upload_read's answer, and its cause */
     struct cause cause;
     atomic_bool ready;   /* both are there: of a file that is read apart */
     struct reader *next; /* given after it; or another free one */
 };
 
-struct readers {
-    struct desk *desk;
-    struct pool *pool;                   /* NULL: not needed yet */
-    struct judge judges[POOL_MOST + 1];  /* the first is the calling thread's */
-    struct reader *free, *first, **last; /* first to last: being read */
-    uint64_t bytes;                      /* of these, */
-    size_t count;                        /* and how many they are */
-    struct reader *apart;                /* a large file's; NULL: none */
-    int fd;                              /* eventfd: it is read */
-    uint64_t read;                       /* bytes in this batch */
-    struct ahead ahead;
+struct reader_pool {
+    struct ingest_env *env;
+    struct thread_pool *pool;                       /* NULL: not needed yet */
+    struct file_check judges[THREAD_POOL_MOST + 1]; /* the first is the calling thread's */
+    struct reader *free, *first, **last;            /* first to last: being read */
+    uint64_t bytes;                                 /* of these, */
+    size_t count;                                   /* and how many they are */
+    struct reader *apart;                           /* a large file's; NULL: none */
+    int fd;                                         /* eventfd: it is read */
+    uint64_t read;                                  /* bytes in this batch */
+    struct prefetch prefetch;
     struct reader reader[LOOKS];
 };
 
-struct readers *readers_open(struct desk *desk, const struct schema *schema, struct cause *cause)
+struct reader_pool *reader_pool_open(struct ingest_env *env, const struct schema *schema,
+                                     struct cause *cause)
 {
-    struct readers *readers = calloc(1, sizeof *readers);
+    struct reader_pool *reader_pool = calloc(1, sizeof *reader_pool);
     size_t i;
 
-    if (readers == NULL) {
+    if (reader_pool == NULL) {
         cause_memory(cause);
         return NULL;
     }
-    readers->desk = desk;
-    readers->last = &readers->first;
-    readers->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (readers->fd < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot wait for threads");
-        readers_close(readers);
+    reader_pool->env = env;
+    reader_pool->last = &reader_pool->first;
+    reader_pool->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (reader_pool->fd < 0) {
+        cause_errno(cause, CAUSE_RETRY, "cannot wait for threads");
+        reader_pool_close(reader_pool);
         return NULL;
     }
-    for (i = 0; i <= POOL_MOST; i++) {
-        if (judge_init(&readers->judges[i], schema, desk->config, cause) < 0) {
-            readers_close(readers);
+    for (i = 0; i <= THREAD_POOL_MOST; i++) {
+        if (file_check_init(&reader_pool->judges[i], schema, env->config, cause) < 0) {
+            reader_pool_close(reader_pool);
             return NULL;
         }
     }
-    for (i = LOOKS; i-- > 0; readers->free = &readers->reader[i])
-        readers->reader[i].next = readers->free;
-    return readers;
+    for (i = LOOKS; i-- > 0; reader_pool->free = &reader_pool->reader[i])
+        reader_pool->reader[i].next = reader_pool->free;
+    return reader_pool;
 }
 
-void readers_close(struct readers *readers)
+void reader_pool_close(struct reader_pool *reader_pool)
 {
     size_t i;
 
-    if (readers == NULL)
+    if (reader_pool == NULL)
         return;
-    if (readers->apart != NULL && readers->pool != NULL) {
-        atomic_store(&readers->desk->stop, true);
-        pool_wait(readers->pool, &readers->apart->job, 0);
+    if (reader_pool->apart != NULL && reader_pool->pool != NULL) {
+        atomic_store(&reader_pool->env->stop, true);
+        thread_pool_wait(reader_pool->pool, &reader_pool->apart->job, 0);
     }
     for (i = 0; i < LOOKS; i++) {
-        if (readers->reader[i].look.desk == NULL)
+        if (reader_pool->reader[i].upload.env == NULL)
             continue;
-        look_close(&readers->reader[i].look);
-        look_free(&readers->reader[i].look);
+        upload_close(&reader_pool->reader[i].upload);
+        upload_free(&reader_pool->reader[i].upload);
     }
-    pool_close(readers->pool);
-    if (readers->fd >= 0)
-        close(readers->fd);
-    for (i = 0; i <= POOL_MOST; i++)
-        judge_free(&readers->judges[i]);
-    free(readers);
+    thread_pool_close(reader_pool->pool);
+    if (reader_pool->fd >= 0)
+        close(reader_pool->fd);
+    for (i = 0; i <= THREAD_POOL_MOST; i++)
+        file_check_free(&reader_pool->judges[i]);
+    free(reader_pool);
 }
 
-void readers_begin(struct readers *readers, struct waiting_file *const *files, size_t count)
+void reader_pool_begin(struct reader_pool *reader_pool, struct pending_file *const *files,
+                       size_t count)
 {
     /* Threads begin when there is something to share; without them all goes on, only later. */
-    if (readers->pool == NULL && count > 1)
-        readers->pool = readers->desk->pool = pool_open();
-    ahead_begin(&readers->ahead, count > 1 ? readers->pool : NULL, readers->desk->dir->drop, files,
-                count);
+    if (reader_pool->pool == NULL && count > 1)
+        reader_pool->pool = reader_pool->env->pool = thread_pool_open();
+    prefetch_begin(&reader_pool->prefetch, count > 1 ? reader_pool->pool : NULL,
+                   reader_pool->env->dir->drop, files, count);
 }
 
-struct look *readers_look(struct readers *readers)
+struct upload *reader_pool_look(struct reader_pool *reader_pool)
 {
-    struct reader *reader = readers->free;
+    struct reader *reader = reader_pool->free;
 
     if (reader == NULL)
         return NULL;
-    readers->free = reader->next;
-    reader->readers = readers;
-    if (reader->look.desk == NULL)
-        look_init(&reader->look, readers->desk);
-    ahead_next(&readers->ahead, &reader->look.taken);
-    reader->look.fd = reader->look.taken.fd;
-    return &reader->look;
+    reader_pool->free = reader->next;
+    reader->reader_pool = reader_pool;
+    if (reader->upload.env == NULL)
+        upload_init(&reader->upload, reader_pool->env);
+    prefetch_next(&reader_pool->prefetch, &reader->upload.taken);
+    reader->upload.fd = reader->upload.taken.fd;
+    return &reader->upload;
 }
 
-static struct reader *reader_of(struct look *look)
+static struct reader *reader_of(struct upload *upload)
 {
-    return (struct reader *)(void *)((char *)look - offsetof(struct reader, look));
+    return (struct reader *)(void *)((char *)upload - offsetof(struct reader, upload));
 }
 
-void readers_release(struct readers *readers, struct look *look)
+void reader_pool_release(struct reader_pool *reader_pool, struct upload *upload)
 {
-    struct reader *reader = reader_of(look);
+    struct reader *reader = reader_of(upload);
 
-    look_close(look);
-    reader->next = readers->free;
-    readers->free = reader;
+    upload_close(upload);
+    reader->next = reader_pool->free;
+    reader_pool->free = reader;
 }
 
 static void run(struct job *job, unsigned worker)
 {
     struct reader *reader = (struct reader *)(void *)job;
 
-    reader->read = look_read(&reader->look, &reader->readers->judges[worker], &reader->cause);
+    reader->read =
+        upload_read(&reader->upload, &reader->reader_pool->judges[worker], &reader->cause);
 }
 
-bool readers_is_large(const struct look *look)
+bool reader_pool_is_large(const struct upload *upload)
 {
-    return look_weight(look) > ROOM;
+    return upload_weight(upload) > ROOM;
 }
 
-struct look *readers_reading_apart(const struct readers *readers)
+struct upload *reader_pool_background(const struct reader_pool *reader_pool)
 {
-    return readers->apart == NULL ? NULL : &readers->apart->look;
+    return reader_pool->apart == NULL ? NULL : &reader_pool->apart->upload;
 }
 
 static void run_apart(struct job *job, unsigned worker)
@@ -155,131 +158,134 @@ static void run_apart(struct job *job, unsigned worker)
 
     run(job, worker);
     atomic_store(&reader->ready, true);
-    (void)!write(reader->readers->fd, &one, sizeof one);
+    (void)!write(reader->reader_pool->fd, &one, sizeof one);
 }
 
-int readers_read_apart(struct readers *readers, struct look *look, struct cause *cause)
+int reader_pool_read_background(struct reader_pool *reader_pool, struct upload *upload,
+                                struct cause *cause)
 {
-    struct reader *reader = reader_of(look);
+    struct reader *reader = reader_of(upload);
 
-    if (readers->pool == NULL)
-        readers->pool = readers->desk->pool = pool_open();
-    if (look_part(look, cause) < 0)
+    if (reader_pool->pool == NULL)
+        reader_pool->pool = reader_pool->env->pool = thread_pool_open();
+    if (upload_detach(upload, cause) < 0)
         return -1;
-    readers->apart = reader;
+    reader_pool->apart = reader;
     reader->ready = false;
     reader->job.run = run_apart;
-    if (readers->pool == NULL || pool_size(readers->pool) == 0)
+    if (reader_pool->pool == NULL || thread_pool_size(reader_pool->pool) == 0)
         run_apart(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job, false);
+        thread_pool_submit(reader_pool->pool, &reader->job, false);
     return 0;
 }
 
-int readers_fd(const struct readers *readers)
+int reader_pool_fd(const struct reader_pool *reader_pool)
 {
-    return readers->fd;
+    return reader_pool->fd;
 }
 
-bool readers_apart_ready(const struct readers *readers)
+bool reader_pool_background_ready(const struct reader_pool *reader_pool)
 {
-    return readers->apart != NULL && atomic_load(&readers->apart->ready);
+    return reader_pool->apart != NULL && atomic_load(&reader_pool->apart->ready);
 }
 
-struct look *readers_apart(struct readers *readers, int *ret_read, struct cause *cause)
+struct upload *reader_pool_background_take(struct reader_pool *reader_pool, int *ret_read,
+                                           struct cause *cause)
 {
-    struct reader *reader = readers->apart;
+    struct reader *reader = reader_pool->apart;
     uint64_t count;
 
-    if (!readers_apart_ready(readers))
+    if (!reader_pool_background_ready(reader_pool))
         return NULL;
-    (void)!read(readers->fd, &count, sizeof count);
-    if (readers->pool != NULL)
-        pool_wait(readers->pool, &reader->job, 0);
-    readers->apart = NULL;
+    (void)!read(reader_pool->fd, &count, sizeof count);
+    if (reader_pool->pool != NULL)
+        thread_pool_wait(reader_pool->pool, &reader->job, 0);
+    reader_pool->apart = NULL;
     *ret_read = reader->read;
     if (reader->read <= 0)
         *cause = reader->cause;
-    return &reader->look;
+    return &reader->upload;
 }
 
-void readers_put_back(struct readers *readers, struct look *look)
+void reader_pool_put_back(struct reader_pool *reader_pool, struct upload *upload)
 {
-    readers->apart = reader_of(look);
+    reader_pool->apart = reader_of(upload);
 }
 
-bool readers_have_room(const struct readers *readers, const struct look *look)
+bool reader_pool_have_room(const struct reader_pool *reader_pool, const struct upload *upload)
 {
-    const uint64_t bytes = readers->bytes + look_weight(look);
+    const uint64_t bytes = reader_pool->bytes + upload_weight(upload);
 
-    return readers->first == NULL || (bytes <= ROOM && (readers->count < FEW || bytes <= MANY));
+    return reader_pool->first == NULL ||
+           (bytes <= ROOM && (reader_pool->count < FEW || bytes <= MANY));
 }
 
-void readers_read(struct readers *readers, struct look *look, bool alone)
+void reader_pool_read(struct reader_pool *reader_pool, struct upload *upload, bool alone)
 {
-    struct reader *reader = reader_of(look);
-    const uint64_t weight = look_weight(look);
+    struct reader *reader = reader_of(upload);
+    const uint64_t weight = upload_weight(upload);
 
     /* A large file is worth a thread, too. */
-    if (readers->pool == NULL && weight >= LARGE)
-        readers->pool = readers->desk->pool = pool_open();
+    if (reader_pool->pool == NULL && weight >= LARGE)
+        reader_pool->pool = reader_pool->env->pool = thread_pool_open();
     reader->job.run = run;
     reader->next = NULL;
-    *readers->last = reader;
-    readers->last = &reader->next;
-    readers->bytes += weight;
-    readers->read += weight;
-    readers->count++;
-    if (readers->pool == NULL || alone)
+    *reader_pool->last = reader;
+    reader_pool->last = &reader->next;
+    reader_pool->bytes += weight;
+    reader_pool->read += weight;
+    reader_pool->count++;
+    if (reader_pool->pool == NULL || alone)
         run(&reader->job, 0);
     else
-        pool_submit(readers->pool, &reader->job, weight < SHORT);
+        thread_pool_submit(reader_pool->pool, &reader->job, weight < SHORT);
 }
 
-struct look *readers_next(struct readers *readers, int *ret_read, struct cause *cause)
+struct upload *reader_pool_next(struct reader_pool *reader_pool, int *ret_read, struct cause *cause)
 {
-    struct reader *reader = readers->first;
+    struct reader *reader = reader_pool->first;
 
     if (reader == NULL)
         return NULL;
-    if (readers->pool != NULL)
-        pool_wait(readers->pool, &reader->job, 0);
-    readers->first = reader->next;
-    if (readers->first == NULL)
-        readers->last = &readers->first;
-    readers->bytes -= look_weight(&reader->look);
-    readers->count--;
+    if (reader_pool->pool != NULL)
+        thread_pool_wait(reader_pool->pool, &reader->job, 0);
+    reader_pool->first = reader->next;
+    if (reader_pool->first == NULL)
+        reader_pool->last = &reader_pool->first;
+    reader_pool->bytes -= upload_weight(&reader->upload);
+    reader_pool->count--;
     *ret_read = reader->read;
     if (reader->read <= 0)
         *cause = reader->cause;
-    return &reader->look;
+    return &reader->upload;
 }
 
-void readers_drop(struct readers *readers)
+void reader_pool_drop(struct reader_pool *reader_pool)
 {
     struct cause ignored;
-    struct look *look;
+    struct upload *upload;
     int read;
     size_t i;
 
-    ahead_end(&readers->ahead);
-    while ((look = readers_next(readers, &read, &ignored)) != NULL)
-        readers_release(readers, look);
+    prefetch_end(&reader_pool->prefetch);
+    while ((upload = reader_pool_next(reader_pool, &read, &ignored)) != NULL)
+        reader_pool_release(reader_pool, upload);
     for (i = 0; i < LOOKS; i++) {
-        struct look *used = &readers->reader[i].look;
+        struct upload *used = &reader_pool->reader[i].upload;
 
-        if (used->desk == NULL || &readers->reader[i] == readers->apart)
+        if (used->env == NULL || &reader_pool->reader[i] == reader_pool->apart)
             continue;
         spill_free(&used->accepted);
         spill_free(&used->rejected);
     }
     /* The threads' heaps keep what is freed. */
-    if (readers->read > TRIM)
+    if (reader_pool->read > TRIM)
         malloc_trim(0);
-    readers->read = 0;
+    reader_pool->read = 0;
 }
 
-struct judge *readers_judge(struct readers *readers)
+struct file_check *reader_pool_judge(struct reader_pool *reader_pool)
 {
-    return &readers->judges[0];
+    return &reader_pool->judges[0];
 }

@@ -13,501 +13,506 @@
 #define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
 
 /* It is as it was judged, and was not read too soon after its last change to be sure of that. */
-static bool is_known(const struct look *look)
+static bool is_known(const struct upload *upload)
 {
-    const struct drop *drop = look->desk->drop;
-    const char *name = look->file->name;
+    const struct dropdir *drop = upload->env->drop;
+    const char *name = upload->file->name;
 
-    return seen_holds(&drop->seen, name, &look->signature,
-                      ledger_last_at(&look->desk->merge->ledger, name)) &&
-           !seen_is_young(&drop->seen, name);
+    return file_cache_holds(&drop->file_cache, name, &upload->file_id,
+                            ledger_last_at(&upload->env->merge->ledger, name)) &&
+           !file_cache_is_racy(&drop->file_cache, name);
 }
 
-static void note_writer(struct look *look)
+static void note_writer(struct upload *upload)
 {
-    enum spool_writer writer = look->taken.writer;
-    bool quiet = look->now - look->file->since >= waiting_seconds(look->desk->config->settle);
+    enum lease_state writer = upload->taken.writer;
+    bool quiet = upload->now - upload->file->since >= clock_seconds(upload->env->config->settle);
 
-    if (writer == SPOOL_WRITER_UNKNOWN && !look->desk->lease_unknown) {
-        look->desk->lease_unknown = true;
+    if (writer == LEASE_UNKNOWN && !upload->env->lease_unknown) {
+        upload->env->lease_unknown = true;
         log_notice("the kernel does not tell who writes to %s (it takes the file's owner or "
                    "CAP_LEASE): closing, moving "
                    "and %u seconds of quiet decide",
-                   look->file->name, look->desk->config->settle);
+                   upload->file->name, upload->env->config->settle);
     }
-    look->writer =
-        writer == SPOOL_WRITER || (writer == SPOOL_WRITER_UNKNOWN && !look->file->closed && !quiet);
-    look->patient = quiet && !look->writer;
+    upload->writer =
+        writer == LEASE_WRITER || (writer == LEASE_UNKNOWN && !upload->file->closed && !quiet);
+    upload->may_reject = quiet && !upload->writer;
     /* A checksum is that of all of it. */
-    look->complete_only = look->writer && !look->sidecars.each[SPOOL_SHA256].there;
+    upload->complete_only = upload->writer && !upload->sidecars.each[SIDECAR_SHA256].there;
 }
 
 /* Where it cannot be looked into, what lies in it may never be found. */
-static bool directory_waits(struct look *look)
+static bool directory_waits(struct upload *upload)
 {
-    const struct desk *desk = look->desk;
-    enum spool_kind kind;
+    const struct ingest_env *env = upload->env;
+    enum file_kind kind;
     int fd = -1;
 
-    if (!desk->config->recursive)
+    if (!env->config->recursive)
         return false;
-    kind = spool_enter(desk->dir->drop, look->file->name, &fd);
-    if (kind == SPOOL_UNREADABLE)
-        drop_wait(desk->drop, look->file, WAIT_UNREADABLE,
-                  "no permission to look into this directory: chmod a+rx", WAITING_NEVER);
-    else if (kind == SPOOL_OTHER)
-        drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
-                  "a directory too deep or with too long a path to be looked into", WAITING_NEVER);
-    else if (kind == SPOOL_TROUBLE)
-        drop_wait(desk->drop, look->file, WAIT_TROUBLE, strerror(errno), WAITING_NEVER);
+    kind = beneath_open_dir(env->dir->drop, upload->file->name, &fd);
+    if (kind == FILE_UNREADABLE)
+        dropdir_wait(env->drop, upload->file, PENDING_UNREADABLE,
+                     "no permission to look into this directory: chmod a+rx", CLOCK_NEVER);
+    else if (kind == FILE_OTHER)
+        dropdir_wait(env->drop, upload->file, PENDING_FILE_TYPE,
+                     "a directory too deep or with too long a path to be looked into", CLOCK_NEVER);
+    else if (kind == FILE_TROUBLE)
+        dropdir_wait(env->drop, upload->file, PENDING_TROUBLE, strerror(errno), CLOCK_NEVER);
     if (fd >= 0)
         close(fd);
-    return kind != SPOOL_DIRECTORY && kind != SPOOL_GONE;
+    return kind != FILE_DIRECTORY && kind != FILE_GONE;
 }
 
 /* A second name of what is no file of the sender's. A sender's link is gone again soon, if it is a
  * step of a rename. */
-static bool link_waits(struct look *look)
+static bool link_waits(struct upload *upload)
 {
-    const struct desk *desk = look->desk;
+    const struct ingest_env *env = upload->env;
 
-    if (look->signature.device == desk->merge->training.device &&
-        look->signature.inode == desk->merge->training.inode)
-        drop_wait(desk->drop, look->file, WAIT_FILE_TYPE,
-                  "a hard link to training_data.csv: remove it", WAITING_NEVER);
-    else if (look->taken.whose.linked && look->taken.whose.closed && !look->recall.is_ours)
-        drop_wait(
-            desk->drop, look->file, WAIT_FILE_TYPE,
+    if (upload->file_id.device == env->merge->training.device &&
+        upload->file_id.inode == env->merge->training.inode)
+        dropdir_wait(env->drop, upload->file, PENDING_FILE_TYPE,
+                     "a hard link to training_data.csv: remove it", CLOCK_NEVER);
+    else if (upload->taken.whose.linked && upload->taken.whose.closed && !upload->history.is_ours)
+        dropdir_wait(
+            env->drop, upload->file, PENDING_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
             "name, or chmod a+r",
-            look->now < look->file->since + 5 * WAITING_SECOND ? look->now + WAITING_SECOND
-                                                               : WAITING_NEVER);
+            upload->now < upload->file->since + 5 * CLOCK_SECOND ? upload->now + CLOCK_SECOND
+                                                                 : CLOCK_NEVER);
     else
         return false;
     return true;
 }
 
 /* Has its sender put beside it what it takes to judge it? Else it waits. */
-static bool is_confirmed(struct look *look, enum spool_kind kind)
+static bool is_confirmed(struct upload *upload, enum file_kind kind)
 {
-    static const enum spool_sidecar wanted[] = {
-        [CONFIG_CONFIRM_CHECKSUM] = SPOOL_SHA256, [CONFIG_CONFIRM_DONE] = SPOOL_DONE};
-    const enum config_confirm confirm = look->desk->config->confirm;
-    enum spool_sidecar last = look->sidecars.each[SPOOL_DONE].there ? SPOOL_DONE : SPOOL_SHA256;
-    const char *base = spool_base(look->file->name), *why = NULL;
+    static const enum sidecar_kind wanted[] = {
+        [CONFIG_CONFIRM_CHECKSUM] = SIDECAR_SHA256, [CONFIG_CONFIRM_DONE] = SIDECAR_DONE};
+    const enum config_confirm confirm = upload->env->config->confirm;
+    enum sidecar_kind last =
+        upload->sidecars.each[SIDECAR_DONE].there ? SIDECAR_DONE : SIDECAR_SHA256;
+    const char *base = path_base(upload->file->name), *why = NULL;
     struct buffer detail = {0};
-    enum reason reason = WAIT_FILE_TYPE;
+    enum pending_reason reason = PENDING_FILE_TYPE;
 
-    if (kind == SPOOL_UNREADABLE) {
-        reason = WAIT_UNREADABLE;
+    if (kind == FILE_UNREADABLE) {
+        reason = PENDING_UNREADABLE;
         why = "may not be read: chmod a+r";
-    } else if (kind == SPOOL_TROUBLE) {
-        reason = WAIT_TROUBLE;
+    } else if (kind == FILE_TROUBLE) {
+        reason = PENDING_TROUBLE;
         why = strerror(errno);
-    } else if (kind != SPOOL_FILE) {
+    } else if (kind != FILE_REGULAR) {
         why = "is no regular file";
-    } else if (look->sidecars.linked) {
-        reason = WAIT_UNCONFIRMED;
+    } else if (upload->sidecars.linked) {
+        reason = PENDING_UNCONFIRMED;
         why = "has another name: it counts once that is gone";
-    } else if (look->sidecars.foreign && confirm != CONFIG_CONFIRM_NONE &&
-               !look->sidecars.each[wanted[confirm]].there) {
+    } else if (upload->sidecars.foreign && confirm != CONFIG_CONFIRM_NONE &&
+               !upload->sidecars.each[wanted[confirm]].there) {
         last = wanted[confirm];
-        reason = WAIT_UNCONFIRMED;
+        reason = PENDING_UNCONFIRMED;
         why = "belongs to another user than the file, or has another name: it does not count";
-    } else if (confirm != CONFIG_CONFIRM_NONE && !look->sidecars.each[wanted[confirm]].there) {
+    } else if (confirm != CONFIG_CONFIRM_NONE && !upload->sidecars.each[wanted[confirm]].there) {
         last = wanted[confirm];
-        reason = WAIT_UNCONFIRMED;
+        reason = PENDING_UNCONFIRMED;
         why = confirm == CONFIG_CONFIRM_DONE
                   ? "has not come: the file is judged once its sender says so"
                   : "has not come: the file is judged once its checksum is there";
     }
     if (why == NULL)
         return true;
-    buffer_printf(&detail, "%s%s %s", base, spool_sidecar_suffix(last), why);
-    drop_wait(look->desk->drop, look->file, reason, buffer_text(&detail),
-              look->sidecars.linked ? look->now + WAITING_SECOND : WAITING_NEVER);
+    buffer_printf(&detail, "%s%s %s", base, sidecar_suffix(last), why);
+    dropdir_wait(upload->env->drop, upload->file, reason, buffer_text(&detail),
+                 upload->sidecars.linked ? upload->now + CLOCK_SECOND : CLOCK_NEVER);
     buffer_free(&detail);
     return false;
 }
 
 /* Its checksum came after it, and it has left: is it that of what was accepted? Where sidecars are
  * waited for none can be late. */
-static int follow(struct look *look, struct cause *cause)
+static int follow(struct upload *upload, struct cause *cause)
 {
-    const struct desk *desk = look->desk;
-    const enum disposal disposal = disposal_of_accepted(desk->config);
-    const char *name = look->file->name;
+    const struct ingest_env *env = upload->env;
+    const enum placement disposal = placement_of_accepted(env->config);
+    const char *name = upload->file->name;
     int found;
 
-    if (!desk->drop->sidecars || disposal == DISPOSAL_KEEP ||
-        desk->config->confirm != CONFIG_CONFIRM_NONE ||
-        sidecar_look(desk->dir->drop, name, SIDECAR_ANYONE, &look->sidecars) != SPOOL_FILE ||
-        !look->sidecars.has_sum)
+    if (!env->drop->sidecars || disposal == PLACE_KEEP ||
+        env->config->confirm != CONFIG_CONFIRM_NONE ||
+        sidecar_look(env->dir->drop, name, SIDECAR_ANYONE, &upload->sidecars) != FILE_REGULAR ||
+        !upload->sidecars.has_sum)
         return 0;
-    found = ledger_last(&desk->merge->ledger, name, &look->recall.last, cause);
-    if (found <= 0 || look->recall.last.verdict == VERDICT_QUARANTINED ||
-        memcmp(look->recall.last.sha256, look->sidecars.sha256, DIGEST_SIZE) != 0)
+    found = ledger_last(&env->merge->ledger, name, &upload->history.last, cause);
+    if (found <= 0 || upload->history.last.verdict == VERDICT_QUARANTINED ||
+        memcmp(upload->history.last.sha256, upload->sidecars.sha256, DIGEST_SIZE) != 0)
         return found < 0 ? -1 : 0;
-    return disposal_follow(desk->dir, name, &look->sidecars, look->recall.last.seq, disposal,
-                           cause);
+    return placement_follow(env->dir, name, &upload->sidecars, upload->history.last.seq, disposal,
+                            cause);
 }
 
 /* May the file be judged now? Else it waits, is done, or is gone. */
-static bool claim(struct look *look)
+static bool claim(struct upload *upload)
 {
-    enum spool_kind beside = SPOOL_FILE;
+    enum file_kind beside = FILE_REGULAR;
     int64_t quiet_at, latest;
 
-    switch (look->taken.kind) {
-    case SPOOL_DIRECTORY:
-        if (directory_waits(look))
+    switch (upload->taken.kind) {
+    case FILE_DIRECTORY:
+        if (directory_waits(upload))
             return false;
         /* fall through */
-    case SPOOL_GONE:
-        drop_count_out(look->desk->drop, look->file->name);
-        look->desk->drop->changed = true; /* one less waits */
-        look->file->done = true;
+    case FILE_GONE:
+        dropdir_count_out(upload->env->drop, upload->file->name);
+        upload->env->drop->changed = true; /* one less waits */
+        upload->file->done = true;
         return false;
-    case SPOOL_OTHER:
-        drop_wait(
-            look->desk->drop, look->file, WAIT_FILE_TYPE,
+    case FILE_OTHER:
+        dropdir_wait(
+            upload->env->drop, upload->file, PENDING_FILE_TYPE,
             "no regular file: links, FIFOs and devices are never opened; send the file itself",
-            WAITING_NEVER);
+            CLOCK_NEVER);
         return false;
-    case SPOOL_UNREADABLE:
-        drop_wait(look->desk->drop, look->file, WAIT_UNREADABLE,
-                  "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
-                  WAITING_NEVER);
+    case FILE_UNREADABLE:
+        dropdir_wait(upload->env->drop, upload->file, PENDING_UNREADABLE,
+                     "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
+                     CLOCK_NEVER);
         return false;
-    case SPOOL_TROUBLE:
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, strerror(look->taken.errnum),
-                  WAITING_NEVER);
+    case FILE_TROUBLE:
+        dropdir_wait(upload->env->drop, upload->file, PENDING_TROUBLE,
+                     strerror(upload->taken.errnum), CLOCK_NEVER);
         return false;
-    case SPOOL_FILE:
+    case FILE_REGULAR:
         break;
     }
-    look->signature = look->taken.signature;
-    drop_count_in(look->desk->drop, look->file);
-    look->sidecars = (struct sidecars){0};
-    if (look->desk->drop->sidecars || look->desk->config->confirm != CONFIG_CONFIRM_NONE)
-        beside = sidecar_look(look->desk->dir->drop, look->file->name, look->taken.whose.owner,
-                              &look->sidecars);
-    if (look->sidecars.foreign)
-        log_debug("%s: what somebody else put beside it does not count", look->name);
-    waiting_look(look->file, &look->signature, sidecar_hash(&look->sidecars), look->now);
-    note_writer(look);
-    look->known = is_known(look);
-    quiet_at = look->file->since + waiting_seconds(look->desk->config->settle);
-    latest = look->file->judged + waiting_seconds(look->desk->config->rescan);
-    if (look->writer && look->now < quiet_at && look->now < latest)
-        drop_wait(look->desk->drop, look->file, WAIT_WRITER, "a program has it open for writing",
-                  quiet_at < latest ? quiet_at : latest);
-    else if (look->signature.size == 0)
-        drop_wait(look->desk->drop, look->file, WAIT_EMPTY, "no bytes yet", WAITING_NEVER);
-    else if (look->signature.mtime == 0)
-        drop_wait(look->desk->drop, look->file, WAIT_PARTIAL,
-                  "an interrupted rsync --partial left it (modification time 0): run rsync again",
-                  WAITING_NEVER);
+    upload->file_id = upload->taken.file_id;
+    dropdir_count_in(upload->env->drop, upload->file);
+    upload->sidecars = (struct sidecars){0};
+    if (upload->env->drop->sidecars || upload->env->config->confirm != CONFIG_CONFIRM_NONE)
+        beside = sidecar_look(upload->env->dir->drop, upload->file->name, upload->taken.whose.owner,
+                              &upload->sidecars);
+    if (upload->sidecars.foreign)
+        log_debug("%s: what somebody else put beside it does not count", upload->name);
+    pending_look(upload->file, &upload->file_id, sidecar_hash(&upload->sidecars), upload->now);
+    note_writer(upload);
+    upload->known = is_known(upload);
+    quiet_at = upload->file->since + clock_seconds(upload->env->config->settle);
+    latest = upload->file->judged + clock_seconds(upload->env->config->rescan);
+    if (upload->writer && upload->now < quiet_at && upload->now < latest)
+        dropdir_wait(upload->env->drop, upload->file, PENDING_WRITER,
+                     "a program has it open for writing", quiet_at < latest ? quiet_at : latest);
+    else if (upload->file_id.size == 0)
+        dropdir_wait(upload->env->drop, upload->file, PENDING_EMPTY, "no bytes yet", CLOCK_NEVER);
+    else if (upload->file_id.mtime == 0)
+        dropdir_wait(
+            upload->env->drop, upload->file, PENDING_PARTIAL,
+            "an interrupted rsync --partial left it (modification time 0): run rsync again",
+            CLOCK_NEVER);
     else
-        return is_confirmed(look, beside);
+        return is_confirmed(upload, beside);
     return false;
 }
 
 static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
 {
-    struct look *look = context;
-    int result = spill_add(&look->accepted, rows, cause);
+    struct upload *upload = context;
+    int result = spill_add(&upload->accepted, rows, cause);
 
-    look->sink_failed |= result < 0;
+    upload->sink_failed |= result < 0;
     return result;
 }
 
-static int sink_piece(void *context, struct cause *cause)
+static int sink_segment(void *context, struct cause *cause)
 {
-    struct look *look = context;
-    int result = pieces_add(&look->pieces, &look->judgement, &look->accepted, cause);
+    struct upload *upload = context;
+    int result = pieces_add(&upload->pieces, &upload->check_result, &upload->accepted, cause);
 
-    look->sink_failed |= result < 0;
+    upload->sink_failed |= result < 0;
     return result;
 }
 
 /* Bad rows as they came, behind the file's own header. */
 static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
 {
-    struct look *look = context;
-    const struct buffer *header = &look->judgement.header;
+    struct upload *upload = context;
+    const struct buffer *header = &upload->check_result.header;
     struct buffer bytes = {0};
     int result;
 
-    if (look->rejected.length == 0)
+    if (upload->rejected.length == 0)
         buffer_append(&bytes, header->data, header->len);
     buffer_append(&bytes, raw, len);
     if (raw[len - 1] != '\n')
         buffer_byte(&bytes, '\n');
     result =
-        buffer_failed(&bytes) ? cause_memory(cause) : spill_add(&look->rejected, &bytes, cause);
+        buffer_failed(&bytes) ? cause_memory(cause) : spill_add(&upload->rejected, &bytes, cause);
     buffer_free(&bytes);
-    look->sink_failed |= result < 0;
+    upload->sink_failed |= result < 0;
     return result;
 }
 
 /* Reads and checks it up to the size of the first look. */
-static int read_file(struct look *look, struct judge *judge, struct cause *cause)
+static int read_file(struct upload *upload, struct file_check *file_check, struct cause *cause)
 {
-    struct judge_order order = {.fd = look->fd,
-                                .name = look->name,
-                                .layout = &look->layout,
-                                .size = look->signature.size,
-                                .complete_only = look->complete_only,
-                                .sink = {sink_accept, sink_reject, sink_piece, look},
-                                .pool = look->desk->pool,
-                                .stop = &look->desk->stop};
+    struct file_check_request order = {.fd = upload->fd,
+                                       .name = upload->name,
+                                       .layout = &upload->layout,
+                                       .size = upload->file_id.size,
+                                       .complete_only = upload->complete_only,
+                                       .sink = {sink_accept, sink_reject, sink_segment, upload},
+                                       .pool = upload->env->pool,
+                                       .stop = &upload->env->stop};
 
-    if (look->recall.base != NULL) {
-        order.prefix_bytes = look->recall.base->bytes;
-        memcpy(order.prefix_sha, look->recall.base->sha256, DIGEST_SIZE);
+    if (upload->history.base != NULL) {
+        order.prefix_bytes = upload->history.base->bytes;
+        memcpy(order.prefix_sha, upload->history.base->sha256, DIGEST_SIZE);
     }
-    spill_clear(&look->accepted);
-    spill_clear(&look->rejected);
-    pieces_clear(&look->pieces);
-    look->accepted.pool = look->parted ? look->desk->pool : NULL;
-    if (judge_run(judge, &order, &look->judgement, cause) < 0)
+    spill_clear(&upload->accepted);
+    spill_clear(&upload->rejected);
+    pieces_clear(&upload->pieces);
+    upload->accepted.pool = upload->detached ? upload->env->pool : NULL;
+    if (file_check_run(file_check, &order, &upload->check_result, cause) < 0)
         return -1;
-    if (look->judgement.broken)
-        pieces_clear(&look->pieces);
-    return sink_piece(look, cause);
+    if (upload->check_result.broken)
+        pieces_clear(&upload->pieces);
+    return sink_segment(upload, cause);
 }
 
 /* Is it still this file that has the name? As it is now. */
-static bool is_in_place(const struct look *look, struct signature *ret_now)
+static bool is_in_place(const struct upload *upload, struct file_id *ret_now)
 {
-    return spool_look(look->desk->dir->drop, look->name, ret_now) == SPOOL_FILE &&
-           ret_now->device == look->signature.device && ret_now->inode == look->signature.inode;
+    return beneath_stat(upload->env->dir->drop, upload->name, ret_now) == FILE_REGULAR &&
+           ret_now->device == upload->file_id.device && ret_now->inode == upload->file_id.inode;
 }
 
 /* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
  * no verdict. */
-static int read_steadily(struct look *look, struct judge *judge, struct cause *cause)
+static int read_steadily(struct upload *upload, struct file_check *file_check, struct cause *cause)
 {
-    struct signature after;
+    struct file_id after;
     unsigned tries;
 
     for (tries = 0; tries < 2; tries++) {
-        if (read_file(look, judge, cause) < 0)
-            return cause->kind == CAUSE_AGAIN ? 0 : -1;
-        /* The lock is not held, nor the drop directory open: look_rejoin asks for the name. */
-        if (look->parted ? spool_signature(look->fd, &after) != SPOOL_FILE
-                         : !is_in_place(look, &after))
+        if (read_file(upload, file_check, cause) < 0)
+            return cause->kind == CAUSE_CHANGED ? 0 : -1;
+        /* The lock is not held, nor the drop directory open: upload_reattach asks for the name. */
+        if (upload->detached ? file_id_of_fd(upload->fd, &after) != FILE_REGULAR
+                             : !is_in_place(upload, &after))
             return 0;
-        if (signature_equal(&after, &look->signature) ||
-            (look->complete_only && after.size > look->signature.size))
+        if (file_id_equal(&after, &upload->file_id) ||
+            (upload->complete_only && after.size > upload->file_id.size))
             return 1;
-        if (after.size <= look->signature.size)
+        if (after.size <= upload->file_id.size)
             return 0;
-        if (look->sidecars.each[SPOOL_SHA256].there)
+        if (upload->sidecars.each[SIDECAR_SHA256].there)
             return 0;
         /* It only grew: somebody appends. */
-        look->complete_only = true;
-        look->patient = false;
+        upload->complete_only = true;
+        upload->may_reject = false;
     }
     return 1;
 }
 
-void look_put_off(struct look *look, const struct cause *cause)
+void upload_postpone(struct upload *upload, const struct cause *cause)
 {
-    int64_t now = waiting_now(), spent = now - look->now;
+    int64_t now = clock_monotonic(), spent = now - upload->now;
 
-    pieces_clear(&look->pieces);
-    log_debug("%s: no verdict: %s", look->name, cause->text);
-    if (cause->kind == CAUSE_TROUBLE)
-        drop_wait(look->desk->drop, look->file, WAIT_TROUBLE, cause->text,
-                  now + waiting_seconds(look->desk->config->rescan));
+    pieces_clear(&upload->pieces);
+    log_debug("%s: no verdict: %s", upload->name, cause->text);
+    if (cause->kind == CAUSE_RETRY)
+        dropdir_wait(upload->env->drop, upload->file, PENDING_TROUBLE, cause->text,
+                     now + clock_seconds(upload->env->config->rescan));
     else /* the larger the file, the later */
-        drop_wait(look->desk->drop, look->file, WAIT_WRITER, "it changed while it was read",
-                  now + WAITING_SOON + 4 * spent);
+        dropdir_wait(upload->env->drop, upload->file, PENDING_WRITER,
+                     "it changed while it was read", now + PENDING_SOON + 4 * spent);
 }
 
 /*
  * A grown file whose last row is incomplete: its complete rows alone. Of which nothing is booked
  * yet, too, if it was seen to grow: whose buffer ends in the middle of a row may do so for ever.
  */
-static bool wants_complete_rows(const struct look *look)
+static bool wants_complete_rows(const struct upload *upload)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
 
-    return (result->prefix_found || (look->growing && result->rows > 0)) && !look->complete_only &&
-           !look->sidecars.each[SPOOL_SHA256].there &&
-           (judgement_only_truncated(result) || (result->no_newline && !look->patient));
+    return (result->prefix_found || (upload->growing && result->rows > 0)) &&
+           !upload->complete_only && !upload->sidecars.each[SIDECAR_SHA256].there &&
+           (check_result_only_truncated(result) || (result->no_newline && !upload->may_reject));
 }
 
-uint64_t look_weight(const struct look *look)
+uint64_t upload_weight(const struct upload *upload)
 {
-    return unpack_format_of(look->name) == UNPACK_PLAIN ? look->signature.size
-                                                        : look->signature.size * PACKED_WEIGHT;
+    return decompress_format_of(upload->name) == DECOMPRESS_PLAIN
+               ? upload->file_id.size
+               : upload->file_id.size * PACKED_WEIGHT;
 }
 
-static void close_file(struct look *look)
+static void close_file(struct upload *upload)
 {
-    if (look->fd >= 0)
-        close(look->fd);
-    look->fd = -1;
+    if (upload->fd >= 0)
+        close(upload->fd);
+    upload->fd = -1;
 }
 
-void look_init(struct look *look, struct desk *desk)
+void upload_init(struct upload *upload, struct ingest_env *env)
 {
-    look->desk = desk;
-    look->fd = -1;
-    judgement_init(&look->judgement, desk->config);
-    spill_init(&look->accepted, desk->dir->state);
-    spill_init(&look->rejected, desk->dir->state);
+    upload->env = env;
+    upload->fd = -1;
+    check_result_init(&upload->check_result, env->config);
+    spill_init(&upload->accepted, env->dir->state);
+    spill_init(&upload->rejected, env->dir->state);
 }
 
-void look_free(struct look *look)
+void upload_free(struct upload *upload)
 {
-    if (look->desk == NULL)
+    if (upload->env == NULL)
         return;
-    judgement_free(&look->judgement);
-    spill_free(&look->accepted);
-    spill_free(&look->rejected);
-    pieces_free(&look->pieces);
-    look->desk = NULL;
+    check_result_free(&upload->check_result);
+    spill_free(&upload->accepted);
+    spill_free(&upload->rejected);
+    pieces_free(&upload->pieces);
+    upload->env = NULL;
 }
 
-int look_claim(struct look *look, struct waiting_file *file, struct cause *cause)
+int upload_claim(struct upload *upload, struct pending_file *file, struct cause *cause)
 {
-    look->file = file;
-    snprintf(look->name, sizeof look->name, "%s", file->name);
-    look->fd = look->taken.fd;
-    look->now = waiting_now();
-    look->layout = look->desk->merge->training.layout;
-    look->complete_only = look->known = look->sink_failed = look->parted = look->again = false;
-    look->recall.base = NULL;
-    if (look->taken.kind == SPOOL_GONE && follow(look, cause) < 0)
+    upload->file = file;
+    snprintf(upload->name, sizeof upload->name, "%s", file->name);
+    upload->fd = upload->taken.fd;
+    upload->now = clock_monotonic();
+    upload->layout = upload->env->merge->training.layout;
+    upload->complete_only = upload->known = upload->sink_failed = upload->detached = upload->again =
+        false;
+    upload->history.base = NULL;
+    if (upload->taken.kind == FILE_GONE && follow(upload, cause) < 0)
         return -1;
-    if (!claim(look))
+    if (!claim(upload))
         return 0;
-    look->growing = file->cut > 0 && look->signature.size > file->cut;
-    if (recall_file(&look->recall, &look->desk->merge->ledger, &look->desk->drop->seen, look->name,
-                    &look->signature, cause) < 0)
+    upload->growing = file->cut > 0 && upload->file_id.size > file->cut;
+    if (history_file(&upload->history, &upload->env->merge->ledger, &upload->env->drop->file_cache,
+                     upload->name, &upload->file_id, cause) < 0)
         return -1;
-    look->growing &= look->recall.base_count == 0;
-    if (link_waits(look))
+    upload->growing &= upload->history.base_count == 0;
+    if (link_waits(upload))
         return 0;
     /* A checksum that came after its file was merged may contradict it. */
-    if (look->sidecars.each[SPOOL_SHA256].there &&
-        !(look->recall.has_last && look->sidecars.has_sum &&
-          memcmp(look->sidecars.sha256, look->recall.last.sha256, DIGEST_SIZE) == 0))
-        look->known = false;
+    if (upload->sidecars.each[SIDECAR_SHA256].there &&
+        !(upload->history.has_last && upload->sidecars.has_sum &&
+          memcmp(upload->sidecars.sha256, upload->history.last.sha256, DIGEST_SIZE) == 0))
+        upload->known = false;
     return 1;
 }
 
-int look_part(struct look *look, struct cause *cause)
+int upload_detach(struct upload *upload, struct cause *cause)
 {
-    int *fields = malloc((look->layout.count + 1) * sizeof *fields);
+    int *fields = malloc((upload->layout.count + 1) * sizeof *fields);
 
     if (fields == NULL)
         return cause_memory(cause);
-    memcpy(fields, look->layout.fields, look->layout.count * sizeof *fields);
-    look->layout.fields = fields;
-    look->parted = true;
+    memcpy(fields, upload->layout.fields, upload->layout.count * sizeof *fields);
+    upload->layout.fields = fields;
+    upload->detached = true;
     return 0;
 }
 
 /* Would its rows be written today as they were? */
-static bool fits_training(const struct look *look)
+static bool fits_training(const struct upload *upload)
 {
-    const struct layout *layout = &look->desk->merge->training.layout;
+    const struct training_columns *layout = &upload->env->merge->training.layout;
 
-    return layout->count == look->layout.count &&
-           memcmp(layout->fields, look->layout.fields, layout->count * sizeof(int)) == 0;
+    return layout->count == upload->layout.count &&
+           memcmp(layout->fields, upload->layout.fields, layout->count * sizeof(int)) == 0;
 }
 
-int look_rejoin(struct look *look, struct waiting_file *file, struct cause *cause)
+int upload_reattach(struct upload *upload, struct pending_file *file, struct cause *cause)
 {
-    struct signature now;
+    struct file_id now;
     int same;
 
-    look->file = file;
-    same = recall_again(&look->recall, &look->desk->merge->ledger, &look->desk->drop->seen,
-                        look->name, &look->signature, cause);
+    upload->file = file;
+    same = history_recheck(&upload->history, &upload->env->merge->ledger,
+                           &upload->env->drop->file_cache, upload->name, &upload->file_id, cause);
     if (same <= 0)
         return same;
-    return is_in_place(look, &now) && fits_training(look);
+    return is_in_place(upload, &now) && fits_training(upload);
 }
 
-bool look_is_paused(const struct look *look)
+bool upload_is_paused(const struct upload *upload)
 {
-    return look->pieces.next > 0 && look->pieces.next < look->pieces.count;
+    return upload->pieces.next > 0 && upload->pieces.next < upload->pieces.count;
 }
 
-int look_resume(struct look *look, struct waiting_file *file, struct cause *cause)
+int upload_continue(struct upload *upload, struct pending_file *file, struct cause *cause)
 {
-    const struct ledger *ledger = &look->desk->merge->ledger;
-    const struct piece *before = &look->pieces.list[look->pieces.next - 1];
-    const struct judgement *result = &look->judgement;
-    struct recall *recall = &look->recall;
-    int found = ledger_last(ledger, look->name, &recall->last, cause);
+    const struct ledger *ledger = &upload->env->merge->ledger;
+    const struct piece *before = &upload->pieces.list[upload->pieces.next - 1];
+    const struct check_result *result = &upload->check_result;
+    struct history *history = &upload->history;
+    int found = ledger_last(ledger, upload->name, &history->last, cause);
 
-    look->file = file;
+    upload->file = file;
     if (found <= 0)
         return found;
-    recall->has_last = true;
-    return recall_last_is(recall, before->sha256, result->has_meta, result->meta) &&
-           (recall->last.verdict == VERDICT_MERGED || recall->last.verdict == VERDICT_GROWN) &&
-           !recall_is_overtaken(recall, ledger, look->name) && fits_training(look);
+    history->has_last = true;
+    return history_last_is(history, before->sha256, result->has_meta, result->meta) &&
+           (history->last.verdict == VERDICT_MERGED || history->last.verdict == VERDICT_GROWN) &&
+           !history_is_overtaken(history, ledger, upload->name) && fits_training(upload);
 }
 
 /* Does it begin with its base, or with what seems to be that? */
-static bool goes_on(const struct look *look)
+static bool goes_on(const struct upload *upload)
 {
-    return look->judgement.prefix_found || look->judgement.continued_line > 0;
+    return upload->check_result.prefix_found || upload->check_result.continued_line > 0;
 }
 
-static bool is_of_another(const struct look *look)
+static bool is_of_another(const struct upload *upload)
 {
-    return goes_on(look) && recall_is_of_another(&look->recall, look->fd, look->judgement.has_meta,
-                                                 look->judgement.meta);
+    return goes_on(upload) &&
+           history_is_of_another(&upload->history, upload->fd, upload->check_result.has_meta,
+                                 upload->check_result.meta);
 }
 
-int look_read(struct look *look, struct judge *judge, struct cause *cause)
+int upload_read(struct upload *upload, struct file_check *file_check, struct cause *cause)
 {
-    const struct judgement *result = &look->judgement;
+    const struct check_result *result = &upload->check_result;
     int steady;
     size_t i;
 
-    *cause = (struct cause){.kind = CAUSE_AGAIN};
-    steady = read_steadily(look, judge, cause);
+    *cause = (struct cause){.kind = CAUSE_CHANGED};
+    steady = read_steadily(upload, file_check, cause);
     /* It does not begin with the longest content; with another? */
-    for (i = 1; steady > 0 && i < look->recall.base_count && !result->broken &&
-                (is_of_another(look) || !goes_on(look));
+    for (i = 1; steady > 0 && i < upload->history.base_count && !result->broken &&
+                (is_of_another(upload) || !goes_on(upload));
          i++) {
-        look->recall.base = look->recall.bases[i];
-        steady = read_steadily(look, judge, cause);
+        upload->history.base = upload->history.bases[i];
+        steady = read_steadily(upload, file_check, cause);
     }
-    if (steady > 0 && is_of_another(look)) {
-        look->recall.base =
-            look->recall.bases[0] != &look->recall.inode ? look->recall.bases[0] : NULL;
-        steady = read_steadily(look, judge, cause);
+    if (steady > 0 && is_of_another(upload)) {
+        upload->history.base =
+            upload->history.bases[0] != &upload->history.inode ? upload->history.bases[0] : NULL;
+        steady = read_steadily(upload, file_check, cause);
     }
-    if (steady > 0 && wants_complete_rows(look)) {
-        look->complete_only = true;
-        steady = read_steadily(look, judge, cause);
+    if (steady > 0 && wants_complete_rows(upload)) {
+        upload->complete_only = true;
+        steady = read_steadily(upload, file_check, cause);
     }
     /* Nothing is decided of a new file that takes another look at its bytes. */
-    if (look->recall.base_count == 0)
-        close_file(look);
-    if (steady < 0 && cause->kind == CAUSE_TROUBLE && !look->sink_failed && cause->errnum != ENOMEM)
+    if (upload->history.base_count == 0)
+        close_file(upload);
+    if (steady < 0 && cause->kind == CAUSE_RETRY && !upload->sink_failed && cause->errnum != ENOMEM)
         return 0;
     return steady;
 }
 
-void look_close(struct look *look)
+void upload_close(struct upload *upload)
 {
-    close_file(look);
-    if (look->parted)
-        free(look->layout.fields);
-    look->parted = false;
-    spill_clear(&look->accepted);
-    spill_clear(&look->rejected);
-    pieces_clear(&look->pieces);
+    close_file(upload);
+    if (upload->detached)
+        free(upload->layout.fields);
+    upload->detached = false;
+    spill_clear(&upload->accepted);
+    spill_clear(&upload->rejected);
+    pieces_clear(&upload->pieces);
 }

@@ -21,7 +21,7 @@ static json_t *string(const char *text, size_t len)
     struct buffer valid = {0};
     json_t *json;
 
-    text_repair_utf8(&valid, text, len);
+    escape_repair_utf8(&valid, text, len);
     json = buffer_failed(&valid) ? NULL
                                  : json_stringn(valid.data == NULL ? "" : valid.data, valid.len);
     buffer_free(&valid);
@@ -32,7 +32,7 @@ static json_t *time_string(int64_t time)
 {
     char when[TEXT_TIME_SIZE];
 
-    return time == 0 ? json_null() : json_string(text_time(when, time));
+    return time == 0 ? json_null() : json_string(escape_time(when, time));
 }
 
 /* Rows of an adopted training file were never checked: their values may be anything. */
@@ -49,7 +49,7 @@ static json_t *counts(const struct counter *counter)
         if (entry->rows == 0)
             continue;
         buffer_clear(&key);
-        text_repair_utf8(&key, entry->value, entry->len);
+        escape_repair_utf8(&key, entry->value, entry->len);
         before = json_integer_value(json_object_get(object, buffer_text(&key)));
         json_object_set_new(object, buffer_text(&key),
                             json_integer(before + (json_int_t)entry->rows));
@@ -68,14 +68,15 @@ static json_t *files_by_verdict(const struct ledger *ledger)
     return object;
 }
 
-static json_t *violations_by_code(const struct quarantine_survey *survey)
+static json_t *violations_by_code(const struct quarantine_summary *survey)
 {
     json_t *object = json_object();
-    enum code code;
+    enum violation_code code;
 
-    for (code = 0; code < CODE_COUNT; code++)
+    for (code = 0; code < VIOLATION_CODE_COUNT; code++)
         if (survey->violations[code] > 0)
-            json_object_set_new(object, code_name(code), number(survey->violations[code]));
+            json_object_set_new(object, violation_code_name(code),
+                                number(survey->violations[code]));
     return object;
 }
 
@@ -123,7 +124,7 @@ int report_json(const struct report *report, struct buffer *out, struct cause *c
                                   number(ledger->duplicate), "forgotten",
                                   number(ledger->forgotten)));
     json_object_set_new(json, "violations", violations_by_code(report->quarantine));
-    json_object_set_new(json, "waiting", number(report->waiting));
+    json_object_set_new(json, "waiting", number(report->pending));
     json_object_set_new(json, "quarantined", number(report->quarantine->files));
     json_object_set_new(json, "last_merge", time_string(ledger->last_merge));
     json_object_set_new(json, "committed_bytes", number(ledger->training_end));
@@ -133,13 +134,13 @@ int report_json(const struct report *report, struct buffer *out, struct cause *c
 
 int report_status_json(const struct status *status, struct buffer *out, struct cause *cause)
 {
-    json_t *json = json_object(), *waiting = json_array();
+    json_t *json = json_object(), *pending = json_array();
     size_t i;
 
     for (i = 0; i < status->waiting_count; i++) {
-        const struct status_file *file = &status->waiting[i];
+        const struct status_file *file = &status->pending[i];
 
-        json_array_append_new(waiting, json_pack("{s:o, s:s, s:o}", "name",
+        json_array_append_new(pending, json_pack("{s:o, s:s, s:o}", "name",
                                                  string(file->name, strlen(file->name)), "reason",
                                                  file->reason, "detail",
                                                  string(file->detail, strlen(file->detail))));
@@ -147,7 +148,7 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     json_object_set_new(json, "daemon", json_boolean(status->daemon_up));
     json_object_set_new(json, "holder", string(status->daemon, strlen(status->daemon)));
     json_object_set_new(json, "data_dir", string(status->data_dir, strlen(status->data_dir)));
-    json_object_set_new(json, "waiting", waiting);
+    json_object_set_new(json, "waiting", pending);
     json_object_set_new(json, "ignored", number(status->ignored));
     json_object_set_new(json, "last_merge", time_string(status->last_merge));
     json_object_set_new(json, "quarantined", number(status->quarantined));
@@ -191,7 +192,7 @@ static void summary_counts(const char *title, const struct counter *counter, uin
         buffer_string(out, i == 0 ? "" : ", ");
         if (len == 0)
             buffer_string(out, "(none)");
-        text_printable(out, sorted[i]->value, len);
+        escape_printable(out, sorted[i]->value, len);
         buffer_printf(out, " %" PRIu64, sorted[i]->rows);
         if (total > 0)
             buffer_printf(out, " (%.0f%%)", 100.0 * (double)sorted[i]->rows / (double)total);
@@ -211,17 +212,17 @@ void report_summary(const struct report *report, struct buffer *out)
     const struct ledger *ledger = report->ledger;
     char when[TEXT_TIME_SIZE];
     enum tally_by by;
-    enum code code;
+    enum violation_code code;
     bool first = true;
 
-    buffer_printf(out, "PhaseSentinel collector, %s\n\n", text_time(when, report->time));
+    buffer_printf(out, "PhaseSentinel collector, %s\n\n", escape_time(when, report->time));
     buffer_printf(out, "training     %" PRIu64 " rows, %" PRIu64 " bytes", ledger->training_rows,
                   ledger->training_end);
     if (ledger->last_merge > 0)
-        buffer_printf(out, ", last merge %s", text_time(when, ledger->last_merge));
+        buffer_printf(out, ", last merge %s", escape_time(when, ledger->last_merge));
     buffer_printf(
         out, "\ndropped      %" PRIu64 " CSV files with %" PRIu64 " rows, %" PRIu64 " waiting\n",
-        report->user_files, report->total_user_samples, report->waiting);
+        report->user_files, report->total_user_samples, report->pending);
     buffer_printf(out,
                   "files        %" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64
                   " duplicate, %" PRIu64 " quarantined\n",
@@ -237,10 +238,10 @@ void report_summary(const struct report *report, struct buffer *out)
     buffer_printf(
         out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved by a later file\n",
         report->quarantine->files, report->quarantine->resolved);
-    for (code = 0; code < CODE_COUNT; code++)
+    for (code = 0; code < VIOLATION_CODE_COUNT; code++)
         if (report->quarantine->violations[code] > 0) {
-            buffer_printf(out, "%s%s %" PRIu64, first ? "violations   " : ", ", code_name(code),
-                          report->quarantine->violations[code]);
+            buffer_printf(out, "%s%s %" PRIu64, first ? "violations   " : ", ",
+                          violation_code_name(code), report->quarantine->violations[code]);
             first = false;
         }
     if (!first)
@@ -252,7 +253,7 @@ void report_summary(const struct report *report, struct buffer *out)
 
 static void write_users(const struct report *report, struct buffer *out)
 {
-    const struct stats *stats = report->stats;
+    const struct tally_file *stats = report->stats;
     const struct counter *arrivals = &stats->arrivals, *rows = &stats->tally.by[TALLY_USERS];
     char when[TEXT_TIME_SIZE];
     size_t i;
@@ -262,19 +263,19 @@ static void write_users(const struct report *report, struct buffer *out)
     for (i = 0; i < arrivals->count; i++) {
         const struct tally_entry *user = &arrivals->entries[i];
 
-        text_csv_cell(out, user->value, user->len);
+        escape_csv_cell(out, user->value, user->len);
         buffer_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%s\n",
                       counter_get(&stats->files, user->value, user->len),
                       counter_get(rows, user->value, user->len),
                       counter_get(&stats->rejected, user->value, user->len),
-                      text_time(when, (int64_t)user->rows));
+                      escape_time(when, (int64_t)user->rows));
     }
     for (i = 0; i < rows->count; i++) {
         const struct tally_entry *user = &rows->entries[i];
 
         if (counter_get(arrivals, user->value, user->len) > 0)
             continue;
-        text_csv_cell(out, user->value, user->len);
+        escape_csv_cell(out, user->value, user->len);
         buffer_printf(out, ",0,%" PRIu64 ",0,\n", user->rows);
     }
 }
@@ -304,7 +305,7 @@ static int repair_values(const struct counter *counter, struct counter *ret_vali
         const struct tally_entry *entry = &counter->entries[i];
 
         buffer_clear(&value);
-        text_repair_utf8(&value, entry->value, entry->len);
+        escape_repair_utf8(&value, entry->value, entry->len);
         result = buffer_failed(&value)
                      ? -1
                      : counter_add(ret_valid, buffer_text(&value), value.len, entry->rows);
@@ -339,7 +340,7 @@ static void write_prometheus(const struct report *report, struct buffer *out)
     const struct ledger *ledger = report->ledger;
     enum tally_by by;
     enum verdict v;
-    enum code code;
+    enum violation_code code;
     size_t i;
 
     metric_head(out, "files_total", "counter", "Verdicts given, by verdict.");
@@ -358,14 +359,14 @@ static void write_prometheus(const struct report *report, struct buffer *out)
     metric(out, "drop_files", "gauge", "CSV files in the drop directory.",
            (double)report->user_files);
     metric(out, "waiting_files", "gauge", "Dropped files without a verdict.",
-           (double)report->waiting);
+           (double)report->pending);
     metric(out, "quarantined_files", "gauge", "Files in quarantine that nothing has resolved.",
            (double)report->quarantine->files);
     metric_head(out, "quarantine_violations", "gauge",
                 "Violations of what is in quarantine, by code.");
-    for (code = 0; code < CODE_COUNT; code++)
-        metric_label(out, "quarantine_violations", "code", code_name(code), strlen(code_name(code)),
-                     report->quarantine->violations[code]);
+    for (code = 0; code < VIOLATION_CODE_COUNT; code++)
+        metric_label(out, "quarantine_violations", "code", violation_code_name(code),
+                     strlen(violation_code_name(code)), report->quarantine->violations[code]);
     for (by = TALLY_USERS; by < TALLY_COUNT; by++) {
         struct counter counter = {0};
 

@@ -19,12 +19,12 @@
 
 /* What is reported; all of it borrowed. */
 struct report {
-    const struct stats *stats;
+    const struct tally_file *stats;
     const struct ledger *ledger;
-    const struct quarantine_survey *quarantine;
+    const struct quarantine_summary *quarantine;
     uint64_t user_files;         /* CSV files in the drop directory */
     uint64_t total_user_samples; /* rows read from them */
-    uint64_t waiting;            /* files that are neither merged nor in quarantine */
+    uint64_t pending;            /* files that are neither merged nor in quarantine */
     uint64_t training_inode;
     int64_t time; /* nanoseconds since the epoch */
 };
@@ -45,7 +45,7 @@ struct status {
     bool daemon_up;
     const char *daemon; /* its process, from daemon.lock */
     const char *data_dir;
-    const struct status_file *waiting;
+    const struct status_file *pending;
     size_t waiting_count;
     uint64_t ignored;
     int64_t last_merge; /* nanoseconds since the epoch; 0: none */

@@ -7,31 +7,32 @@
 #include "base/log.h"
 #include "fs/privilege.h"
 
-void setup_init(struct setup *setup)
+void session_init(struct session *session)
 {
     const char *path = getenv("PHASESENTINEL_CONFIG");
 
-    *setup = (struct setup){.config_path = path != NULL && path[0] != '\0' ? path : CONFIG_FILE};
+    *session =
+        (struct session){.config_path = path != NULL && path[0] != '\0' ? path : CONFIG_FILE};
 }
 
-bool setup_take_option(struct setup *setup, int option, const char *argument)
+bool session_take_option(struct session *session, int option, const char *argument)
 {
     switch (option) {
     case 'c':
-        setup->config_path = argument;
+        session->config_path = argument;
         return true;
     case 'd':
-        setup->data_dir = argument;
+        session->data_dir = argument;
         return true;
-    case SETUP_ALLOW_ROOT:
-        setup->allow_root = true;
+    case SESSION_ALLOW_ROOT:
+        session->allow_root = true;
         return true;
     default:
         return false;
     }
 }
 
-int setup_load(struct setup *setup, struct cause *cause)
+int session_load(struct session *session, struct cause *cause)
 {
     char *absolute;
 
@@ -40,35 +41,36 @@ int setup_load(struct setup *setup, struct cause *cause)
     signal(SIGIO, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    if (config_load(&setup->config, setup->config_path, cause) < 0)
+    if (config_load(&session->config, session->config_path, cause) < 0)
         return -1;
-    log_set_level(setup->config.level);
-    if (setup->data_dir != NULL) {
-        absolute = realpath(setup->data_dir, NULL);
-        free(setup->config.data_dir);
-        setup->config.data_dir = absolute != NULL ? absolute : strdup(setup->data_dir);
-        if (setup->config.data_dir == NULL)
+    log_set_level(session->config.level);
+    if (session->data_dir != NULL) {
+        absolute = realpath(session->data_dir, NULL);
+        free(session->config.data_dir);
+        session->config.data_dir = absolute != NULL ? absolute : strdup(session->data_dir);
+        if (session->config.data_dir == NULL)
             return cause_memory(cause);
     }
-    if (schema_load(&setup->schema, setup->config.schema, cause) < 0)
+    if (schema_load(&session->schema, session->config.schema, cause) < 0)
         return -1;
-    return privilege_drop(setup->config.data_dir, setup->allow_root, cause);
+    return privilege_drop(session->config.data_dir, session->allow_root, cause);
 }
 
-int setup_open_dirs(struct setup *setup, enum setup_dirs dirs, struct cause *cause)
+int session_open_dirs(struct session *session, enum session_dirs dirs, struct cause *cause)
 {
-    return dirs == SETUP_CREATE_DIRS ? datadir_open(&setup->dir, setup->config.data_dir, cause)
-                                     : datadir_look(&setup->dir, setup->config.data_dir, cause);
+    return dirs == SESSION_CREATE_DIRS
+               ? datadir_open(&session->dir, session->config.data_dir, cause)
+               : datadir_look(&session->dir, session->config.data_dir, cause);
 }
 
-void setup_free(struct setup *setup)
+void session_free(struct session *session)
 {
-    datadir_close(&setup->dir);
-    schema_free(&setup->schema);
-    config_free(&setup->config);
+    datadir_close(&session->dir);
+    schema_free(&session->schema);
+    config_free(&session->config);
 }
 
-int setup_fail(const struct cause *cause)
+int session_fail(const struct cause *cause)
 {
     if (!cause->reported)
         log_error("%s", cause->text);

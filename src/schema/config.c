@@ -101,15 +101,16 @@ static const struct setting *find_setting(const char *section, const char *key)
 
 static void report_section(struct ini *ini, const struct ini_entry *entry)
 {
-    const char *nearest = problem_nearest(entry->section, sections);
+    const char *nearest = suggestion_nearest(entry->section, sections);
 
     if (nearest != NULL)
-        problem_add(&ini->problems, entry->line, "unknown section [%s]; did you mean [%s]?",
-                    entry->section, nearest);
+        ini_problems_add(&ini->problems, entry->line, "unknown section [%s]; did you mean [%s]?",
+                         entry->section, nearest);
     else
-        problem_add(&ini->problems, entry->line,
-                    "unknown section [%s]; there are [paths], [watch], [merge], [limits] and [log]",
-                    entry->section);
+        ini_problems_add(
+            &ini->problems, entry->line,
+            "unknown section [%s]; there are [paths], [watch], [merge], [limits] and [log]",
+            entry->section);
 }
 
 static bool known_section(const char *section)
@@ -129,17 +130,17 @@ static void report_key(struct ini *ini, const struct ini_entry *entry)
     size_t i, count = 0;
 
     if (elsewhere != NULL) {
-        problem_add(&ini->problems, entry->line, "%s belongs into section [%s], not into [%s]",
-                    elsewhere->key, elsewhere->section, entry->section);
+        ini_problems_add(&ini->problems, entry->line, "%s belongs into section [%s], not into [%s]",
+                         elsewhere->key, elsewhere->section, entry->section);
         return;
     }
     for (i = 0; i < SETTING_COUNT; i++)
         if (strcasecmp(settings[i].section, entry->section) == 0)
             keys[count++] = settings[i].key;
-    nearest = problem_nearest(entry->key, keys);
-    problem_add(&ini->problems, entry->line, "unknown key %s in section [%s]%s%s%s", entry->key,
-                entry->section, nearest != NULL ? "; did you mean " : "",
-                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+    nearest = suggestion_nearest(entry->key, keys);
+    ini_problems_add(&ini->problems, entry->line, "unknown key %s in section [%s]%s%s%s",
+                     entry->key, entry->section, nearest != NULL ? "; did you mean " : "",
+                     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
 }
 
 static void read_entry(struct ini *ini, const struct ini_entry *entry, struct choice *choice)
@@ -160,11 +161,11 @@ static void read_entry(struct ini *ini, const struct ini_entry *entry, struct ch
     } else if (setting->path == NULL) {
         ini_number(ini, entry, setting->min, setting->max, setting->unit, &choice->values[i]);
     } else if (*entry->value == '\0') {
-        problem_add(&ini->problems, entry->line, "%s: a path is needed", entry->key);
+        ini_problems_add(&ini->problems, entry->line, "%s: a path is needed", entry->key);
     } else if (*entry->value == '~' || *entry->value == '$') {
-        problem_add(&ini->problems, entry->line,
-                    "%s: '%c' is not expanded here; write the whole path", entry->key,
-                    *entry->value);
+        ini_problems_add(&ini->problems, entry->line,
+                         "%s: '%c' is not expanded here; write the whole path", entry->key,
+                         *entry->value);
     } else {
         choice->paths[i] = entry->value;
     }

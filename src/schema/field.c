@@ -13,8 +13,8 @@
 
 /* A value of its type, ready to be compared. */
 union reading {
-    struct number number;
-    struct moment moment;
+    struct decimal number;
+    struct datetime datetime;
 };
 
 static const char *const type_names[] = {
@@ -65,9 +65,9 @@ static bool read_value(const struct field *field, const char *text, size_t len,
     case FIELD_STRING:
         return true;
     case FIELD_NUMBER:
-        return number_parse(text, len, &ret_value->number);
+        return decimal_parse(text, len, &ret_value->number);
     case FIELD_INTEGER:
-        return number_parse(text, len, &ret_value->number) && ret_value->number.whole;
+        return decimal_parse(text, len, &ret_value->number) && ret_value->number.whole;
     case FIELD_BOOLEAN:
         return is_boolean(text, len);
     case FIELD_DATE:
@@ -77,17 +77,17 @@ static bool read_value(const struct field *field, const char *text, size_t len,
     if (len == 0)
         return false;
     if (field->format != NULL)
-        return moment_parse_format(field->format, text, len, &ret_value->moment) == len;
+        return datetime_parse_format(field->format, text, len, &ret_value->datetime) == len;
     if (field->type == FIELD_DATE)
-        return moment_parse_date(text, len, &ret_value->moment);
-    return moment_parse_datetime(text, len, &ret_value->moment);
+        return datetime_parse_date(text, len, &ret_value->datetime);
+    return datetime_parse_datetime(text, len, &ret_value->datetime);
 }
 
 static int compare(const struct field *field, const union reading *left, const union reading *right)
 {
     if (field->type == FIELD_DATE || field->type == FIELD_DATETIME)
-        return moment_compare(&left->moment, &right->moment);
-    return number_compare(&left->number, &right->number);
+        return datetime_compare(&left->datetime, &right->datetime);
+    return decimal_compare(&left->number, &right->number);
 }
 
 int field_compare(const struct field *field, const char *left, const char *right)
@@ -116,7 +116,7 @@ static enum field_fault explain_missing(const char *text, size_t len, struct buf
     if (why == NULL)
         return FIELD_CONSTRAINT_ERROR;
     if (len > 0) {
-        hint_quote(why, text, len);
+        suggestion_quote(why, text, len);
         buffer_string(why, " stands for a missing value, and ");
     }
     buffer_string(why, "a value is required");
@@ -128,21 +128,21 @@ static enum field_fault explain_type(const struct field *field, const char *text
 {
     if (why == NULL)
         return FIELD_TYPE_ERROR;
-    hint_quote(why, text, len);
+    suggestion_quote(why, text, len);
     buffer_printf(why, " is not %s %s", field->type == FIELD_INTEGER ? "an" : "a",
                   field_type_name(field->type));
     if (field->format != NULL) {
         buffer_printf(why, " written as %s, as in ", field->format);
-        moment_write_example(field->format, why);
-        hint_invisible(why, text, len);
+        datetime_write_example(field->format, why);
+        suggestion_invisible(why, text, len);
     } else if (field->type == FIELD_NUMBER || field->type == FIELD_INTEGER) {
-        hint_number(why, text, len, field->type == FIELD_INTEGER, field->required);
+        suggestion_number(why, text, len, field->type == FIELD_INTEGER, field->required);
     } else if (field->type == FIELD_BOOLEAN) {
-        hint_boolean(why, text, len);
+        suggestion_boolean(why, text, len);
     } else if (field->type == FIELD_DATE) {
-        hint_date(why, text, len);
+        suggestion_date(why, text, len);
     } else {
-        hint_datetime(why, text, len);
+        suggestion_datetime(why, text, len);
     }
     return FIELD_TYPE_ERROR;
 }
@@ -161,10 +161,10 @@ static enum field_fault check_bounds(const struct field *field, const union read
     if (!low && !high)
         return FIELD_FITS;
     if (why != NULL) {
-        hint_show(why, text, len);
+        suggestion_show(why, text, len);
         buffer_printf(why, " is %s", low ? "below minimum " : "above maximum ");
-        hint_show(why, low ? field->minimum : field->maximum,
-                  strlen(low ? field->minimum : field->maximum));
+        suggestion_show(why, low ? field->minimum : field->maximum,
+                        strlen(low ? field->minimum : field->maximum));
     }
     return FIELD_CONSTRAINT_ERROR;
 }
@@ -180,31 +180,31 @@ static enum field_fault check_enum(const struct field *field, const char *text, 
             return FIELD_FITS;
     if (why == NULL)
         return FIELD_CONSTRAINT_ERROR;
-    hint_quote(why, text, len);
+    suggestion_quote(why, text, len);
     buffer_string(why, field->value_count == 1 ? " is not " : " is not one of ");
     for (i = 0; i < field->value_count && i < listed; i++) {
         buffer_string(why, i > 0 ? ", " : "");
-        hint_show(why, field->values[i], strlen(field->values[i]));
+        suggestion_show(why, field->values[i], strlen(field->values[i]));
     }
     if (field->value_count > listed)
         buffer_printf(why, " and %zu others", field->value_count - listed);
-    hint_choice(why, text, len, field->values, field->value_count);
+    suggestion_choice(why, text, len, field->values, field->value_count);
     return FIELD_CONSTRAINT_ERROR;
 }
 
 static enum field_fault check_length(const struct field *field, const char *text, size_t len,
                                      struct buffer *why)
 {
-    size_t length = text_code_points(text, len);
+    size_t length = escape_code_points(text, len);
 
     if (length >= field->min_length && length <= field->max_length)
         return FIELD_FITS;
     if (why != NULL) {
-        hint_quote(why, text, len);
+        suggestion_quote(why, text, len);
         buffer_printf(why, " has %zu character%s, %s %zu", length, length == 1 ? "" : "s",
                       length < field->min_length ? "below minLength" : "above maxLength",
                       length < field->min_length ? field->min_length : field->max_length);
-        hint_invisible(why, text, len);
+        suggestion_invisible(why, text, len);
     }
     return FIELD_CONSTRAINT_ERROR;
 }
@@ -212,25 +212,25 @@ static enum field_fault check_length(const struct field *field, const char *text
 static enum field_fault check_pattern(const struct field *field, const char *text, size_t len,
                                       struct buffer *why)
 {
-    enum pattern_match match = pattern_match(field->pattern, text, len);
+    enum regex_match match = regex_match(field->pattern, text, len);
 
-    if (match == PATTERN_MATCHES)
+    if (match == REGEX_MATCHES)
         return FIELD_FITS;
-    if (match == PATTERN_NO_MEMORY)
+    if (match == REGEX_NO_MEMORY)
         return FIELD_NO_MEMORY;
     if (why == NULL)
         return FIELD_CONSTRAINT_ERROR;
-    hint_quote(why, text, len);
-    if (match == PATTERN_TOO_LONG) {
+    suggestion_quote(why, text, len);
+    if (match == REGEX_TOO_LONG) {
         buffer_printf(why, " has %zu bytes, and a value with a pattern may have %d", len,
-                      PATTERN_LONGEST);
+                      REGEX_LONGEST);
         return FIELD_CONSTRAINT_ERROR;
     }
     buffer_string(why, " does not match the pattern ");
-    hint_show(why, pattern_text(field->pattern), strlen(pattern_text(field->pattern)));
+    suggestion_show(why, regex_text(field->pattern), strlen(regex_text(field->pattern)));
     if (field->description != NULL)
         buffer_printf(why, " (%s)", field->description);
-    hint_invisible(why, text, len);
+    suggestion_invisible(why, text, len);
     return FIELD_CONSTRAINT_ERROR;
 }
 
@@ -263,17 +263,17 @@ static bool fits_quickly(const struct field *field, const char *text, size_t len
 static uint64_t least_whole(const char *bound, bool above)
 {
     uint64_t low = 0, high = 1000000000000000000, middle;
-    struct number limit, number;
+    struct decimal limit, number;
     char digits[24];
     int len, order;
 
-    if (!number_parse(bound, strlen(bound), &limit))
+    if (!decimal_parse(bound, strlen(bound), &limit))
         return 0;
     while (low < high) {
         middle = low + (high - low) / 2;
         len = snprintf(digits, sizeof digits, "%" PRIu64, middle);
-        number_parse(digits, (size_t)len, &number);
-        order = number_compare(&number, &limit);
+        decimal_parse(digits, (size_t)len, &number);
+        order = decimal_compare(&number, &limit);
         if (order > 0 || (order == 0 && !above))
             high = middle;
         else
@@ -331,7 +331,7 @@ static void free_list(char **list, size_t count)
 
 void field_free(struct field *field)
 {
-    pattern_free(field->pattern);
+    regex_free(field->pattern);
     free(field->name);
     free(field->description);
     free(field->minimum);

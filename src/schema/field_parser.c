@@ -8,7 +8,7 @@
 #include "base/datetime.h"
 #include "schema/regex.h"
 
-const char *const draft_keys[DRAFT_KEY_COUNT + 1] = {
+const char *const field_parser_keys[FIELD_PARSER_KEY_COUNT + 1] = {
     "name",    "type", "required", "minimum", "maximum",     "minLength",     "maxLength",
     "pattern", "enum", "format",   "default", "description", "missingValues", NULL,
 };
@@ -18,8 +18,9 @@ static void no_memory(struct ini *ini)
     ini->problems.failed = true;
 }
 
-__attribute__((format(printf, 4, 5))) static void
-report(const struct draft *draft, struct ini *ini, enum draft_key key, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void report(const struct field_parser *field_parser,
+                                                         struct ini *ini, enum field_parser_key key,
+                                                         const char *format, ...)
 {
     va_list args;
     char *text;
@@ -31,14 +32,15 @@ report(const struct draft *draft, struct ini *ini, enum draft_key key, const cha
     if (text == NULL)
         no_memory(ini);
     else
-        problem_add(&ini->problems, draft->entries[key]->line, "%s: %s", draft_keys[key], text);
+        ini_problems_add(&ini->problems, field_parser->entries[key]->line, "%s: %s",
+                         field_parser_keys[key], text);
     free(text);
 }
 
 /* The value of a key, or NULL where it is not given. */
-static const char *value_of(const struct draft *draft, enum draft_key key)
+static const char *value_of(const struct field_parser *field_parser, enum field_parser_key key)
 {
-    return draft->entries[key] == NULL ? NULL : draft->entries[key]->value;
+    return field_parser->entries[key] == NULL ? NULL : field_parser->entries[key]->value;
 }
 
 /* A copy that the field owns; of NULL, NULL. */
@@ -51,70 +53,76 @@ static char *copy(struct ini *ini, const char *text)
     return result;
 }
 
-static void take_name(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_name(const struct field_parser *field_parser, struct ini *ini, struct field *field)
 {
-    const char *name = value_of(draft, DRAFT_NAME);
+    const char *name = value_of(field_parser, FIELD_PARSER_NAME);
 
     if (name == NULL)
-        problem_add(&ini->problems, draft->line, "the field has no name; write name = COLUMN");
+        ini_problems_add(&ini->problems, field_parser->line,
+                         "the field has no name; write name = COLUMN");
     else if (*name == '\0')
-        report(draft, ini, DRAFT_NAME, "it is empty; write the name of the column");
+        report(field_parser, ini, FIELD_PARSER_NAME, "it is empty; write the name of the column");
     field->name = copy(ini, name == NULL ? "" : name);
-    field->description = copy(ini, value_of(draft, DRAFT_DESCRIPTION));
+    field->description = copy(ini, value_of(field_parser, FIELD_PARSER_DESCRIPTION));
 }
 
-static void take_words(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_words(const struct field_parser *field_parser, struct ini *ini,
+                       struct field *field)
 {
     static const char *const types[] = {"string", "number",   "integer", "boolean",
                                         "date",   "datetime", NULL};
     static const char *const truths[] = {"false", "true", NULL};
     int word;
 
-    if (draft->entries[DRAFT_TYPE] != NULL) {
-        word = ini_word(ini, draft->entries[DRAFT_TYPE], types);
+    if (field_parser->entries[FIELD_PARSER_TYPE] != NULL) {
+        word = ini_word(ini, field_parser->entries[FIELD_PARSER_TYPE], types);
         if (word >= 0)
             field_type_from_name(types[word], &field->type);
     }
-    if (draft->entries[DRAFT_REQUIRED] != NULL)
-        field->required = ini_word(ini, draft->entries[DRAFT_REQUIRED], truths) == 1;
+    if (field_parser->entries[FIELD_PARSER_REQUIRED] != NULL)
+        field->required = ini_word(ini, field_parser->entries[FIELD_PARSER_REQUIRED], truths) == 1;
 }
 
-static uint64_t take_length(const struct draft *draft, struct ini *ini, const struct field *field,
-                            enum draft_key key, uint64_t otherwise)
+static uint64_t take_length(const struct field_parser *field_parser, struct ini *ini,
+                            const struct field *field, enum field_parser_key key,
+                            uint64_t otherwise)
 {
     uint64_t length = otherwise;
 
-    if (draft->entries[key] == NULL)
+    if (field_parser->entries[key] == NULL)
         return otherwise;
     if (field->type != FIELD_STRING)
-        report(draft, ini, key, "only type string has a length, not %s",
+        report(field_parser, ini, key, "only type string has a length, not %s",
                field_type_name(field->type));
     else
-        ini_number(ini, draft->entries[key], 0, 1000000000, " characters", &length);
+        ini_number(ini, field_parser->entries[key], 0, 1000000000, " characters", &length);
     return length;
 }
 
-static void take_lengths(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_lengths(const struct field_parser *field_parser, struct ini *ini,
+                         struct field *field)
 {
-    field->min_length = (size_t)take_length(draft, ini, field, DRAFT_MIN_LENGTH, 0);
-    field->max_length = (size_t)take_length(draft, ini, field, DRAFT_MAX_LENGTH, SIZE_MAX);
+    field->min_length = (size_t)take_length(field_parser, ini, field, FIELD_PARSER_MIN_LENGTH, 0);
+    field->max_length =
+        (size_t)take_length(field_parser, ini, field, FIELD_PARSER_MAX_LENGTH, SIZE_MAX);
     if (field->min_length > field->max_length)
-        report(draft, ini, DRAFT_MAX_LENGTH, "%zu is below minLength %zu", field->max_length,
-               field->min_length);
+        report(field_parser, ini, FIELD_PARSER_MAX_LENGTH, "%zu is below minLength %zu",
+               field->max_length, field->min_length);
 }
 
-static void take_format(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_format(const struct field_parser *field_parser, struct ini *ini,
+                        struct field *field)
 {
-    const char *format = value_of(draft, DRAFT_FORMAT);
+    const char *format = value_of(field_parser, FIELD_PARSER_FORMAT);
     struct buffer why = {0};
 
     if (format == NULL)
         return;
     if (field->type != FIELD_DATE && field->type != FIELD_DATETIME)
-        report(draft, ini, DRAFT_FORMAT, "only the types date and datetime have one, not %s",
-               field_type_name(field->type));
-    else if (moment_check_format(format, &why) < 0)
-        report(draft, ini, DRAFT_FORMAT, "%s", buffer_text(&why));
+        report(field_parser, ini, FIELD_PARSER_FORMAT,
+               "only the types date and datetime have one, not %s", field_type_name(field->type));
+    else if (datetime_check_format(format, &why) < 0)
+        report(field_parser, ini, FIELD_PARSER_FORMAT, "%s", buffer_text(&why));
     else
         field->format = copy(ini, format);
     if (buffer_failed(&why))
@@ -123,8 +131,8 @@ static void take_format(const struct draft *draft, struct ini *ini, struct field
 }
 
 /* Does a value of the field's own fit it? Else it is reported. */
-static bool fits(const struct draft *draft, struct ini *ini, enum draft_key key,
-                 const struct field *field, const char *value)
+static bool fits(const struct field_parser *field_parser, struct ini *ini,
+                 enum field_parser_key key, const struct field *field, const char *value)
 {
     struct buffer why = {0};
     enum field_fault fault = field_check(field, value, strlen(value), &why);
@@ -132,52 +140,57 @@ static bool fits(const struct draft *draft, struct ini *ini, enum draft_key key,
     if (fault == FIELD_NO_MEMORY || buffer_failed(&why))
         no_memory(ini);
     else if (fault != FIELD_FITS)
-        report(draft, ini, key, "%s", buffer_text(&why));
+        report(field_parser, ini, key, "%s", buffer_text(&why));
     buffer_free(&why);
     return fault == FIELD_FITS;
 }
 
-static void take_bounds(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_bounds(const struct field_parser *field_parser, struct ini *ini,
+                        struct field *field)
 {
     const struct field bare = {
         .type = field->type, .format = field->format, .max_length = SIZE_MAX, .required = true};
-    const enum draft_key keys[] = {DRAFT_MINIMUM, DRAFT_MAXIMUM};
+    const enum field_parser_key keys[] = {FIELD_PARSER_MINIMUM, FIELD_PARSER_MAXIMUM};
     char **bounds[] = {&field->minimum, &field->maximum};
     size_t i;
 
     for (i = 0; i < 2; i++) {
-        if (draft->entries[keys[i]] == NULL)
+        if (field_parser->entries[keys[i]] == NULL)
             continue;
         if (field->type == FIELD_STRING || field->type == FIELD_BOOLEAN)
-            report(draft, ini, keys[i], "type %s has no order%s", field_type_name(field->type),
-                   draft->entries[DRAFT_TYPE] == NULL ? "; type = number is missing?" : "");
-        else if (fits(draft, ini, keys[i], &bare, value_of(draft, keys[i])))
-            *bounds[i] = copy(ini, value_of(draft, keys[i]));
+            report(field_parser, ini, keys[i], "type %s has no order%s",
+                   field_type_name(field->type),
+                   field_parser->entries[FIELD_PARSER_TYPE] == NULL ? "; type = number is missing?"
+                                                                    : "");
+        else if (fits(field_parser, ini, keys[i], &bare, value_of(field_parser, keys[i])))
+            *bounds[i] = copy(ini, value_of(field_parser, keys[i]));
     }
     if (field->minimum != NULL && field->maximum != NULL &&
         field_compare(field, field->minimum, field->maximum) > 0)
-        report(draft, ini, DRAFT_MAXIMUM, "%s is below minimum %s", field->maximum, field->minimum);
+        report(field_parser, ini, FIELD_PARSER_MAXIMUM, "%s is below minimum %s", field->maximum,
+               field->minimum);
 }
 
-static void take_pattern(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_pattern(const struct field_parser *field_parser, struct ini *ini,
+                         struct field *field)
 {
-    const char *text = value_of(draft, DRAFT_PATTERN);
-    char why[PATTERN_WHY_SIZE];
+    const char *text = value_of(field_parser, FIELD_PARSER_PATTERN);
+    char why[REGEX_WHY_SIZE];
 
     if (text == NULL)
         return;
-    field->pattern = pattern_compile(text, why);
+    field->pattern = regex_compile(text, why);
     if (field->pattern == NULL && why[0] != '\0')
-        report(draft, ini, DRAFT_PATTERN, "'%s' cannot be used: %s", text, why);
+        report(field_parser, ini, FIELD_PARSER_PATTERN, "'%s' cannot be used: %s", text, why);
     else if (field->pattern == NULL)
         no_memory(ini);
 }
 
 /* Splits "a|b|c" into an owned list. */
-static void take_list(const struct draft *draft, struct ini *ini, enum draft_key key,
-                      char ***ret_list, size_t *ret_count)
+static void take_list(const struct field_parser *field_parser, struct ini *ini,
+                      enum field_parser_key key, char ***ret_list, size_t *ret_count)
 {
-    const char *p = value_of(draft, key);
+    const char *p = value_of(field_parser, key);
     size_t parts = 1, count = 0, i, len;
     char **list;
 
@@ -192,14 +205,14 @@ static void take_list(const struct draft *draft, struct ini *ini, enum draft_key
         if (list[count] == NULL)
             break;
         if (len == 0)
-            report(draft, ini, key, "an empty value stands in it; write them as in a|b|c");
+            report(field_parser, ini, key, "an empty value stands in it; write them as in a|b|c");
         else if (*p == ' ' || p[len - 1] == ' ')
-            report(draft, ini, key, "'%s' has a blank at its start or end; write them as in a|b|c",
-                   list[count]);
+            report(field_parser, ini, key,
+                   "'%s' has a blank at its start or end; write them as in a|b|c", list[count]);
         for (i = 0; i < count && strcmp(list[i], list[count]) != 0;)
             i++;
         if (i < count && len > 0)
-            report(draft, ini, key, "'%s' stands in it twice", list[i]);
+            report(field_parser, ini, key, "'%s' stands in it twice", list[i]);
         count++;
     }
     if (count < parts)
@@ -209,35 +222,39 @@ static void take_list(const struct draft *draft, struct ini *ini, enum draft_key
 }
 
 /* Last, since the values must fit all the rest. */
-static void take_values(const struct draft *draft, struct ini *ini, struct field *field)
+static void take_values(const struct field_parser *field_parser, struct ini *ini,
+                        struct field *field)
 {
-    const char *fallback = value_of(draft, DRAFT_DEFAULT);
+    const char *fallback = value_of(field_parser, FIELD_PARSER_DEFAULT);
     char **values = NULL;
     size_t count = 0, i;
 
-    take_list(draft, ini, DRAFT_ENUM, &values, &count);
+    take_list(field_parser, ini, FIELD_PARSER_ENUM, &values, &count);
     for (i = 0; i < count; i++)
         if (*values[i] != '\0')
-            fits(draft, ini, DRAFT_ENUM, field, values[i]);
+            fits(field_parser, ini, FIELD_PARSER_ENUM, field, values[i]);
     field->values = values;
     field->value_count = count;
-    take_list(draft, ini, DRAFT_MISSING_VALUES, &field->missing, &field->missing_count);
+    take_list(field_parser, ini, FIELD_PARSER_MISSING_VALUES, &field->missing,
+              &field->missing_count);
     if (fallback == NULL)
         return;
     if (field->required)
-        report(draft, ini, DRAFT_DEFAULT, "it would never be used, since the column is required");
-    else if (fits(draft, ini, DRAFT_DEFAULT, field, fallback))
+        report(field_parser, ini, FIELD_PARSER_DEFAULT,
+               "it would never be used, since the column is required");
+    else if (fits(field_parser, ini, FIELD_PARSER_DEFAULT, field, fallback))
         field->fallback = copy(ini, fallback);
 }
 
-void draft_finish(const struct draft *draft, struct ini *ini, struct field *field)
+void field_parser_finish(const struct field_parser *field_parser, struct ini *ini,
+                         struct field *field)
 {
-    take_name(draft, ini, field);
-    take_words(draft, ini, field);
-    take_lengths(draft, ini, field);
-    take_format(draft, ini, field);
-    take_bounds(draft, ini, field);
-    take_pattern(draft, ini, field);
-    take_values(draft, ini, field);
+    take_name(field_parser, ini, field);
+    take_words(field_parser, ini, field);
+    take_lengths(field_parser, ini, field);
+    take_format(field_parser, ini, field);
+    take_bounds(field_parser, ini, field);
+    take_pattern(field_parser, ini, field);
+    take_values(field_parser, ini, field);
     field_prepare(field);
 }

@@ -1,9 +1,9 @@
 /*
  * draft: a section [field.N] of the schema file on its way to a field.
  *
- * The schema collects the entries of each section; draft_finish makes the field from them and adds
- * a problem for each that is wrong, and for those that contradict each other or the field's own
- * values.
+ * The schema collects the entries of each section; field_parser_finish makes the field from them
+ * and adds a problem for each that is wrong, and for those that contradict each other or the
+ * field's own values.
  */
 #ifndef PHASESENTINEL_FIELD_PARSER_H
 #define PHASESENTINEL_FIELD_PARSER_H
@@ -13,33 +13,34 @@
 #include "schema/field.h"
 #include "schema/ini.h"
 
-enum draft_key {
-    DRAFT_NAME,
-    DRAFT_TYPE,
-    DRAFT_REQUIRED,
-    DRAFT_MINIMUM,
-    DRAFT_MAXIMUM,
-    DRAFT_MIN_LENGTH,
-    DRAFT_MAX_LENGTH,
-    DRAFT_PATTERN,
-    DRAFT_ENUM,
-    DRAFT_FORMAT,
-    DRAFT_DEFAULT,
-    DRAFT_DESCRIPTION,
-    DRAFT_MISSING_VALUES,
-    DRAFT_KEY_COUNT
+enum field_parser_key {
+    FIELD_PARSER_NAME,
+    FIELD_PARSER_TYPE,
+    FIELD_PARSER_REQUIRED,
+    FIELD_PARSER_MINIMUM,
+    FIELD_PARSER_MAXIMUM,
+    FIELD_PARSER_MIN_LENGTH,
+    FIELD_PARSER_MAX_LENGTH,
+    FIELD_PARSER_PATTERN,
+    FIELD_PARSER_ENUM,
+    FIELD_PARSER_FORMAT,
+    FIELD_PARSER_DEFAULT,
+    FIELD_PARSER_DESCRIPTION,
+    FIELD_PARSER_MISSING_VALUES,
+    FIELD_PARSER_KEY_COUNT
 };
 
 /* Their words, NULL-terminated. */
-extern const char *const draft_keys[DRAFT_KEY_COUNT + 1];
+extern const char *const field_parser_keys[FIELD_PARSER_KEY_COUNT + 1];
 
-struct draft {
+struct field_parser {
     uint64_t number;
-    unsigned line;                                    /* of the section */
-    const struct ini_entry *entries[DRAFT_KEY_COUNT]; /* NULL: not given */
+    unsigned line;                                           /* of the section */
+    const struct ini_entry *entries[FIELD_PARSER_KEY_COUNT]; /* NULL: not given */
 };
 
 /* Fills the zeroed field, whatever it finds; what is wrong goes to ini->problems. */
-void draft_finish(const struct draft *draft, struct ini *ini, struct field *field);
+void field_parser_finish(const struct field_parser *field_parser, struct ini *ini,
+                         struct field *field);
 
 #endif

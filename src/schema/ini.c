@@ -59,7 +59,7 @@ static void ini_free(struct ini *ini)
         free(ini->entries[i].key);
         free(ini->entries[i].written);
     }
-    problem_free(&ini->problems);
+    ini_problems_free(&ini->problems);
     if (ini->dictionary != NULL)
         iniparser_freedict(ini->dictionary);
     free(ini->entries);
@@ -103,14 +103,14 @@ static char *copy_name(struct ini *ini, unsigned line, const char *what, const c
     if (name == NULL)
         return NULL;
     if (*name == '\0')
-        problem_add(&ini->problems, line, "the %s has no name", what);
+        ini_problems_add(&ini->problems, line, "the %s has no name", what);
     else if (name[strspn(name, allowed)] != '\0')
-        problem_add(&ini->problems, line,
-                    "'%.64s' is no name of a %s: letters, digits, '_', '-' and '.' make one", name,
-                    what);
+        ini_problems_add(&ini->problems, line,
+                         "'%.64s' is no name of a %s: letters, digits, '_', '-' and '.' make one",
+                         name, what);
     else if (strlen(name) > NAME_LIMIT)
-        problem_add(&ini->problems, line, "the name of the %s is longer than %d characters", what,
-                    NAME_LIMIT);
+        ini_problems_add(&ini->problems, line, "the name of the %s is longer than %d characters",
+                         what, NAME_LIMIT);
     else
         return name;
     free(name);
@@ -143,12 +143,12 @@ static void scan_section(struct ini *ini, struct scan *scan, const char *line, c
 
     scan->skip = true;
     if (close == NULL) {
-        problem_add(&ini->problems, scan->line, "the section has no closing ']'");
+        ini_problems_add(&ini->problems, scan->line, "the section has no closing ']'");
         return;
     }
     if (close + 1 != end) {
-        problem_add(&ini->problems, scan->line,
-                    "nothing may stand behind ']'; a comment goes on a line of its own");
+        ini_problems_add(&ini->problems, scan->line,
+                         "nothing may stand behind ']'; a comment goes on a line of its own");
         return;
     }
     name = copy_name(ini, scan->line, "section", line + 1, close);
@@ -172,13 +172,13 @@ static char *copy_value(struct ini *ini, unsigned line, const char *p, const cha
     if (start < end && (*start == '"' || *start == '\'')) {
         close = memchr(start + 1, *start, (size_t)(end - start - 1));
         if (close == NULL) {
-            problem_add(&ini->problems, line, "the quote %c is never closed", *start);
+            ini_problems_add(&ini->problems, line, "the quote %c is never closed", *start);
             return NULL;
         }
         for (rest = close + 1; rest < end && is_blank(*rest);)
             rest++;
         if (rest < end && !is_comment(*rest)) {
-            problem_add(
+            ini_problems_add(
                 &ini->problems, line,
                 "text stands behind the closing quote; there is no way to write %c within %c",
                 *start, *start);
@@ -191,10 +191,10 @@ static char *copy_value(struct ini *ini, unsigned line, const char *p, const cha
     for (rest = start; rest < end && !is_comment(*rest);)
         rest++;
     if (rest < end && !is_blank(rest[-1])) {
-        problem_add(&ini->problems, line,
-                    "'%c' begins a comment and would cut the value; quote the value, or put a "
-                    "blank before a comment",
-                    *rest);
+        ini_problems_add(&ini->problems, line,
+                         "'%c' begins a comment and would cut the value; quote the value, or put a "
+                         "blank before a comment",
+                         *rest);
         return NULL;
     }
     return copy_trimmed(ini, start, rest);
@@ -206,9 +206,9 @@ static void scan_key(struct ini *ini, struct scan *scan, const char *line, const
     char *key, *value;
 
     if (equals == NULL) {
-        problem_add(&ini->problems, scan->line,
-                    "this is no [section], no key = value and no comment%s",
-                    memchr(line, ':', (size_t)(end - line)) != NULL ? "; write '=', not ':'" : "");
+        ini_problems_add(
+            &ini->problems, scan->line, "this is no [section], no key = value and no comment%s",
+            memchr(line, ':', (size_t)(end - line)) != NULL ? "; write '=', not ':'" : "");
         return;
     }
     key = copy_name(ini, scan->line, "key", line, equals);
@@ -216,7 +216,7 @@ static void scan_key(struct ini *ini, struct scan *scan, const char *line, const
         return;
     value = copy_value(ini, scan->line, equals + 1, end);
     if (value != NULL && scan->section == NULL && !scan->skip)
-        problem_add(&ini->problems, scan->line, "%s stands before any [section]", key);
+        ini_problems_add(&ini->problems, scan->line, "%s stands before any [section]", key);
     if (value == NULL || scan->skip || scan->section == NULL) {
         free(value);
         free(key);
@@ -230,8 +230,8 @@ static void scan_line(struct ini *ini, struct scan *scan, const char *line, cons
     const char *p;
 
     if (end - line > LINE_LIMIT) {
-        problem_add(&ini->problems, scan->line, "the line has %zu bytes; %d are read at most",
-                    (size_t)(end - line), LINE_LIMIT);
+        ini_problems_add(&ini->problems, scan->line, "the line has %zu bytes; %d are read at most",
+                         (size_t)(end - line), LINE_LIMIT);
         return;
     }
     while (end > line && (is_blank(end[-1]) || end[-1] == '\r'))
@@ -240,17 +240,18 @@ static void scan_line(struct ini *ini, struct scan *scan, const char *line, cons
         line++;
     for (p = line; p < end; p++) {
         if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7F) {
-            problem_add(&ini->problems, scan->line, "a control character (0x%02X) in the line",
-                        (unsigned)(unsigned char)*p);
+            ini_problems_add(&ini->problems, scan->line, "a control character (0x%02X) in the line",
+                             (unsigned)(unsigned char)*p);
             return;
         }
     }
     if (line == end)
         return;
     if (end[-1] == '\\')
-        problem_add(&ini->problems, scan->line,
-                    "a '\\' at the end joins the line with the next one, also in a comment; leave "
-                    "it out or quote the value");
+        ini_problems_add(
+            &ini->problems, scan->line,
+            "a '\\' at the end joins the line with the next one, also in a comment; leave "
+            "it out or quote the value");
     else if (is_comment(*line))
         return;
     else if (*line == '[')
@@ -277,17 +278,17 @@ static void scan_content(struct ini *ini, const char *content, size_t len)
     size_t invalid;
 
     if (nul != NULL) {
-        problem_add(&ini->problems, line_of(content, (size_t)(nul - content)),
-                    "a NUL byte; the file must be plain text in UTF-8, not UTF-16");
+        ini_problems_add(&ini->problems, line_of(content, (size_t)(nul - content)),
+                         "a NUL byte; the file must be plain text in UTF-8, not UTF-16");
         return;
     }
-    invalid = text_invalid_utf8(content, len);
+    invalid = escape_invalid_utf8(content, len);
     if (invalid < len)
-        problem_add(&ini->problems, line_of(content, invalid),
-                    "this is not UTF-8; save the file as UTF-8");
+        ini_problems_add(&ini->problems, line_of(content, invalid),
+                         "this is not UTF-8; save the file as UTF-8");
     if (len >= 3 && memcmp(content, "\xEF\xBB\xBF", 3) == 0) {
-        problem_add(&ini->problems, 1,
-                    "the file begins with a byte order mark; save it as UTF-8 without BOM");
+        ini_problems_add(&ini->problems, 1,
+                         "the file begins with a byte order mark; save it as UTF-8 without BOM");
         line += 3;
     }
     for (; line < end && !ini->problems.failed; line = next + 1) {
@@ -297,7 +298,8 @@ static void scan_content(struct ini *ini, const char *content, size_t len)
             next = end;
         scan_line(ini, &scan, line, next);
         if (ini->count > ENTRY_LIMIT) {
-            problem_add(&ini->problems, scan.line, "more than %d sections and keys", ENTRY_LIMIT);
+            ini_problems_add(&ini->problems, scan.line, "more than %d sections and keys",
+                             ENTRY_LIMIT);
             return;
         }
     }
@@ -340,11 +342,11 @@ static void find_duplicates(struct ini *ini)
         if (first == NULL || !same_name(first, again))
             first = again;
         else if (again->key == NULL)
-            problem_add(&ini->problems, again->line, "section [%s] stands in line %u already",
-                        again->section, first->line);
+            ini_problems_add(&ini->problems, again->line, "section [%s] stands in line %u already",
+                             again->section, first->line);
         else
-            problem_add(&ini->problems, again->line, "%s stands in line %u already", again->key,
-                        first->line);
+            ini_problems_add(&ini->problems, again->line, "%s stands in line %u already",
+                             again->key, first->line);
     }
     free(sorted);
 }
@@ -363,11 +365,11 @@ static void read_values(struct ini *ini)
     iniparser_set_error_callback(NULL);
     ini->problems.failed |= ini->dictionary == NULL && !complaint.called;
     if (complaint.called)
-        problem_add(&ini->problems, 0, "%s", complaint.text);
+        ini_problems_add(&ini->problems, 0, "%s", complaint.text);
     if (complaint.called || ini->dictionary == NULL)
         return;
     if ((size_t)ini->dictionary->n != ini->count)
-        problem_add(&ini->problems, 0, "it changed while it was read; try again");
+        ini_problems_add(&ini->problems, 0, "it changed while it was read; try again");
     for (i = 0; i < ini->count; i++) {
         struct ini_entry *entry = &ini->entries[i];
 
@@ -378,9 +380,9 @@ static void read_values(struct ini *ini)
         if (value != NULL && strcmp(value, entry->written) == 0)
             entry->value = value;
         else
-            problem_add(&ini->problems, entry->line,
-                        "iniparser reads '%.64s' here; write it without backslashes or quotes",
-                        value == NULL ? "" : value);
+            ini_problems_add(&ini->problems, entry->line,
+                             "iniparser reads '%.64s' here; write it without backslashes or quotes",
+                             value == NULL ? "" : value);
     }
 }
 
@@ -451,7 +453,7 @@ out:
 
 int ini_finish(struct ini *ini, struct cause *cause)
 {
-    int ret = problem_report(&ini->problems, cause);
+    int ret = ini_problems_report(&ini->problems, cause);
 
     ini_free(ini);
     return ret;
@@ -459,7 +461,7 @@ int ini_finish(struct ini *ini, struct cause *cause)
 
 int ini_word(struct ini *ini, const struct ini_entry *entry, const char *const *words)
 {
-    const char *nearest = problem_nearest(entry->value, words);
+    const char *nearest = suggestion_nearest(entry->value, words);
     struct buffer list = {0};
     int i;
 
@@ -468,9 +470,9 @@ int ini_word(struct ini *ini, const struct ini_entry *entry, const char *const *
             return i;
     for (i = 0; words[i] != NULL; i++)
         buffer_printf(&list, "%s%s", i > 0 ? ", " : "", words[i]);
-    problem_add(&ini->problems, entry->line, "%s: '%.64s' is not one of %s%s%s%s", entry->key,
-                entry->value, buffer_text(&list), nearest != NULL ? "; did you mean " : "",
-                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+    ini_problems_add(&ini->problems, entry->line, "%s: '%.64s' is not one of %s%s%s%s", entry->key,
+                     entry->value, buffer_text(&list), nearest != NULL ? "; did you mean " : "",
+                     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
     ini->problems.failed |= buffer_failed(&list);
     buffer_free(&list);
     return -1;
@@ -481,12 +483,12 @@ int ini_number(struct ini *ini, const struct ini_entry *entry, uint64_t min, uin
 {
     uint64_t number;
 
-    if (text_number(entry->value, strlen(entry->value), max, &number) && number >= min) {
+    if (escape_number(entry->value, strlen(entry->value), max, &number) && number >= min) {
         *ret_number = number;
         return 0;
     }
-    problem_add(&ini->problems, entry->line,
-                "%s: '%.64s' is no whole number from %" PRIu64 " to %" PRIu64 "%s", entry->key,
-                entry->value, min, max, unit);
+    ini_problems_add(&ini->problems, entry->line,
+                     "%s: '%.64s' is no whole number from %" PRIu64 " to %" PRIu64 "%s", entry->key,
+                     entry->value, min, max, unit);
     return -1;
 }

@@ -7,7 +7,7 @@
  *
  *     if (ini_load(&ini, path, cause) < 0)
  *         return -1;
- *     …look at ini.entries; problem_add(&ini.problems, entry->line, …) for each that is wrong…
+ *     …look at ini.entries; ini_problems_add(&ini.problems, entry->line, …) for each that is wrong…
  *     return ini_finish(&ini, cause);
  *
  * The problems of the lines and those of the caller end as one list, sorted by line. Only regular
@@ -37,7 +37,7 @@ struct ini {
     char *path;
     struct ini_entry *entries;
     size_t count;
-    struct problem_list problems;
+    struct ini_problems problems;
     struct _dictionary_ *dictionary;
 };
 

@@ -11,7 +11,7 @@
 
 #define WORD_LIMIT 64
 
-void problem_add(struct problem_list *list, unsigned line, const char *format, ...)
+void ini_problems_add(struct ini_problems *list, unsigned line, const char *format, ...)
 {
     size_t at = list->count;
     va_list args;
@@ -36,7 +36,7 @@ void problem_add(struct problem_list *list, unsigned line, const char *format, .
     list->count++;
 }
 
-static void write_item(struct buffer *out, const struct problem_list *list, size_t i)
+static void write_item(struct buffer *out, const struct ini_problems *list, size_t i)
 {
     buffer_string(out, list->path);
     if (list->items[i].line > 0)
@@ -44,7 +44,7 @@ static void write_item(struct buffer *out, const struct problem_list *list, size
     buffer_printf(out, ": %s", list->items[i].text);
 }
 
-int problem_report(const struct problem_list *list, struct cause *cause)
+int ini_problems_report(const struct ini_problems *list, struct cause *cause)
 {
     const size_t room = sizeof cause->text - sizeof "\nand 18446744073709551615 more";
     size_t listed = list->count < PROBLEM_LIMIT ? list->count : PROBLEM_LIMIT, told = 0, used = 0,
@@ -82,13 +82,13 @@ int problem_report(const struct problem_list *list, struct cause *cause)
     return failed || list->count > 0 ? -1 : 0;
 }
 
-void problem_free(struct problem_list *list)
+void ini_problems_free(struct ini_problems *list)
 {
     size_t i;
 
     for (i = 0; i < list->count && i < PROBLEM_LIMIT; i++)
         free(list->items[i].text);
-    *list = (struct problem_list){.path = list->path};
+    *list = (struct ini_problems){.path = list->path};
 }
 
 /* How many letters must be put in, left out, replaced or swapped with their neighbour; in any case.
@@ -122,7 +122,7 @@ static size_t distance(const char *left, size_t left_len, const char *right, siz
     return rows[left_len % 3][right_len];
 }
 
-const char *problem_nearest(const char *word, const char *const *words)
+const char *suggestion_nearest(const char *word, const char *const *words)
 {
     size_t len = strlen(word), best = len / 3 + 1, far;
     const char *nearest = NULL;

@@ -8,7 +8,7 @@
 #define NAME_LIMIT 1023
 #define PART_LIMIT 64
 
-struct template_part {
+struct name_template_part {
     char *text;   /* owned; a literal, or the format of a time; NULL: the field as it is */
     size_t field; /* SIZE_MAX: a literal */
     size_t len;   /* of the text */
@@ -19,22 +19,22 @@ struct tails {
     bool fits[PART_LIMIT + 1][NAME_LIMIT + 1];
 };
 
-static bool is_literal(const struct template_part *part)
+static bool is_literal(const struct name_template_part *part)
 {
     return part->field == SIZE_MAX;
 }
 
-void template_free(struct template *template)
+void name_template_free(struct name_template *template)
 {
     size_t i;
 
     for (i = 0; i < template->count; i++)
         free(template->parts[i].text);
     free(template->parts);
-    *template = (struct template){0};
+    *template = (struct name_template){0};
 }
 
-static int add_part(struct template *template, const char *text, size_t len, size_t field,
+static int add_part(struct name_template *template, const char *text, size_t len, size_t field,
                     struct buffer *why)
 {
     char *copy = NULL;
@@ -48,17 +48,17 @@ static int add_part(struct template *template, const char *text, size_t len, siz
         return -1;
     }
     template->parts[template->count++] =
-        (struct template_part){copy, field, text == NULL ? 0 : len};
+        (struct name_template_part){copy, field, text == NULL ? 0 : len};
     return 0;
 }
 
 /* Adds what stands between the braces. */
-static int parse_field(struct template *template, const char *text, size_t len,
+static int parse_field(struct name_template *template, const char *text, size_t len,
                        const struct field *fields, size_t count, struct buffer *why)
 {
     const char *colon = memchr(text, ':', len);
     size_t name_len = colon == NULL ? len : (size_t)(colon - text), i, field;
-    const struct template_part *part;
+    const struct name_template_part *part;
 
     for (field = 0; field < count; field++)
         if (strlen(fields[field].name) == name_len &&
@@ -99,18 +99,18 @@ static int parse_field(struct template *template, const char *text, size_t len,
         return -1;
     }
     buffer_printf(why, "{%s}: ", fields[field].name);
-    if (moment_check_format(part->text, why) < 0)
+    if (datetime_check_format(part->text, why) < 0)
         return -1;
     buffer_clear(why);
     return 0;
 }
 
-int template_parse(struct template *template, const char *text, const struct field *fields,
-                   size_t count, struct buffer *why)
+int name_template_parse(struct name_template *template, const char *text,
+                        const struct field *fields, size_t count, struct buffer *why)
 {
     const char *p, *end;
 
-    *template = (struct template){.parts = calloc(PART_LIMIT, sizeof *template->parts)};
+    *template = (struct name_template){.parts = calloc(PART_LIMIT, sizeof *template->parts)};
     if (template->parts == NULL) {
         why->failed = true;
         return -1;
@@ -136,15 +136,15 @@ int template_parse(struct template *template, const char *text, const struct fie
     }
     return 0;
 fail:
-    template_free(template);
+    name_template_free(template);
     return -1;
 }
 
 /* How many bytes at the start of text the part takes, at least `from`; 0: none. Only a plain field
  * has a choice. */
-static size_t fixed_length(const struct template_part *part, const char *text, size_t len)
+static size_t fixed_length(const struct name_template_part *part, const char *text, size_t len)
 {
-    struct moment moment;
+    struct datetime datetime;
 
     if (is_literal(part))
         return part->len <= len && memcmp(part->text, text, part->len) == 0 ? part->len : 0;
@@ -152,10 +152,10 @@ static size_t fixed_length(const struct template_part *part, const char *text, s
     if (part->text[0] == '%' && part->text[1] == 'Y' &&
         (len < 4 || (unsigned char)(text[0] - '0') > 9 || (unsigned char)(text[3] - '0') > 9))
         return 0;
-    return moment_parse_format(part->text, text, len, &moment);
+    return datetime_parse_format(part->text, text, len, &datetime);
 }
 
-static void find_tails(const struct template *template, const char *name, size_t len,
+static void find_tails(const struct name_template *template, const char *name, size_t len,
                        struct tails *tails)
 {
     size_t i = template->count, at, taken;
@@ -164,7 +164,7 @@ static void find_tails(const struct template *template, const char *name, size_t
     memset(tails->fits[i], false, len);
     tails->fits[i][len] = true;
     while (i-- > 0) {
-        const struct template_part *part = &template->parts[i];
+        const struct name_template_part *part = &template->parts[i];
         const bool *next = tails->fits[i + 1];
         bool *fits = tails->fits[i];
         bool later = false; /* does some tail behind this place fit what follows the part? */
@@ -184,23 +184,23 @@ static void find_tails(const struct template *template, const char *name, size_t
 }
 
 /* The value of a field as the row will have it, owned: the text, or its time as ISO 8601. */
-static char *take_value(const struct template_part *part, const struct field *field,
+static char *take_value(const struct name_template_part *part, const struct field *field,
                         const char *text, size_t len)
 {
     struct buffer out = {0};
-    struct moment moment;
+    struct datetime datetime;
     char *value;
 
     if (part->text == NULL)
         return strndup(text, len);
-    moment_parse_format(part->text, text, len, &moment);
-    moment_write(&moment, field->type == FIELD_DATE, &out);
+    datetime_parse_format(part->text, text, len, &datetime);
+    datetime_write(&datetime, field->type == FIELD_DATE, &out);
     value = buffer_failed(&out) ? NULL : strndup(out.data, out.len);
     buffer_free(&out);
     return value;
 }
 
-static void drop_values(const struct template *template, char **values)
+static void drop_values(const struct name_template *template, char **values)
 {
     size_t i;
 
@@ -213,7 +213,7 @@ static void drop_values(const struct template *template, char **values)
 }
 
 /* The part of the name that the template speaks of, or NULL if the name has too few directories. */
-static const char *relevant(const struct template *template, const char *name)
+static const char *relevant(const struct name_template *template, const char *name)
 {
     const char *p = name + strlen(name);
     size_t slashes = 0;
@@ -224,8 +224,8 @@ static const char *relevant(const struct template *template, const char *name)
     return slashes < template->slashes ? NULL : p;
 }
 
-int template_match(const struct template *template, const struct field *fields, const char *name,
-                   char **values, struct cause *cause)
+int name_template_match(const struct name_template *template, const struct field *fields,
+                        const char *name, char **values, struct cause *cause)
 {
     struct tails tails;
     size_t i, at = 0, len, taken;
@@ -238,7 +238,7 @@ int template_match(const struct template *template, const struct field *fields, 
     if (!tails.fits[0][0])
         return 0;
     for (i = 0; i < template->count; i++, at += taken) {
-        const struct template_part *part = &template->parts[i];
+        const struct name_template_part *part = &template->parts[i];
 
         if (part->text != NULL)
             taken = fixed_length(part, name + at, len - at);

@@ -16,27 +16,26 @@
 #include "base/cause.h"
 #include "schema/field.h"
 
-struct template_part; /* a literal text or a field */
+struct name_template_part; /* a literal text or a field */
 
-struct template
-{
-    struct template_part *parts; /* owned */
-    size_t count;                /* 0: matches no name */
-    size_t slashes;              /* in its literals: as many directories of a name belong to it */
+struct name_template {
+    struct name_template_part *parts; /* owned */
+    size_t count;                     /* 0: matches no name */
+    size_t slashes; /* in its literals: as many directories of a name belong to it */
 };
 
 /* Reads the template of the fields. -1: what is wrong with it is appended to `why`, or memory ran
  * out (why failed). */
-int template_parse(struct template *template, const char *text, const struct field *fields,
-                   size_t count, struct buffer *why);
-void template_free(struct template *template);
+int name_template_parse(struct name_template *template, const char *text,
+                        const struct field *fields, size_t count, struct buffer *why);
+void name_template_free(struct name_template *template);
 
 /*
  * Where the template matches the whole name and every value fits its field, sets values[i] to an
  * owned string for each field i that it has, a time rewritten as ISO 8601. Else leaves all values
  * NULL. -1: out of memory, all NULL.
  */
-int template_match(const struct template *template, const struct field *fields, const char *name,
-                   char **values, struct cause *cause);
+int name_template_match(const struct name_template *template, const struct field *fields,
+                        const char *name, char **values, struct cause *cause);
 
 #endif

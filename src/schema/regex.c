@@ -62,7 +62,7 @@ static const char *misfit(const char *pattern)
     return NULL;
 }
 
-struct pattern *pattern_compile(const char *text, char ret_why[PATTERN_WHY_SIZE])
+struct pattern *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE])
 {
     struct pattern *pattern = calloc(1, sizeof *pattern);
     const char *why;
@@ -89,9 +89,9 @@ struct pattern *pattern_compile(const char *text, char ret_why[PATTERN_WHY_SIZE]
         return pattern;
     }
     if (why != NULL)
-        snprintf(ret_why, PATTERN_WHY_SIZE, "%s", why);
+        snprintf(ret_why, REGEX_WHY_SIZE, "%s", why);
     else if (status != REG_ESPACE)
-        regerror(status, NULL, ret_why, PATTERN_WHY_SIZE);
+        regerror(status, NULL, ret_why, REGEX_WHY_SIZE);
 fail:
     free(pattern->text);
     free(pattern->whole);
@@ -99,7 +99,7 @@ fail:
     return NULL;
 }
 
-void pattern_free(struct pattern *pattern)
+void regex_free(struct pattern *pattern)
 {
     if (pattern == NULL)
         return;
@@ -110,7 +110,7 @@ void pattern_free(struct pattern *pattern)
     free(pattern);
 }
 
-const char *pattern_text(const struct pattern *pattern)
+const char *regex_text(const struct pattern *pattern)
 {
     return pattern->text;
 }
@@ -135,13 +135,13 @@ static void forget_states(struct pattern *pattern)
     pattern->spent = 0;
 }
 
-enum pattern_match pattern_match(struct pattern *pattern, const char *text, size_t len)
+enum regex_match regex_match(struct pattern *pattern, const char *text, size_t len)
 {
     int64_t start;
     regoff_t at;
 
-    if (len > PATTERN_LONGEST)
-        return PATTERN_TOO_LONG;
+    if (len > REGEX_LONGEST)
+        return REGEX_TOO_LONG;
     pthread_mutex_lock(&pattern->lock);
     if (pattern->spent > FORGET_AFTER)
         forget_states(pattern);
@@ -150,5 +150,5 @@ enum pattern_match pattern_match(struct pattern *pattern, const char *text, size
     at = re_search(&pattern->regex, text, (regoff_t)len, 0, 0, NULL);
     pattern->spent += nanoseconds() - start;
     pthread_mutex_unlock(&pattern->lock);
-    return at >= 0 ? PATTERN_MATCHES : at == -1 ? PATTERN_DIFFERS : PATTERN_NO_MEMORY;
+    return at >= 0 ? REGEX_MATCHES : at == -1 ? REGEX_DIFFERS : REGEX_NO_MEMORY;
 }

@@ -11,20 +11,20 @@
 
 #include <stddef.h>
 
-#define PATTERN_LONGEST 4096 /* bytes of a value */
+#define REGEX_LONGEST 4096 /* bytes of a value */
 
 struct pattern;
 
 /* NULL: *ret_why says why it cannot be used; it is "" where there was no memory. */
-#define PATTERN_WHY_SIZE 256
-struct pattern *pattern_compile(const char *text, char ret_why[PATTERN_WHY_SIZE]);
-void pattern_free(struct pattern *pattern); /* takes NULL */
+#define REGEX_WHY_SIZE 256
+struct pattern *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE]);
+void regex_free(struct pattern *pattern); /* takes NULL */
 
-const char *pattern_text(const struct pattern *pattern);
+const char *regex_text(const struct pattern *pattern);
 
-enum pattern_match { PATTERN_MATCHES, PATTERN_DIFFERS, PATTERN_TOO_LONG, PATTERN_NO_MEMORY };
+enum regex_match { REGEX_MATCHES, REGEX_DIFFERS, REGEX_TOO_LONG, REGEX_NO_MEMORY };
 
 /* Threads may share a pattern; they wait for each other. */
-enum pattern_match pattern_match(struct pattern *pattern, const char *text, size_t len);
+enum regex_match regex_match(struct pattern *pattern, const char *text, size_t len);
 
 #endif

@@ -16,17 +16,17 @@ static const char *const schema_keys[KEY_COUNT + 1] = {"name", "filename", "extr
 struct loader {
     struct ini ini;
     const struct ini_entry *entries[KEY_COUNT]; /* NULL: not given */
-    struct draft *drafts;                       /* by number */
+    struct field_parser *drafts;                /* by number */
     size_t count;
 };
 
 static void report_key(struct ini *ini, const struct ini_entry *entry, const char *const *keys)
 {
-    const char *nearest = problem_nearest(entry->key, keys);
+    const char *nearest = suggestion_nearest(entry->key, keys);
 
-    problem_add(&ini->problems, entry->line, "unknown key %s in section [%s]%s%s%s", entry->key,
-                entry->section, nearest != NULL ? "; did you mean " : "",
-                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+    ini_problems_add(&ini->problems, entry->line, "unknown key %s in section [%s]%s%s%s",
+                     entry->key, entry->section, nearest != NULL ? "; did you mean " : "",
+                     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
 }
 
 /* Puts the entry into its place in `entries`, which has one for each of `keys`. */
@@ -45,18 +45,19 @@ static void place_entry(struct ini *ini, const struct ini_entry *entry, const ch
 }
 
 /* The draft for a section [field.N], or NULL. */
-static struct draft *start_draft(struct loader *loader, const struct ini_entry *entry)
+static struct field_parser *start_draft(struct loader *loader, const struct ini_entry *entry)
 {
     const char *digits = entry->section + strlen("field.");
-    struct draft *drafts;
+    struct field_parser *drafts;
     uint64_t number;
 
     if (strncasecmp(entry->section, "field.", strlen("field.")) != 0 || *digits == '0' ||
-        !text_number(digits, strlen(digits), UINT32_MAX, &number)) {
-        problem_add(&loader->ini.problems, entry->line,
-                    "unknown section [%s]; there are [schema] and, one for each column, [field.1], "
-                    "[field.2] ...",
-                    entry->section);
+        !escape_number(digits, strlen(digits), UINT32_MAX, &number)) {
+        ini_problems_add(
+            &loader->ini.problems, entry->line,
+            "unknown section [%s]; there are [schema] and, one for each column, [field.1], "
+            "[field.2] ...",
+            entry->section);
         return NULL;
     }
     drafts = reallocarray(loader->drafts, loader->count + 1, sizeof *drafts);
@@ -65,13 +66,13 @@ static struct draft *start_draft(struct loader *loader, const struct ini_entry *
         return NULL;
     }
     loader->drafts = drafts;
-    drafts[loader->count] = (struct draft){.number = number, .line = entry->line};
+    drafts[loader->count] = (struct field_parser){.number = number, .line = entry->line};
     return &drafts[loader->count++];
 }
 
 static int compare_drafts(const void *left, const void *right)
 {
-    const struct draft *a = left, *b = right;
+    const struct field_parser *a = left, *b = right;
 
     return a->number < b->number ? -1 : a->number > b->number;
 }
@@ -82,26 +83,26 @@ static void sort_drafts(struct loader *loader)
     size_t i;
 
     if (loader->count == 0) {
-        problem_add(&loader->ini.problems, 0,
-                    "it has no [field.1]; a schema has such a section for each column");
+        ini_problems_add(&loader->ini.problems, 0,
+                         "it has no [field.1]; a schema has such a section for each column");
         return;
     }
     qsort(loader->drafts, loader->count, sizeof *loader->drafts, compare_drafts);
     for (i = 0; i < loader->count; i++) {
-        const struct draft *draft = &loader->drafts[i];
+        const struct field_parser *field_parser = &loader->drafts[i];
 
-        if (draft->number > last + 1)
-            problem_add(&loader->ini.problems, draft->line,
-                        "[field.%" PRIu64 "] without [field.%" PRIu64
-                        "]; fields are numbered from 1 without gaps",
-                        draft->number, last + 1);
-        last = draft->number;
+        if (field_parser->number > last + 1)
+            ini_problems_add(&loader->ini.problems, field_parser->line,
+                             "[field.%" PRIu64 "] without [field.%" PRIu64
+                             "]; fields are numbered from 1 without gaps",
+                             field_parser->number, last + 1);
+        last = field_parser->number;
     }
 }
 
 static void sort_entries(struct loader *loader)
 {
-    struct draft *draft = NULL;
+    struct field_parser *field_parser = NULL;
     bool in_schema = false;
     size_t i;
 
@@ -110,11 +111,11 @@ static void sort_entries(struct loader *loader)
 
         if (entry->key == NULL) {
             in_schema = strcasecmp(entry->section, "schema") == 0;
-            draft = in_schema ? NULL : start_draft(loader, entry);
+            field_parser = in_schema ? NULL : start_draft(loader, entry);
         } else if (in_schema) {
             place_entry(&loader->ini, entry, schema_keys, loader->entries);
-        } else if (draft != NULL) {
-            place_entry(&loader->ini, entry, draft_keys, draft->entries);
+        } else if (field_parser != NULL) {
+            place_entry(&loader->ini, entry, field_parser_keys, field_parser->entries);
         }
     }
     sort_drafts(loader);
@@ -131,19 +132,19 @@ static void make_fields(struct loader *loader, struct schema *schema)
         return;
     }
     for (i = 0; i < loader->count && !loader->ini.problems.failed; i++) {
-        const struct draft *draft = &loader->drafts[i];
+        const struct field_parser *field_parser = &loader->drafts[i];
         struct field *field = &schema->fields[i];
 
-        draft_finish(draft, &loader->ini, field);
+        field_parser_finish(field_parser, &loader->ini, field);
         if (field->name == NULL || *field->name == '\0') {
             schema->count++;
             continue;
         }
         same = schema_find(schema, field->name, strlen(field->name));
         if (same >= 0)
-            problem_add(&loader->ini.problems, draft->entries[DRAFT_NAME]->line,
-                        "name: '%s' is the name of [field.%" PRIu64 "] already", field->name,
-                        loader->drafts[same].number);
+            ini_problems_add(&loader->ini.problems, field_parser->entries[FIELD_PARSER_NAME]->line,
+                             "name: '%s' is the name of [field.%" PRIu64 "] already", field->name,
+                             loader->drafts[same].number);
         schema->count++;
     }
 }
@@ -156,19 +157,19 @@ static void make_schema(struct loader *loader, struct schema *schema)
     struct buffer why = {0};
 
     if (name != NULL && *name->value == '\0')
-        problem_add(&ini->problems, name->line, "name: it is empty");
+        ini_problems_add(&ini->problems, name->line, "name: it is empty");
     schema->name = strdup(name == NULL ? "schema" : name->value);
     if (schema->name == NULL)
         ini->problems.failed = true;
     if (loader->entries[EXTRA_FIELDS] != NULL)
         schema->drop_extra = ini_word(ini, loader->entries[EXTRA_FIELDS], extras) == 1;
     if (filename != NULL && !ini->problems.failed &&
-        template_parse(&schema->filename, filename->value, schema->fields, schema->count, &why) <
-            0) {
+        name_template_parse(&schema->filename, filename->value, schema->fields, schema->count,
+                            &why) < 0) {
         if (buffer_failed(&why))
             ini->problems.failed = true;
         else
-            problem_add(&ini->problems, filename->line, "filename: %s", buffer_text(&why));
+            ini_problems_add(&ini->problems, filename->line, "filename: %s", buffer_text(&why));
     }
     buffer_free(&why);
 }
@@ -205,7 +206,7 @@ void schema_free(struct schema *schema)
         field_free(&schema->fields[i]);
     free(schema->fields);
     free(schema->name);
-    template_free(&schema->filename);
+    name_template_free(&schema->filename);
     *schema = (struct schema){0};
 }
 
@@ -244,7 +245,7 @@ int schema_match_name(const struct schema *schema, const char *name, char **valu
 {
     size_t i;
 
-    if (template_match(&schema->filename, schema->fields, name, values, cause) < 0)
+    if (name_template_match(&schema->filename, schema->fields, name, values, cause) < 0)
         return -1;
     if (take_directory(schema, name, values, cause) == 0)
         return 0;

@@ -19,7 +19,7 @@ struct schema {
     struct field *fields; /* in the order of the training file's columns */
     size_t count;
     bool drop_extra; /* extra_fields = drop */
-    struct template filename;
+    struct name_template filename;
 };
 
 int schema_load(struct schema *schema, const char *path, struct cause *cause);

@@ -15,12 +15,12 @@ struct span {
     size_t len;
 };
 
-void hint_show(struct buffer *out, const char *text, size_t len)
+void suggestion_show(struct buffer *out, const char *text, size_t len)
 {
     size_t shown = len;
 
-    if (len > HINT_SHOWN) {
-        shown = HINT_SHOWN;
+    if (len > SUGGESTION_SHOWN) {
+        shown = SUGGESTION_SHOWN;
         while (shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80)
             shown--;
     }
@@ -29,10 +29,10 @@ void hint_show(struct buffer *out, const char *text, size_t len)
         buffer_string(out, "...");
 }
 
-void hint_quote(struct buffer *out, const char *text, size_t len)
+void suggestion_quote(struct buffer *out, const char *text, size_t len)
 {
     buffer_byte(out, '\'');
-    hint_show(out, text, len);
+    suggestion_show(out, text, len);
     buffer_byte(out, '\'');
 }
 
@@ -48,16 +48,16 @@ static bool is_blank(char c)
 
 static bool is_number(struct span s)
 {
-    struct number number;
+    struct decimal number;
 
-    return number_parse(s.text, s.len, &number);
+    return decimal_parse(s.text, s.len, &number);
 }
 
 static bool is_integer(struct span s)
 {
-    struct number number;
+    struct decimal number;
 
-    return number_parse(s.text, s.len, &number) && number.whole;
+    return decimal_parse(s.text, s.len, &number) && number.whole;
 }
 
 static bool starts_with(struct span s, const char *prefix)
@@ -91,7 +91,7 @@ static struct span without_blanks(struct span s)
     return s;
 }
 
-bool hint_invisible(struct buffer *out, const char *text, size_t len)
+bool suggestion_invisible(struct buffer *out, const char *text, size_t len)
 {
     struct span s = {text, len}, inner = without_blanks(s);
 
@@ -137,7 +137,7 @@ static void hint_comma(struct buffer *out, struct span s)
     struct span whole = {s.text, (size_t)(comma - s.text)};
     struct span rest = {comma + 1, s.len - whole.len - 1};
 
-    if (!is_integer(whole) || !is_integer(rest) || *rest.text == '-' || s.len > HINT_SHOWN) {
+    if (!is_integer(whole) || !is_integer(rest) || *rest.text == '-' || s.len > SUGGESTION_SHOWN) {
         buffer_string(out, ": a number has no comma; the decimal separator is a point");
     } else if (grouped_by(s) == ',') {
         buffer_string(out, ": a number has no comma; write ");
@@ -195,7 +195,8 @@ static bool hint_notation(struct buffer *out, struct span s)
     return true;
 }
 
-void hint_number(struct buffer *out, const char *text, size_t len, bool integer, bool required)
+void suggestion_number(struct buffer *out, const char *text, size_t len, bool integer,
+                       bool required)
 {
     static const char *const not_finite[] = {"nan",  "inf",       "infinity",  "-nan", "-inf",
                                              "+inf", "-infinity", "+infinity", "+nan", NULL};
@@ -204,7 +205,7 @@ void hint_number(struct buffer *out, const char *text, size_t len, bool integer,
     struct span s = {text, len};
     size_t number;
 
-    if (hint_invisible(out, text, len) || len == 0)
+    if (suggestion_invisible(out, text, len) || len == 0)
         return;
     number = leading_number(s);
     if (integer && is_number(s)) {
@@ -228,9 +229,9 @@ void hint_number(struct buffer *out, const char *text, size_t len, bool integer,
     }
 }
 
-void hint_boolean(struct buffer *out, const char *text, size_t len)
+void suggestion_boolean(struct buffer *out, const char *text, size_t len)
 {
-    if (!hint_invisible(out, text, len))
+    if (!suggestion_invisible(out, text, len))
         buffer_string(out, ": write true or false");
 }
 
@@ -250,9 +251,9 @@ static bool has_shape(struct span s, const char *shape)
 /* Faults of the day alone; `s` is what stands for it. */
 static bool hint_day(struct buffer *out, struct span s)
 {
-    struct moment day;
+    struct datetime day;
 
-    if (has_shape(s, "0000-00-00") && !moment_parse_date(s.text, s.len, &day))
+    if (has_shape(s, "0000-00-00") && !datetime_parse_date(s.text, s.len, &day))
         buffer_string(out, ": the calendar has no such day");
     else if (has_shape(s, "00000000"))
         buffer_string(out, ": write it with hyphens, as in 2024-01-31");
@@ -266,13 +267,14 @@ static bool hint_day(struct buffer *out, struct span s)
     return true;
 }
 
-void hint_date(struct buffer *out, const char *text, size_t len)
+void suggestion_date(struct buffer *out, const char *text, size_t len)
 {
-    struct moment moment;
+    struct datetime datetime;
 
-    if (hint_invisible(out, text, len) || hint_day(out, (struct span){text, len}))
+    if (suggestion_invisible(out, text, len) || hint_day(out, (struct span){text, len}))
         return;
-    if (len > 10 && moment_parse_date(text, 10, &moment) && (text[10] == 'T' || text[10] == ' '))
+    if (len > 10 && datetime_parse_date(text, 10, &datetime) &&
+        (text[10] == 'T' || text[10] == ' '))
         buffer_string(out, ": only the day belongs here, without the time");
     else
         buffer_string(out, ": write it as in 2024-01-31");
@@ -295,13 +297,13 @@ static void hint_clock(struct buffer *out, struct span s)
         buffer_string(out, ": write it as in 2024-01-31T12:00:00 or 2024-01-31T12:00:00.5+01:00");
 }
 
-void hint_datetime(struct buffer *out, const char *text, size_t len)
+void suggestion_datetime(struct buffer *out, const char *text, size_t len)
 {
     struct span s = {text, len};
-    struct moment moment;
+    struct datetime datetime;
     size_t day = 0;
 
-    if (hint_invisible(out, text, len))
+    if (suggestion_invisible(out, text, len))
         return;
     while (day < len && text[day] != 'T' && text[day] != ' ')
         day++;
@@ -309,12 +311,12 @@ void hint_datetime(struct buffer *out, const char *text, size_t len)
         buffer_string(out, ": seconds since 1970? Write it as in 2024-01-31T12:00:00");
     else if (hint_day(out, (struct span){text, day}))
         return;
-    else if (len == 10 && moment_parse_date(text, len, &moment))
+    else if (len == 10 && datetime_parse_date(text, len, &datetime))
         buffer_string(out, ": the time is missing, as in 2024-01-31T12:00:00");
-    else if (len > 10 && moment_parse_date(text, 10, &moment) &&
+    else if (len > 10 && datetime_parse_date(text, 10, &datetime) &&
              (text[10] == ' ' || text[10] == 't'))
         buffer_string(out, ": 'T' must stand between date and time, as in 2024-01-31T12:00:00");
-    else if (len > 10 && moment_parse_date(text, 10, &moment) && text[10] == 'T')
+    else if (len > 10 && datetime_parse_date(text, 10, &datetime) && text[10] == 'T')
         hint_clock(out, s);
     else
         buffer_string(out, ": write it as in 2024-01-31T12:00:00");
@@ -339,8 +341,8 @@ static bool alike(struct span s, const char *word)
     return true;
 }
 
-void hint_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
-                 size_t count)
+void suggestion_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
+                       size_t count)
 {
     struct span s = without_blanks((struct span){text, len});
     size_t i;
@@ -352,5 +354,5 @@ void hint_choice(struct buffer *out, const char *text, size_t len, char *const *
             return;
         }
     }
-    hint_invisible(out, text, len);
+    suggestion_invisible(out, text, len);
 }

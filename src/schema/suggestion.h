@@ -14,21 +14,24 @@
 
 #include "base/buffer.h"
 
-/* The value as a message shows it: what is longer than HINT_SHOWN bytes is cut before a character.
+/* The value as a message shows it: what is longer than SUGGESTION_SHOWN bytes is cut before a
+ * character.
  */
-#define HINT_SHOWN 64
-void hint_show(struct buffer *out, const char *text, size_t len);
-void hint_quote(struct buffer *out, const char *text, size_t len); /* the same in single quotes */
+#define SUGGESTION_SHOWN 64
+void suggestion_show(struct buffer *out, const char *text, size_t len);
+void suggestion_quote(struct buffer *out, const char *text,
+                      size_t len); /* the same in single quotes */
 
-void hint_number(struct buffer *out, const char *text, size_t len, bool integer, bool required);
-void hint_boolean(struct buffer *out, const char *text, size_t len);
-void hint_date(struct buffer *out, const char *text, size_t len);
-void hint_datetime(struct buffer *out, const char *text, size_t len);
-void hint_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
-                 size_t count);
+void suggestion_number(struct buffer *out, const char *text, size_t len, bool integer,
+                       bool required);
+void suggestion_boolean(struct buffer *out, const char *text, size_t len);
+void suggestion_date(struct buffer *out, const char *text, size_t len);
+void suggestion_datetime(struct buffer *out, const char *text, size_t len);
+void suggestion_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
+                       size_t count);
 
 /* A blank at the start or the end, or quotes around: what nobody sees in a table. True where it
  * said so. */
-bool hint_invisible(struct buffer *out, const char *text, size_t len);
+bool suggestion_invisible(struct buffer *out, const char *text, size_t len);
 
 #endif

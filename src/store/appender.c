@@ -7,7 +7,7 @@
 #define FEW_SIZE   (64 * 1024) /* fewer bytes wait in memory for more */
 #define EARLY_SIZE (4 * 1024 * 1024)
 
-void appender_stand(struct appender *appender, int fd, const char *what, uint64_t end)
+void appender_reset(struct appender *appender, int fd, const char *what, uint64_t end)
 {
     appender->fd = fd;
     appender->what = what;
@@ -40,7 +40,7 @@ static int early_result(const struct appender *appender, struct cause *cause)
 static int finish_early(struct appender *appender, struct cause *cause)
 {
     if (appender->pool != NULL)
-        pool_wait(appender->pool, &appender->job, 0);
+        thread_pool_wait(appender->pool, &appender->job, 0);
     return early_result(appender, cause);
 }
 
@@ -49,13 +49,13 @@ static int note_written(struct appender *appender, uint64_t len, struct cause *c
 {
     appender->written += len;
     if (appender->pool == NULL || appender->written - appender->begun < EARLY_SIZE ||
-        !pool_is_done(appender->pool, &appender->job))
+        !thread_pool_is_done(appender->pool, &appender->job))
         return 0;
     if (early_result(appender, cause) < 0)
         return -1;
     appender->begun = appender->written;
     appender->job.run = sync_early;
-    pool_submit(appender->pool, &appender->job, false);
+    thread_pool_submit(appender->pool, &appender->job, false);
     return 0;
 }
 
@@ -89,8 +89,8 @@ static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t e
 
     for (; from < end; from += len) {
         len = end - from < EARLY_SIZE ? end - from : EARLY_SIZE;
-        if (durable_transfer(fd, from, len, appender->fd, appender->written, appender->what,
-                             cause) < 0 ||
+        if (durable_copy_range(fd, from, len, appender->fd, appender->written, appender->what,
+                               cause) < 0 ||
             note_written(appender, len, cause) < 0)
             return -1;
     }
@@ -98,7 +98,7 @@ static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t e
 }
 
 int appender_add(struct appender *appender, const struct spill *rows, uint64_t from, uint64_t len,
-                 struct pool *pool, struct cause *cause)
+                 struct thread_pool *pool, struct cause *cause)
 {
     appender->pool = pool;
     if (len == 0)
@@ -125,17 +125,17 @@ int appender_commit(struct appender *appender, struct cause *cause)
         return 0;
     if (durable_sync(appender->fd, appender->what, cause) < 0)
         return -1;
-    appender_stand(appender, appender->fd, appender->what, appender->written);
+    appender_reset(appender, appender->fd, appender->what, appender->written);
     return 0;
 }
 
-int appender_abandon(struct appender *appender, uint64_t end, struct cause *cause)
+int appender_rollback(struct appender *appender, uint64_t end, struct cause *cause)
 {
     buffer_clear(&appender->buffer);
     if (finish_early(appender, cause) < 0)
         return -1;
     if (appender->fd >= 0 && durable_truncate(appender->fd, end, appender->what, cause) < 0)
         return -1;
-    appender_stand(appender, appender->fd, appender->what, end);
+    appender_reset(appender, appender->fd, appender->what, end);
     return 0;
 }

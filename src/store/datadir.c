@@ -20,7 +20,7 @@ static int open_child(int parent, const char *name, bool create, int *ret_fd, st
         return -1;
     *ret_fd = openat(parent, name, DIRECTORY);
     if (*ret_fd < 0 && (create || errno != ENOENT))
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the directory %s", name);
+        return cause_errno(cause, CAUSE_RETRY, "cannot open the directory %s", name);
     return 0;
 }
 
@@ -38,12 +38,12 @@ static int open_all(struct datadir *dir, const char *path, bool create, struct c
     if (dir->path == NULL)
         return cause_memory(cause);
     if (create && mkdir(path, 0777) < 0 && errno != EEXIST) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot create the data directory %s", path);
+        cause_errno(cause, CAUSE_RETRY, "cannot create the data directory %s", path);
         goto fail;
     }
     dir->root = open(path, DIRECTORY);
     if (dir->root < 0) {
-        cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_TROUBLE,
+        cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_RETRY,
                     "cannot open the data directory %s", path);
         goto fail;
     }
@@ -77,7 +77,7 @@ int datadir_open_drop(struct datadir *dir, struct cause *cause)
     datadir_close_drop(dir);
     dir->drop = openat(dir->root, DATADIR_DROP, DIRECTORY);
     if (dir->drop < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open the drop directory %s/" DATADIR_DROP,
+        return cause_errno(cause, CAUSE_RETRY, "cannot open the drop directory %s/" DATADIR_DROP,
                            dir->path);
     return 0;
 }

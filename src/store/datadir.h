@@ -29,8 +29,7 @@ struct datadir {
 
 int datadir_open(struct datadir *dir, const char *path, struct cause *cause);
 int datadir_look(struct datadir *dir, const char *path, struct cause *cause);
-int datadir_open_drop(struct datadir *dir,
-                      struct cause *cause); /* CAUSE_TROUBLE: it is not there */
+int datadir_open_drop(struct datadir *dir, struct cause *cause); /* CAUSE_RETRY: it is not there */
 void datadir_close_drop(struct datadir *dir);
 void datadir_close(struct datadir *dir);
 

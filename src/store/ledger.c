@@ -84,7 +84,7 @@ static int open_file(struct ledger *ledger, bool *ret_changed, struct cause *cau
     *ret_changed = false;
     if (fstatat(ledger->dir_fd, LEDGER_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno != ENOENT)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+            return cause_errno(cause, CAUSE_RETRY, "cannot look at state/" LEDGER_FILE);
         *ret_changed = ledger->fd >= 0;
         if (ledger->fd >= 0)
             close(ledger->fd);
@@ -97,7 +97,7 @@ static int open_file(struct ledger *ledger, bool *ret_changed, struct cause *cau
     if (fd < 0 && (errno == EACCES || errno == EROFS))
         fd = openat(ledger->dir_fd, LEDGER_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot open state/" LEDGER_FILE);
+        cause_errno(cause, CAUSE_RETRY, "cannot open state/" LEDGER_FILE);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -230,7 +230,7 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
         return 0;
     }
     if (fstat(ledger->fd, &st) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+        return cause_errno(cause, CAUSE_RETRY, "cannot look at state/" LEDGER_FILE);
     if (changed || (uint64_t)st.st_size < ledger->end)
         forget_all(ledger);
     if (ledger->end == 0) {
@@ -263,7 +263,7 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause)
     if (ledger->fd < 0)
         return 0;
     if (fstat(ledger->fd, &st) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at state/" LEDGER_FILE);
+        return cause_errno(cause, CAUSE_RETRY, "cannot look at state/" LEDGER_FILE);
     if (durable_copy(ledger->fd, 0, (uint64_t)st.st_size, ledger->dir_fd, LEDGER_FILE, cause) < 0)
         return -1;
     /* Another inode now: the next refresh reads it anew. */
@@ -446,7 +446,7 @@ int ledger_commit(struct ledger *ledger, struct cause *cause)
     return 0;
 }
 
-int ledger_abandon(struct ledger *ledger, struct cause *cause)
+int ledger_rollback(struct ledger *ledger, struct cause *cause)
 {
     struct stat st;
     uint64_t end = ledger->end;

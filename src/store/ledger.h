@@ -10,7 +10,7 @@
  *     ledger_content, _last, _longest      what is known
  *     ledger_add ...                       books lines in memory; lookups see them at once
  *     ledger_commit                        one write, one sync: now they stand
- *     ledger_abandon                       or they never were
+ *     ledger_rollback                       or they never were
  *
  * A crash before ledger_commit returns leaves the lines out, torn (the next refresh cuts them off)
  * or in.
@@ -63,7 +63,7 @@ int ledger_create(struct ledger *ledger, struct cause *cause);
 
 /*
  * Reads what has been appended, or all again when the file is another one. With `repair`, under the
- * lock only, a torn last batch is cut; a bad line earlier is CAUSE_DAMAGED. Without, reading ends
+ * lock only, a torn last batch is cut; a bad line earlier is CAUSE_CORRUPT. Without, reading ends
  * at the first bad line.
  */
 int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause);
@@ -82,7 +82,8 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
                    struct cause *cause);
 int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                 struct cause *cause);
-/* As ledger_last, by the path of the name's slot, where that is not the name (slot_of_long). */
+/* As ledger_last, by the path of the name's slot, where that is not the name (backup_name_of_long).
+ */
 int ledger_last_of_slot(const struct ledger *ledger, const char *path, struct ledger_line *ret_line,
                         struct cause *cause);
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
@@ -105,7 +106,7 @@ uint64_t ledger_rows_of_longest(const struct ledger *ledger, const char *name);
 /* Books a line: seq, batch, offset and at are filled in, and the caller's line with them. */
 int ledger_add(struct ledger *ledger, struct ledger_line *line, struct cause *cause);
 int ledger_commit(struct ledger *ledger, struct cause *cause);
-int ledger_abandon(struct ledger *ledger, struct cause *cause);
+int ledger_rollback(struct ledger *ledger, struct cause *cause);
 
 /* The committed lines from `at` on, in order; *at moves. */
 int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,

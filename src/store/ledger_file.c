@@ -13,7 +13,7 @@
 
 int ledger_file_changed(uint64_t at, struct cause *cause)
 {
-    return cause_set(cause, CAUSE_DAMAGED,
+    return cause_set(cause, CAUSE_CORRUPT,
                      LEDGER_PATH " changed under our hands at byte %" PRIu64
                                  ": only this program may write there",
                      at);
@@ -28,7 +28,7 @@ int ledger_file_check_header(int fd, struct cause *cause)
         return -1;
     if ((size_t)n != LEDGER_HEADER_SIZE || memcmp(header, LEDGER_HEADER, LEDGER_HEADER_SIZE) != 0)
         return cause_set(
-            cause, CAUSE_DAMAGED,
+            cause, CAUSE_CORRUPT,
             LEDGER_PATH
             " does not begin with the header of a ledger: nothing was touched; put "
             "the right file back, or move it away and run: phasesentinel adopt --drops merged|new");
@@ -125,7 +125,7 @@ int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, 
     while ((lf = memchr(from, '\n', (size_t)(behind - from))) != NULL) {
         if (ledger_line_parse(from, (size_t)(lf - from), line) && line->batch != batch &&
             line->batch != next_seq) {
-            cause_set(cause, CAUSE_DAMAGED,
+            cause_set(cause, CAUSE_CORRUPT,
                       LEDGER_PATH " is damaged at byte %" PRIu64 " (line %" PRIu64
                                   "), before its last batch: nothing was touched; put back a copy "
                                   "of data_dir/state and the training file of the same time, or "

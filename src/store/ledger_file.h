@@ -14,10 +14,10 @@
 #define LEDGER_FILE "ledger.csv"
 #define LEDGER_PATH "state/" LEDGER_FILE
 
-/* CAUSE_DAMAGED unless the file begins as a ledger does. */
+/* CAUSE_CORRUPT unless the file begins as a ledger does. */
 int ledger_file_check_header(int fd, struct cause *cause);
 
-/* 1 with the line at this place and where it ends, -1. CAUSE_DAMAGED: there is none. */
+/* 1 with the line at this place and where it ends, -1. CAUSE_CORRUPT: there is none. */
 int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, uint64_t *ret_next,
                      struct cause *cause);
 
@@ -30,13 +30,13 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
 
 /*
  * Behind `end` stands something that is no next line. Was it all written in the last batch? Then no
- * more than that batch is in doubt, and it may be cut; else CAUSE_DAMAGED. The last batch is the
+ * more than that batch is in doubt, and it may be cut; else CAUSE_CORRUPT. The last batch is the
  * last good line's, or one that begins with the bad line.
  */
 int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
                            struct cause *cause);
 
-/* CAUSE_DAMAGED: what was a line before is none now. Returns -1. */
+/* CAUSE_CORRUPT: what was a line before is none now. Returns -1. */
 int ledger_file_changed(uint64_t at, struct cause *cause);
 
 #endif

@@ -10,7 +10,7 @@
 #define LONGEST_LAST 1 /* the last line is it */
 #define LONGEST_MORE 2 /* and above: a place in `longest`, plus this */
 
-#define ROWS_MAX ((UINT64_C(1) << 36) - 1)
+#define CSV_READER_MAX ((UINT64_C(1) << 36) - 1)
 
 /* 32 bytes: there may be a million of them. */
 struct ledger_name {
@@ -31,9 +31,9 @@ struct ledger_longest {
 
 void ledger_index_free(struct ledger_index *index)
 {
-    map_free(&index->by_content);
-    map_free(&index->by_name);
-    map_free(&index->by_slot);
+    hash_index_free(&index->by_content);
+    hash_index_free(&index->by_name);
+    hash_index_free(&index->by_slot);
     free(index->names);
     free(index->longest);
     *index = (struct ledger_index){0};
@@ -47,13 +47,14 @@ static int grow_names(struct ledger_index *index, size_t cap)
         return -1;
     index->names = names;
     index->cap = cap;
-    map_use_large_pages(names + index->count, (cap - index->count) * sizeof *names);
+    hash_index_use_large_pages(names + index->count, (cap - index->count) * sizeof *names);
     return 0;
 }
 
 int ledger_index_reserve(struct ledger_index *index, size_t lines)
 {
-    return map_reserve(&index->by_content, lines) < 0 || map_reserve(&index->by_name, lines) < 0 ||
+    return hash_index_reserve(&index->by_content, lines) < 0 ||
+                   hash_index_reserve(&index->by_name, lines) < 0 ||
                    (index->cap < lines && grow_names(index, lines) < 0)
                ? -1
                : 0;
@@ -64,10 +65,10 @@ int ledger_index_reserve(struct ledger_index *index, size_t lines)
 
 static struct ledger_name *find_name(const struct ledger_index *index, struct digest_wide hash)
 {
-    const struct map_slot *slot;
+    const struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = map_find(&index->by_name, hash.high, &cursor)) != NULL)
+    while ((slot = hash_index_find(&index->by_name, hash.high, &cursor)) != NULL)
         if (index->names[slot->value - 1].hash == hash.low)
             return &index->names[slot->value - 1];
     return NULL;
@@ -82,7 +83,7 @@ static struct ledger_name *make_name(struct ledger_index *index, struct digest_w
     if (index->count == index->cap &&
         grow_names(index, index->cap < 64 ? 64 : index->cap + index->cap / 2) < 0)
         return NULL;
-    if (map_put(&index->by_name, hash.high, index->count + 1) < 0)
+    if (hash_index_put(&index->by_name, hash.high, index->count + 1) < 0)
         return NULL;
     index->names[index->count] = (struct ledger_name){.hash = hash.low};
     return &index->names[index->count++];
@@ -117,8 +118,8 @@ bool ledger_index_slot(const struct ledger_index *index, const char *path,
                        struct ledger_known *ret_known)
 {
     size_t cursor = 0;
-    const struct map_slot *slot =
-        map_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
+    const struct hash_index_slot *slot =
+        hash_index_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
 
     if (slot != NULL)
         tell(index, &index->names[slot->value - 1], ret_known);
@@ -168,7 +169,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
 
     if (name == NULL ||
         (note->slot != 0 && name->last_at == 0 &&
-         map_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
+         hash_index_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
         return -1;
     tell(index, name, &known);
     rows = present_rows(&known, name, note);
@@ -180,7 +181,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
     }
     name->last_at = note->at & ((UINT64_C(1) << 56) - 1);
     name->last = (unsigned char)note->verdict;
-    name->rows = (rows < ROWS_MAX ? rows : ROWS_MAX) & ROWS_MAX;
+    name->rows = (rows < CSV_READER_MAX ? rows : CSV_READER_MAX) & CSV_READER_MAX;
     return 0;
 }
 
@@ -206,8 +207,8 @@ static uint64_t content_key(const unsigned char sha256[DIGEST_SIZE], bool has_me
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
                           bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block)
 {
-    const struct map_slot *slot =
-        map_find(&index->by_content, content_key(sha256, has_meta, meta), cursor);
+    const struct hash_index_slot *slot =
+        hash_index_find(&index->by_content, content_key(sha256, has_meta, meta), cursor);
 
     if (slot == NULL)
         return false;
@@ -219,8 +220,9 @@ static uint64_t slot_hash(const char *name, size_t len)
 {
     char path[LEDGER_NAME_SIZE];
 
-    return len > SLOT_LONGEST_NAME && slot_of_long(name, path) ? digest_check(path, strlen(path))
-                                                               : 0;
+    return len > BACKUP_NAME_LONGEST && backup_name_of_long(name, path)
+               ? digest_check(path, strlen(path))
+               : 0;
 }
 
 void ledger_index_note(const struct ledger_index *index, const struct ledger_line *line,
@@ -236,10 +238,10 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
                              .duplicate = line->duplicate,
-                             .packed = spool_csv_length(line->name) < len,
+                             .packed = csv_name_length(line->name) < len,
                              .slot = slot_hash(line->name, len)};
-    map_prefetch(&index->by_name, ret_note->name.high);
-    map_prefetch(&index->by_content, ret_note->content);
+    hash_index_prefetch(&index->by_name, ret_note->name.high);
+    hash_index_prefetch(&index->by_content, ret_note->content);
 }
 
 int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
@@ -248,7 +250,7 @@ int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
         return -1;
     index->packed |= note->packed;
     /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
-    return counts_as_known(note->verdict)
-               ? map_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1)
-               : 0;
+    return counts_as_known(note->verdict) ? hash_index_put(&index->by_content, note->content,
+                                                           note->at / LEDGER_LINE_MIN_SIZE + 1)
+                                          : 0;
 }

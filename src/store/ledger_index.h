@@ -20,9 +20,9 @@ struct ledger_longest; /* and more of one with several lines */
 
 /* A zeroed struct is an empty index. */
 struct ledger_index {
-    struct map by_content;
-    struct map by_name;
-    struct map by_slot; /* of long names: digest_check of their slot's path */
+    struct hash_index by_content;
+    struct hash_index by_name;
+    struct hash_index by_slot; /* of long names: digest_check of their slot's path */
     struct ledger_name *names;
     size_t count, cap;
     struct ledger_longest *longest;
@@ -68,7 +68,7 @@ struct ledger_known {
 bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known);
 
-/* The same, by the path of the name's slot, where that is not the name (slot_of_long). */
+/* The same, by the path of the name's slot, where that is not the name (backup_name_of_long). */
 bool ledger_index_slot(const struct ledger_index *index, const char *path,
                        struct ledger_known *ret_known);
 

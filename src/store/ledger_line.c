@@ -67,11 +67,11 @@ void ledger_line_print(struct buffer *out, const struct ledger_line *line)
     buffer_byte(out, ',');
     put_number(out, line->batch);
     buffer_byte(out, ',');
-    buffer_string(out, text_time(when, line->time));
+    buffer_string(out, escape_time(when, line->time));
     buffer_byte(out, ',');
     buffer_string(out, verdict_names[line->verdict]);
     buffer_byte(out, ',');
-    text_percent(out, line->name, strlen(line->name));
+    escape_percent(out, line->name, strlen(line->name));
     buffer_byte(out, ',');
     put_number(out, line->bytes);
     buffer_byte(out, ',');
@@ -124,7 +124,7 @@ static bool take_time(struct cells *cells, int64_t *ret_time)
 {
     const char *from = cells->at;
 
-    if (cells->end - from < TIME_LEN || !text_parse_time(from, TIME_LEN, ret_time))
+    if (cells->end - from < TIME_LEN || !escape_parse_time(from, TIME_LEN, ret_time))
         return false;
     cells->at += TIME_LEN;
     return take_comma(cells);
@@ -153,7 +153,7 @@ static bool take_name(struct cells *cells, char name[LEDGER_NAME_SIZE])
 
     if (comma == NULL)
         return false;
-    len = text_unpercent_into(name, LEDGER_NAME_SIZE - 1, cells->at, (size_t)(comma - cells->at));
+    len = escape_unpercent_into(name, LEDGER_NAME_SIZE - 1, cells->at, (size_t)(comma - cells->at));
     if (len <= 0 || memchr(name, '\0', (size_t)len) != NULL)
         return false;
     name[len] = '\0';

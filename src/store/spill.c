@@ -18,7 +18,7 @@ void spill_init(struct spill *spill, int dir_fd)
 static void wait_for_job(struct spill *spill)
 {
     if (spill->pool != NULL)
-        pool_wait(spill->pool, &spill->job, 0);
+        thread_pool_wait(spill->pool, &spill->job, 0);
 }
 
 void spill_clear(struct spill *spill)
@@ -78,7 +78,7 @@ static int start_file(struct spill *spill, struct cause *cause)
         return cause_memory(cause);
     digest_stream_update(spill->piece, spill->memory.data + spill->marked,
                          spill->memory.len - spill->marked);
-    spill->fd = durable_unnamed(spill->dir_fd, cause);
+    spill->fd = durable_tmpfile(spill->dir_fd, cause);
     if (spill->fd < 0 || durable_write(spill->fd, spill->memory.data, spill->memory.len, 0,
                                        "state/ (a large file's rows)", cause) < 0)
         return -1;
@@ -114,7 +114,7 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
     spill->length += spill->pending.len;
     spill->job.run = write_pending;
     if (spill->pool != NULL)
-        pool_submit(spill->pool, &spill->job, false);
+        thread_pool_submit(spill->pool, &spill->job, false);
     else
         write_pending(&spill->job, 0);
     return spill->pool != NULL ? 0 : spill_finish(spill, cause);

@@ -18,12 +18,12 @@
 struct digest_stream;
 
 struct spill {
-    struct job job;       /* writes `pending` to the file */
-    struct pool *pool;    /* borrowed; NULL: the caller writes himself */
-    int dir_fd;           /* borrowed: where the file without a name is made */
-    int fd;               /* that file; -1: all is in memory */
-    uint64_t length;      /* of all */
-    struct buffer memory; /* all, or nothing once there is a file */
+    struct job job;           /* writes `pending` to the file */
+    struct thread_pool *pool; /* borrowed; NULL: the caller writes himself */
+    int dir_fd;               /* borrowed: where the file without a name is made */
+    int fd;                   /* that file; -1: all is in memory */
+    uint64_t length;          /* of all */
+    struct buffer memory;     /* all, or nothing once there is a file */
     struct buffer pending;
     int failed; /* what spill_finish is to return, with the cause */
     struct cause cause;

@@ -23,7 +23,7 @@
 
 static const char *const row_kinds[TALLY_COUNT] = {"users", "sources", "labels", "phases"};
 
-static void clear(struct stats *stats)
+static void clear(struct tally_file *stats)
 {
     tally_free(&stats->tally);
     counter_free(&stats->files);
@@ -32,7 +32,7 @@ static void clear(struct stats *stats)
     stats->at = 0;
 }
 
-static struct counter *counter_of(struct stats *stats, const char *kind, size_t len)
+static struct counter *counter_of(struct tally_file *stats, const char *kind, size_t len)
 {
     size_t by;
 
@@ -48,7 +48,7 @@ static struct counter *counter_of(struct stats *stats, const char *kind, size_t 
     return NULL;
 }
 
-static int load_line(struct stats *stats, const char *line, size_t len)
+static int load_line(struct tally_file *stats, const char *line, size_t len)
 {
     const char *value = memchr(line, ',', len), *count;
     struct buffer raw = {0};
@@ -61,7 +61,7 @@ static int load_line(struct stats *stats, const char *line, size_t len)
     value++;
     count = memchr(value, ',', len - (size_t)(value - line));
     if (count == NULL ||
-        !text_number(count + 1, len - (size_t)(count + 1 - line), UINT64_MAX, &number))
+        !escape_number(count + 1, len - (size_t)(count + 1 - line), UINT64_MAX, &number))
         return -1;
     counter = counter_of(stats, line, (size_t)(value - 1 - line));
     if (counter == NULL) {
@@ -73,13 +73,13 @@ static int load_line(struct stats *stats, const char *line, size_t len)
             return -1;
         return 0;
     }
-    if (text_unpercent(&raw, value, (size_t)(count - value)) == 0 && !buffer_failed(&raw))
+    if (escape_unpercent(&raw, value, (size_t)(count - value)) == 0 && !buffer_failed(&raw))
         result = counter_add(counter, raw.data == NULL ? "" : raw.data, raw.len, number);
     buffer_free(&raw);
     return result;
 }
 
-static int load(struct stats *stats, const char *text, size_t len)
+static int load(struct tally_file *stats, const char *text, size_t len)
 {
     static const char header[] = HEADER;
     const char *end = text + len, *lf, *from;
@@ -101,14 +101,14 @@ static int load(struct stats *stats, const char *text, size_t len)
     return 0;
 }
 
-int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema,
-               struct cause *cause)
+int tally_file_open(struct tally_file *stats, const struct datadir *dir,
+                    const struct schema *schema, struct cause *cause)
 {
     struct buffer text = {0};
     struct stat st;
     int fd;
 
-    *stats = (struct stats){.dir = dir, .schema = schema};
+    *stats = (struct tally_file){.dir = dir, .schema = schema};
     fd = dir->state < 0 ? -1 : openat(dir->state, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -123,13 +123,13 @@ int stats_open(struct stats *stats, const struct datadir *dir, const struct sche
     return 0;
 }
 
-void stats_close(struct stats *stats)
+void tally_file_close(struct tally_file *stats)
 {
     clear(stats);
 }
 
 /* The user that a file's name speaks of, else the schema's default; NULL without such a field. */
-static char *user_of_name(const struct stats *stats, const char *name)
+static char *user_of_name(const struct tally_file *stats, const char *name)
 {
     struct cause ignored;
     const struct schema *schema = stats->schema;
@@ -140,7 +140,7 @@ static char *user_of_name(const struct stats *stats, const char *name)
     if (field < 0)
         return NULL;
     values = calloc(schema->count, sizeof *values);
-    csv = strndup(name, spool_csv_length(name));
+    csv = strndup(name, csv_name_length(name));
     if (values == NULL || csv == NULL) {
         free(values);
         free(csv);
@@ -158,7 +158,7 @@ static char *user_of_name(const struct stats *stats, const char *name)
     return strdup(schema->fields[field].fallback != NULL ? schema->fields[field].fallback : "");
 }
 
-static int set_arrival(struct stats *stats, const char *user, size_t len, int64_t time)
+static int set_arrival(struct tally_file *stats, const char *user, size_t len, int64_t time)
 {
     uint64_t before = counter_get(&stats->arrivals, user, len);
 
@@ -167,8 +167,8 @@ static int set_arrival(struct stats *stats, const char *user, size_t len, int64_
                : counter_add(&stats->arrivals, user, len, (uint64_t)time - before);
 }
 
-static int count_user(struct stats *stats, struct counter *counter, const char *user, size_t len,
-                      int64_t time, struct cause *cause)
+static int count_user(struct tally_file *stats, struct counter *counter, const char *user,
+                      size_t len, int64_t time, struct cause *cause)
 {
     if ((counter != NULL && counter_add(counter, user, len, 1) < 0) ||
         set_arrival(stats, user, len, time) < 0)
@@ -178,7 +178,7 @@ static int count_user(struct stats *stats, struct counter *counter, const char *
 
 /* Whose rows these are. Who has rows has a file, though they came as it grew, or in a later piece.
  */
-static int count_users(struct stats *stats, const struct ledger_line *line,
+static int count_users(struct tally_file *stats, const struct ledger_line *line,
                        const struct counter *users, struct cause *cause)
 {
     size_t i;
@@ -195,8 +195,8 @@ static int count_users(struct stats *stats, const struct ledger_line *line,
     return 0;
 }
 
-int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally,
-                struct cause *cause)
+int tally_file_apply(struct tally_file *stats, const struct ledger_line *line,
+                     const struct tally *tally, struct cause *cause)
 {
     char *user;
     int result;
@@ -226,8 +226,8 @@ int stats_apply(struct stats *stats, const struct ledger_line *line, const struc
     return 0;
 }
 
-int stats_catch_up(struct stats *stats, const struct ledger *ledger,
-                   const struct training *training, struct cause *cause)
+int tally_file_catch_up(struct tally_file *stats, const struct ledger *ledger,
+                        const struct training *training, struct cause *cause)
 {
     struct ledger_line *line = malloc(sizeof *line);
     struct tally tally = {0};
@@ -247,7 +247,7 @@ int stats_catch_up(struct stats *stats, const struct ledger *ledger,
         if (line->length > 0 && line->verdict != VERDICT_STARTED && line->at >= ledger->start.at &&
             training_tally(training, line->offset, line->length, &tally, cause) < 0)
             next = -1;
-        if (next < 0 || stats_apply(stats, line, &tally, cause) < 0) {
+        if (next < 0 || tally_file_apply(stats, line, &tally, cause) < 0) {
             next = -1;
             break;
         }
@@ -266,12 +266,12 @@ static void write_counter(struct buffer *out, const char *kind, const struct cou
 
     for (i = 0; i < counter->count; i++) {
         buffer_printf(out, "%s,", kind);
-        text_percent(out, counter->entries[i].value, counter->entries[i].len);
+        escape_percent(out, counter->entries[i].value, counter->entries[i].len);
         buffer_printf(out, ",%" PRIu64 "\n", counter->entries[i].rows);
     }
 }
 
-int stats_save(const struct stats *stats, struct cause *cause)
+int tally_file_save(const struct tally_file *stats, struct cause *cause)
 {
     struct buffer out = {0};
     size_t by;

@@ -18,7 +18,7 @@
 #include "csv/tally.h"
 #include "store/training.h"
 
-struct stats {
+struct tally_file {
     const struct datadir *dir;
     const struct schema *schema;
     uint64_t at;             /* the ledger is counted up to here */
@@ -29,19 +29,19 @@ struct stats {
 };
 
 /* Reads state/tally.csv. One that is missing or damaged counts from the ledger's beginning. */
-int stats_open(struct stats *stats, const struct datadir *dir, const struct schema *schema,
-               struct cause *cause);
-void stats_close(struct stats *stats);
+int tally_file_open(struct tally_file *stats, const struct datadir *dir,
+                    const struct schema *schema, struct cause *cause);
+void tally_file_close(struct tally_file *stats);
 
 /* Counts all committed lines that are not counted yet, reading their ranges. */
-int stats_catch_up(struct stats *stats, const struct ledger *ledger,
-                   const struct training *training, struct cause *cause);
+int tally_file_catch_up(struct tally_file *stats, const struct ledger *ledger,
+                        const struct training *training, struct cause *cause);
 
 /* Counts one line whose rows are already tallied. The caller sets `at` behind the batch. */
-int stats_apply(struct stats *stats, const struct ledger_line *line, const struct tally *tally,
-                struct cause *cause);
+int tally_file_apply(struct tally_file *stats, const struct ledger_line *line,
+                     const struct tally *tally, struct cause *cause);
 
 /* Replaces state/tally.csv. */
-int stats_save(const struct stats *stats, struct cause *cause);
+int tally_file_save(const struct tally_file *stats, struct cause *cause);
 
 #endif

@@ -41,7 +41,7 @@ void training_close(struct training *training)
     if (training->fd >= 0)
         close(training->fd);
     training->fd = -1;
-    layout_free(&training->layout);
+    training_columns_free(&training->layout);
     appender_free(&training->tail);
     training->dir = NULL;
 }
@@ -49,7 +49,7 @@ void training_close(struct training *training)
 /* The file ends here, and all of it is committed. */
 static void stand_at(struct training *training, uint64_t end)
 {
-    appender_stand(&training->tail, training->fd, DATADIR_TRAINING, end);
+    appender_reset(&training->tail, training->fd, DATADIR_TRAINING, end);
 }
 
 /* ---- the header
@@ -62,18 +62,18 @@ static int write_header_text(const struct schema *schema, struct buffer *out, st
     for (i = 0; i < schema->count; i++) {
         if (i > 0)
             buffer_byte(out, ',');
-        text_csv_cell(out, schema->fields[i].name, strlen(schema->fields[i].name));
+        escape_csv_cell(out, schema->fields[i].name, strlen(schema->fields[i].name));
     }
     buffer_byte(out, '\n');
     return buffer_failed(out) ? cause_memory(cause) : 0;
 }
 
 /* Opens a reader on a range of the file; the caller feeds it with feed(). */
-static int feed(const struct training *training, struct rows *rows, uint64_t *offset, uint64_t end,
-                struct cause *cause)
+static int feed(const struct training *training, struct csv_reader *rows, uint64_t *offset,
+                uint64_t end, struct cause *cause)
 {
     size_t len;
-    char *space = rows_space(rows, &len);
+    char *space = csv_reader_space(rows, &len);
     ssize_t n;
 
     if (space == NULL)
@@ -83,10 +83,10 @@ static int feed(const struct training *training, struct rows *rows, uint64_t *of
     n = durable_read(training->fd, space, len, *offset, DATADIR_TRAINING, cause);
     if (n < 0)
         return -1;
-    rows_filled(rows, (size_t)n);
+    csv_reader_filled(rows, (size_t)n);
     *offset += (uint64_t)n;
     if (*offset == end || n == 0)
-        rows_finish(rows);
+        csv_reader_finish(rows);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int layout_of_row(struct training *training, const struct row *header, st
     const struct schema *schema = training->schema;
     size_t i, j;
 
-    layout_free(&training->layout);
+    training_columns_free(&training->layout);
     training->layout.fields = calloc(header->count + 1, sizeof *training->layout.fields);
     if (training->layout.fields == NULL)
         return cause_memory(cause);
@@ -120,47 +120,47 @@ static int layout_of_row(struct training *training, const struct row *header, st
 /* The file's own header rules what is written. */
 static int read_layout(struct training *training, struct cause *cause)
 {
-    struct rows *rows = rows_open(HEADER_ROW_MAX, 1 << 20);
+    struct csv_reader *rows = csv_reader_open(HEADER_ROW_MAX, 1 << 20);
     uint64_t offset = 0;
     struct row row = {0};
     struct stat st;
     bool first = true;
     size_t len;
-    int result = -1, next = ROWS_MORE;
+    int result = -1, next = CSV_READER_MORE;
 
     if (rows == NULL)
         return cause_memory(cause);
     if (fstat(training->fd, &st) < 0) {
-        cause_errno(cause, CAUSE_TROUBLE, "cannot look at " DATADIR_TRAINING);
+        cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
         goto out;
     }
-    while (next == ROWS_MORE) {
+    while (next == CSV_READER_MORE) {
         if (feed(training, rows, &offset, (uint64_t)st.st_size, cause) < 0)
             goto out;
-        if (first && rows_rest(rows, &len) != NULL && len >= 3 &&
-            memcmp(rows_rest(rows, &len), "\xEF\xBB\xBF", 3) == 0)
-            rows_skip(rows, 3);
+        if (first && csv_reader_rest(rows, &len) != NULL && len >= 3 &&
+            memcmp(csv_reader_rest(rows, &len), "\xEF\xBB\xBF", 3) == 0)
+            csv_reader_skip(rows, 3);
         first = false;
-        next = rows_next(rows, &row, cause);
+        next = csv_reader_next(rows, &row, cause);
         if (next < 0)
             goto out;
     }
-    if (next != ROWS_ROW || row.fault != ROW_SOUND) {
-        cause_set(cause, CAUSE_DAMAGED,
+    if (next != CSV_READER_ROW || row.fault != ROW_SOUND) {
+        cause_set(cause, CAUSE_CORRUPT,
                   "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
                   training->dir->path);
         goto out;
     }
     result = layout_of_row(training, &row, cause);
 out:
-    rows_close(rows);
+    csv_reader_close(rows);
     return result;
 }
 
 /* The column that is counted by this; its count: there is none. */
 static size_t counted_column(const struct training *training, enum tally_by by)
 {
-    const struct layout *layout = &training->layout;
+    const struct training_columns *layout = &training->layout;
     size_t column;
 
     for (column = 0; column < layout->count; column++)
@@ -173,7 +173,7 @@ static size_t counted_column(const struct training *training, enum tally_by by)
 int training_tally(const struct training *training, uint64_t offset, uint64_t length,
                    struct tally *tally, struct cause *cause)
 {
-    struct rows *rows = rows_open(HEADER_ROW_MAX, 1 << 20);
+    struct csv_reader *rows = csv_reader_open(HEADER_ROW_MAX, 1 << 20);
     uint64_t end = offset + length;
     bool header = offset == 0;
     size_t columns[TALLY_COUNT];
@@ -186,12 +186,12 @@ int training_tally(const struct training *training, uint64_t offset, uint64_t le
     for (by = 0; by < TALLY_COUNT; by++)
         columns[by] = counted_column(training, by);
     for (;;) {
-        next = rows_next(rows, &row, cause);
+        next = csv_reader_next(rows, &row, cause);
         if (next < 0)
             goto out;
-        if (next == ROWS_END)
+        if (next == CSV_READER_END)
             break;
-        if (next == ROWS_MORE) {
+        if (next == CSV_READER_MORE) {
             if (feed(training, rows, &offset, end, cause) < 0)
                 goto out;
             continue;
@@ -217,7 +217,7 @@ int training_tally(const struct training *training, uint64_t offset, uint64_t le
     }
     result = 0;
 out:
-    rows_close(rows);
+    csv_reader_close(rows);
     return result;
 }
 
@@ -233,20 +233,20 @@ static int open_file(struct training *training, bool *ret_other, struct cause *c
     *ret_other = false;
     if (fstatat(training->dir->root, DATADIR_TRAINING, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno != ENOENT)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot look at " DATADIR_TRAINING);
+            return cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
         if (training->fd >= 0)
             close(training->fd);
         training->fd = -1;
         return 0;
     }
     if (!S_ISREG(st.st_mode))
-        return cause_set(cause, CAUSE_DAMAGED, "%s/" DATADIR_TRAINING " is no regular file",
+        return cause_set(cause, CAUSE_CORRUPT, "%s/" DATADIR_TRAINING " is no regular file",
                          training->dir->path);
     if (training->fd >= 0 && st.st_dev == training->device && st.st_ino == training->inode)
         return 1;
     fd = openat(training->dir->root, DATADIR_TRAINING, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot open %s/" DATADIR_TRAINING,
+        return cause_errno(cause, CAUSE_RETRY, "cannot open %s/" DATADIR_TRAINING,
                            training->dir->path);
     if (training->fd >= 0)
         close(training->fd);
@@ -277,7 +277,8 @@ static int hash_file(const struct training *training, uint64_t size, struct ledg
 
         if (n <= 0) {
             if (n == 0)
-                cause_set(cause, CAUSE_AGAIN, DATADIR_TRAINING " became shorter while it was read");
+                cause_set(cause, CAUSE_CHANGED,
+                          DATADIR_TRAINING " became shorter while it was read");
             goto out;
         }
         digest_stream_update(stream, chunk, (size_t)n);
@@ -316,7 +317,7 @@ static int write_header(struct training *training, const struct buffer *header, 
                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
         if (fd < 0)
-            return cause_errno(cause, CAUSE_TROUBLE, "cannot create %s/" DATADIR_TRAINING,
+            return cause_errno(cause, CAUSE_RETRY, "cannot create %s/" DATADIR_TRAINING,
                                training->dir->path);
         close(fd);
         if (open_file(training, &other, cause) < 0)
@@ -377,7 +378,7 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
                          "%s/" DATADIR_TRAINING " does not exist: there is nothing to adopt",
                          training->dir->path);
     if (fstat(training->fd, &st) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at " DATADIR_TRAINING);
+        return cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
     if (st.st_size > 0 &&
         durable_read(training->fd, &last, 1, (uint64_t)st.st_size - 1, DATADIR_TRAINING, cause) < 0)
         return -1;
@@ -407,12 +408,12 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     return 0;
 }
 
-static void note_file(void *context, const char *name, enum spool_kind kind,
-                      const struct signature *signature)
+static void note_file(void *context, const char *name, enum file_kind kind,
+                      const struct file_id *file_id)
 {
     (void)name;
-    (void)signature;
-    *(bool *)context |= kind == SPOOL_FILE;
+    (void)file_id;
+    *(bool *)context |= kind == FILE_REGULAR;
 }
 
 /* A file from before our time. Whether the dropped files are in it already, only a person knows. */
@@ -421,7 +422,7 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
 {
     struct tally tally = {0};
     bool drops = false;
-    const struct spool_order csv = {
+    const struct drop_scan_request csv = {
         .recursive = true, .names_only = true, .found = note_file, .context = &drops};
     uint64_t ignored, rows;
 
@@ -436,8 +437,8 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
     rows = tally.rows;
     tally_free(&tally);
     if (rows > 0) {
-        if (spool_scan(training->dir->drop, &csv, &ignored, cause) < 0 ||
-            spool_scan(training->dir->archive, &csv, &ignored, cause) < 0)
+        if (drop_scan(training->dir->drop, &csv, &ignored, cause) < 0 ||
+            drop_scan(training->dir->archive, &csv, &ignored, cause) < 0)
             return -1;
         if (drops)
             return cause_set(cause, CAUSE_CONFIG,
@@ -458,7 +459,7 @@ static int cut_tail(struct training *training, uint64_t end, uint64_t size, stru
 {
     char name[128], when[TEXT_TIME_SIZE], *c;
 
-    text_time(when, now());
+    escape_time(when, now());
     for (c = when; *c != '\0'; c++)
         if (*c == ':' || *c == '-')
             memmove(c, c + 1, strlen(c));
@@ -490,7 +491,7 @@ static int verify_last_range(struct training *training, const struct ledger_line
     if (n < 0)
         return -1;
     if (!good)
-        return cause_set(cause, CAUSE_DAMAGED,
+        return cause_set(cause, CAUSE_CORRUPT,
                          "bytes %" PRIu64 " to %" PRIu64 " of %s/" DATADIR_TRAINING
                          " (rows of %s) are not what the ledger "
                          "says: nothing was touched. Put the file back as it was, or run "
@@ -542,7 +543,7 @@ static int agree(struct training *training, struct ledger *ledger, uint64_t size
             return torn < 0 ? -1 : start(training, ledger, cause);
     }
     if (size < ledger->training_end)
-        return cause_set(cause, CAUSE_DAMAGED,
+        return cause_set(cause, CAUSE_CORRUPT,
                          "%s/" DATADIR_TRAINING " has %" PRIu64
                          " bytes where the ledger books %" PRIu64
                          ": nothing was touched. Put the file back, or run 'phasesentinel adopt "
@@ -568,7 +569,7 @@ int training_open(struct training *training, struct ledger *ledger, struct cause
     if (opened == 0)
         return start(training, ledger, cause);
     if (fstat(training->fd, &st) < 0)
-        return cause_errno(cause, CAUSE_TROUBLE, "cannot look at " DATADIR_TRAINING);
+        return cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
     if (!ledger->has_start)
         return take_unknown(training, ledger, (uint64_t)st.st_size, cause);
     if (agree(training, ledger, (uint64_t)st.st_size, other, cause) == 0)
@@ -590,7 +591,7 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
     result = open_file(&training, &other, cause);
     if (result > 0)
         result = read_layout(&training, cause);
-    layout_free(&training.layout);
+    training_columns_free(&training.layout);
     training_close(&training);
     return result;
 }
@@ -599,7 +600,7 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
  * ----------------------------------------------------------------------------------- */
 
 int training_append(struct training *training, const struct spill *rows, uint64_t from,
-                    uint64_t len, struct pool *pool, struct cause *cause)
+                    uint64_t len, struct thread_pool *pool, struct cause *cause)
 {
     return appender_add(&training->tail, rows, from, len, pool, cause);
 }
@@ -609,7 +610,7 @@ int training_commit(struct training *training, struct cause *cause)
     return appender_commit(&training->tail, cause);
 }
 
-int training_abandon(struct training *training, uint64_t end, struct cause *cause)
+int training_rollback(struct training *training, uint64_t end, struct cause *cause)
 {
-    return appender_abandon(&training->tail, end, cause);
+    return appender_rollback(&training->tail, end, cause);
 }

@@ -4,7 +4,7 @@
  *     training_open      under the lock: makes file and ledger agree (start, adopt, cut a tail,
  * refuse) training_append    the rows of an accepted file; few of them wait in memory for more
  *     training_commit    all appended bytes are in the file, durable
- *     training_abandon   or none of them
+ *     training_rollback   or none of them
  *
  * Appends only. What stands behind the ledger's end was never committed: a reader that stops at
  * committed_bytes of stats.json never sees it, and after a crash the next training_open saves it in
@@ -32,7 +32,7 @@ struct training {
     int fd;
     dev_t device;
     ino_t inode;
-    struct layout layout; /* from the file's own header */
+    struct training_columns layout; /* from the file's own header */
     struct appender tail;
 };
 
@@ -41,7 +41,7 @@ void training_init(struct training *training, const struct datadir *dir,
 void training_close(struct training *training);
 
 /*
- * `ledger` is refreshed. CAUSE_DAMAGED: file and ledger contradict each other, nothing was touched.
+ * `ledger` is refreshed. CAUSE_CORRUPT: file and ledger contradict each other, nothing was touched.
  * CAUSE_CONFIG: a file with rows, no ledger, and dropped files of which nobody said whether they
  * are merged (adopt); or a required field is not in the file's header.
  */
@@ -60,11 +60,11 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 
 /* So many bytes of the rows, from there on. With a pool (or NULL) the disk begins early. */
 int training_append(struct training *training, const struct spill *rows, uint64_t from,
-                    uint64_t len, struct pool *pool, struct cause *cause);
+                    uint64_t len, struct thread_pool *pool, struct cause *cause);
 int training_commit(struct training *training, struct cause *cause);
 
 /* The file ends at `end` again, whatever was appended or half written since. */
-int training_abandon(struct training *training, uint64_t end, struct cause *cause);
+int training_rollback(struct training *training, uint64_t end, struct cause *cause);
 
 /* Counts the rows of a committed range. */
 int training_tally(const struct training *training, uint64_t offset, uint64_t length,

@@ -1,6 +1,6 @@
 /* clang-format off */
 /*
- * What a crash leaves, and what the next merge_begin makes of it. The tests' crash points carry
+ * What a crash leaves, and what the next transaction_begin makes of it. The tests' crash points carry
  * these numbers.
  *
  *   after                              on disk                        recovery
@@ -11,10 +11,10 @@
  *   4 the ledger lines are written     lines, whole or torn, not      a torn batch is cut at the first bad line;
  *                                      durable                        whole lines stand: their rows are durable (3)
  *   5 the ledger is synced             the batch is merged            nothing to do
- *   6 moves, deletions                 some in state/moving/          disposal_recover completes them
+ *   6 moves, deletions                 some in state/moving/          placement_recover completes them
  *   7 the lock's mark is cleared       all done                       nothing to do
  *
- * The reasons of bad files are synced before 3; where no line books them, disposal_recover takes
+ * The reasons of bad files are synced before 3; where no line books them, placement_recover takes
  * them away.
  *
  * A file is judged again after 2 to 4 and its content is not known yet, so it is new: merged once.
@@ -27,32 +27,32 @@
 
 #include "base/log.h"
 
-int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema,
-               const char *program, struct cause *cause)
+int transaction_open(struct transaction *merge, const struct datadir *dir,
+                     const struct schema *schema, const char *program, struct cause *cause)
 {
-    *merge = (struct merge){.dir = dir, .program = program, .lock = {.fd = -1}};
+    *merge = (struct transaction){.dir = dir, .program = program, .lock = {.fd = -1}};
     if (ledger_open(&merge->ledger, dir->state, cause) < 0)
         return -1;
     training_init(&merge->training, dir, schema);
     return 0;
 }
 
-void merge_close(struct merge *merge)
+void transaction_close(struct transaction *merge)
 {
     if (merge->dir == NULL)
         return;
     training_close(&merge->training);
     ledger_close(&merge->ledger);
-    lock_release(&merge->lock);
+    lock_file_release(&merge->lock);
     merge->dir = NULL;
 }
 
-int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause *cause)
+int transaction_begin(struct transaction *merge, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    if (lock_take(&merge->lock, merge->dir->state, "lock", wait_ms, cause) < 0)
+    if (lock_file_take(&merge->lock, merge->dir->state, "lock", wait_ms, cause) < 0)
         return -1;
     merge->recovered = merge->lock.died;
-    if (lock_mark(&merge->lock, merge->program, cause) < 0)
+    if (lock_file_mark(&merge->lock, merge->program, cause) < 0)
         goto fail;
     if (merge->recovered) {
         log_notice("the last run ended in the middle of its work (%s): recovering",
@@ -76,34 +76,34 @@ int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause 
     return 0;
 fail:
     /* Another holder's crash must not be forgotten, nor our own doubt. */
-    merge_end(merge, !merge->recovered && cause->kind != CAUSE_STOP);
+    transaction_end(merge, !merge->recovered && cause->kind != CAUSE_PANIC);
     return -1;
 }
 
-int merge_go_on(struct merge *merge, struct cause *cause)
+int transaction_go_on(struct transaction *merge, struct cause *cause)
 {
     return training_open(&merge->training, &merge->ledger, cause);
 }
 
-int merge_commit(struct merge *merge, struct cause *cause)
+int transaction_commit(struct transaction *merge, struct cause *cause)
 {
     if (training_commit(&merge->training, cause) < 0)
         return -1;
     return ledger_commit(&merge->ledger, cause);
 }
 
-int merge_abandon(struct merge *merge, struct cause *cause)
+int transaction_rollback(struct transaction *merge, struct cause *cause)
 {
-    if (ledger_abandon(&merge->ledger, cause) < 0)
+    if (ledger_rollback(&merge->ledger, cause) < 0)
         return -1;
-    return training_abandon(&merge->training, merge->ledger.training_end, cause);
+    return training_rollback(&merge->training, merge->ledger.training_end, cause);
 }
 
-void merge_end(struct merge *merge, bool whole)
+void transaction_end(struct transaction *merge, bool whole)
 {
     struct cause ignored;
 
     if (whole)
-        lock_clear(&merge->lock, &ignored);
-    lock_release(&merge->lock);
+        lock_file_clear(&merge->lock, &ignored);
+    lock_file_release(&merge->lock);
 }

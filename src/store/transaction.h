@@ -1,13 +1,13 @@
 /*
  * merge: a batch of verdicts becomes true, all at once and only once.
  *
- *     merge_begin     takes state/lock, recovers what a crash left, reads what others booked
+ *     transaction_begin     takes state/lock, recovers what a crash left, reads what others booked
  *     ... training_append, ledger_add for each file ...
- *     merge_commit    rows durable, then the lines that book them durable
- *     merge_end       gives the lock back
+ *     transaction_commit    rows durable, then the lines that book them durable
+ *     transaction_end       gives the lock back
  *
- * After an error of kind CAUSE_TROUBLE merge_abandon undoes the batch; after CAUSE_STOP nothing may
- * be touched any more.
+ * After an error of kind CAUSE_RETRY transaction_rollback undoes the batch; after CAUSE_PANIC
+ * nothing may be touched any more.
  */
 #ifndef PHASESENTINEL_TRANSACTION_H
 #define PHASESENTINEL_TRANSACTION_H
@@ -21,28 +21,28 @@
 #include "schema/schema.h"
 #include "store/training.h"
 
-struct merge {
+struct transaction {
     const struct datadir *dir;
     const char *program; /* for the mark in the lock */
-    struct lock lock;
+    struct lock_file lock;
     struct ledger ledger;
     struct training training;
-    bool recovered; /* the last merge_begin found that a holder had died */
+    bool recovered; /* the last transaction_begin found that a holder had died */
 };
 
 /* Opens, takes no lock and changes nothing. Borrows all it is given. */
-int merge_open(struct merge *merge, const struct datadir *dir, const struct schema *schema,
-               const char *program, struct cause *cause);
-void merge_close(struct merge *merge);
+int transaction_open(struct transaction *merge, const struct datadir *dir,
+                     const struct schema *schema, const char *program, struct cause *cause);
+void transaction_close(struct transaction *merge);
 
 /* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after
  * wait_ms. */
-int merge_begin(struct merge *merge, unsigned wait_ms, bool adopt, struct cause *cause);
-int merge_go_on(struct merge *merge, struct cause *cause); /* the lock was kept since */
-int merge_commit(struct merge *merge, struct cause *cause);
-int merge_abandon(struct merge *merge, struct cause *cause);
+int transaction_begin(struct transaction *merge, unsigned wait_ms, bool adopt, struct cause *cause);
+int transaction_go_on(struct transaction *merge, struct cause *cause); /* the lock was kept since */
+int transaction_commit(struct transaction *merge, struct cause *cause);
+int transaction_rollback(struct transaction *merge, struct cause *cause);
 
 /* `whole`: nothing is in doubt. Else the mark stays and the next holder recovers. */
-void merge_end(struct merge *merge, bool whole);
+void transaction_end(struct transaction *merge, bool whole);
 
 #endif

@@ -50,20 +50,20 @@ static const char *const names[4] = {"x.csv", "eva_20240101_7.csv",
                                      "user_001_external_20240101_120000.csv", "a\"b,\n_web_.csv"};
 
 static struct schema schemas[SCHEMAS];
-static struct layout layouts[SCHEMAS], others[SCHEMAS];
+static struct training_columns layouts[SCHEMAS], others[SCHEMAS];
 static struct config configs[FLAGS], wide;
-static struct outcome quick[SCHEMAS][FLAGS], reference[SCHEMAS][FLAGS]; /* judged both ways */
+static struct outcome fast_path[SCHEMAS][FLAGS], reference[SCHEMAS][FLAGS]; /* judged both ways */
 static struct outcome parts[SCHEMAS][FLAGS], again[SCHEMAS]; /* what that is held against */
 static int file, copy;
 
-/* The reader's windows are as small as we like: linked with --wrap=rows_space. */
+/* The reader's windows are as small as we like: linked with --wrap=csv_reader_space. */
 static size_t window; /* 0: as they are */
-char *__real_rows_space(struct rows *rows, size_t *ret_len);
-char *__wrap_rows_space(struct rows *rows, size_t *ret_len);
+char *__real_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
+char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 
-char *__wrap_rows_space(struct rows *rows, size_t *ret_len)
+char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len)
 {
-    char *space = __real_rows_space(rows, ret_len);
+    char *space = __real_csv_reader_space(rows, ret_len);
 
     if (window > 0 && window < *ret_len)
         *ret_len = window;
@@ -71,7 +71,7 @@ char *__wrap_rows_space(struct rows *rows, size_t *ret_len)
 }
 
 /* The columns the other way round, and one that the schema does not know. */
-static void turn_round(struct layout *to, const struct layout *from)
+static void turn_round(struct training_columns *to, const struct training_columns *from)
 {
     size_t i;
 
@@ -96,14 +96,14 @@ static void load(size_t number)
         fuzz_put(file, schema_texts[number], strlen(schema_texts[number]));
         status = schema_load(&schemas[number], fuzz_path(file, path), &cause);
     }
-    if (status < 0 || layout_of_schema(&layouts[number], &schemas[number], &cause) < 0)
+    if (status < 0 || training_columns_of_schema(&layouts[number], &schemas[number], &cause) < 0)
         fuzz_require(false, "%s", cause.text);
     turn_round(&others[number], &layouts[number]);
     for (i = 0; i < FLAGS; i++) {
-        twice_init(&quick[number][i], &schemas[number], &configs[i]);
+        twice_init(&fast_path[number][i], &schemas[number], &configs[i]);
         twice_init(&reference[number][i], &schemas[number], &configs[i]);
         twice_init(&parts[number][i], &schemas[number], &configs[i]);
-        rows_use_reference(reference[number][i].judge.rows, true);
+        csv_reader_use_reference(reference[number][i].file_check.rows, true);
     }
     twice_init(&again[number], &schemas[number], &wide);
 }
@@ -128,7 +128,8 @@ static void start(void)
         load(i);
 }
 
-static void read_in_windows(struct outcome *outcome, const struct judge_order *order, size_t size)
+static void read_in_windows(struct outcome *outcome, const struct file_check_request *order,
+                            size_t size)
 {
     window = size;
     twice_read(outcome, order);
@@ -150,50 +151,50 @@ static size_t prefix_of(const char *bytes, size_t len, size_t lines)
 }
 
 /* What was left out is all that was left out. */
-static void check_complete(const struct outcome *outcome, const struct judge_order *order,
+static void check_complete(const struct outcome *outcome, const struct file_check_request *order,
                            struct outcome *part)
 {
-    struct judge_order shorter = *order;
+    struct file_check_request shorter = *order;
     const char *what;
 
-    shorter.size = outcome->judgement.bytes;
+    shorter.size = outcome->check_result.bytes;
     shorter.complete_only = false;
-    judged_forget(&part->judge);
+    judged_forget(&part->file_check);
     twice_read(part, &shorter);
-    part->judgement.rest = outcome->judgement.rest;
+    part->check_result.rest = outcome->check_result.rest;
     what = twice_difference(outcome, part);
     fuzz_require(what == NULL, "its complete rows alone are judged the same: %s", what);
 }
 
 /* What was booked and what has grown are together the whole. */
-static void check_grown(const struct outcome *grown, const struct judge_order *order,
+static void check_grown(const struct outcome *grown, const struct file_check_request *order,
                         const char *bytes, struct outcome *part)
 {
-    const struct judgement *whole = &part->judgement;
-    struct judge_order booked = *order;
+    const struct check_result *whole = &part->check_result;
+    struct file_check_request post_commit = *order;
     uint64_t rows, len;
 
-    booked.prefix_bytes = 0;
-    booked.size = order->prefix_bytes;
-    booked.complete_only = false;
-    judged_forget(&part->judge);
-    twice_read(part, &booked);
-    rows = part->judgement.rows;
+    post_commit.prefix_bytes = 0;
+    post_commit.size = order->prefix_bytes;
+    post_commit.complete_only = false;
+    judged_forget(&part->file_check);
+    twice_read(part, &post_commit);
+    rows = part->check_result.rows;
     len = part->rows.len;
     /* An open quote, or a CR without its LF, was booked as a bad row; the whole file may close it.
      */
-    if (part->judgement.violations.counts[CODE_UNTERMINATED_QUOTE] > 0 ||
-        (part->judgement.bad_rows > 0 && bytes[order->prefix_bytes - 1] == '\r'))
+    if (part->check_result.violations.counts[VIOLATION_UNTERMINATED_QUOTE] > 0 ||
+        (part->check_result.bad_rows > 0 && bytes[order->prefix_bytes - 1] == '\r'))
         return;
-    booked.size = order->size;
-    booked.complete_only = order->complete_only;
-    twice_read(part, &booked);
-    if (judgement_rejects(whole, part->judge.config) ||
-        judgement_rejects(&grown->judgement, grown->judge.config))
+    post_commit.size = order->size;
+    post_commit.complete_only = order->complete_only;
+    twice_read(part, &post_commit);
+    if (check_result_rejects(whole, part->file_check.config) ||
+        check_result_rejects(&grown->check_result, grown->file_check.config))
         return;
-    fuzz_require(memcmp(whole->sha256, grown->judgement.sha256, DIGEST_SIZE) == 0,
+    fuzz_require(memcmp(whole->sha256, grown->check_result.sha256, DIGEST_SIZE) == 0,
                  "a file's hash does not depend on what is booked");
-    fuzz_require(whole->rows == rows + grown->judgement.rows &&
+    fuzz_require(whole->rows == rows + grown->check_result.rows &&
                      part->rows.len == len + grown->rows.len,
                  "what was booked and what has grown are the whole");
     fuzz_require(grown->rows.len == 0 ||
@@ -202,59 +203,62 @@ static void check_grown(const struct outcome *grown, const struct judge_order *o
 }
 
 /* Content that was booked is content that was accepted: is the file's beginning? */
-static void choose_prefix(struct judge_order *order, const char *bytes, uint8_t choice,
+static void choose_prefix(struct file_check_request *order, const char *bytes, uint8_t choice,
                           struct outcome *part)
 {
-    struct judge_order booked = *order;
+    struct file_check_request post_commit = *order;
     struct digest digest;
 
-    booked.size = prefix_of(bytes, order->size, choice & 15);
-    booked.size -= booked.size > 0 && (choice & 0x40) != 0;
-    booked.complete_only = false;
-    judged_forget(&part->judge);
-    twice_read(part, &booked);
-    if (part->judgement.rows == 0 || judgement_rejects(&part->judgement, part->judge.config))
+    post_commit.size = prefix_of(bytes, order->size, choice & 15);
+    post_commit.size -= post_commit.size > 0 && (choice & 0x40) != 0;
+    post_commit.complete_only = false;
+    judged_forget(&part->file_check);
+    twice_read(part, &post_commit);
+    if (part->check_result.rows == 0 ||
+        check_result_rejects(&part->check_result, part->file_check.config))
         return;
-    order->prefix_bytes = booked.size;
+    order->prefix_bytes = post_commit.size;
     digest_init(&digest);
-    digest_update(&digest, bytes, booked.size);
+    digest_update(&digest, bytes, post_commit.size);
     digest_final(&digest, order->prefix_sha);
     order->prefix_sha[7] ^= choice & 0x80;
 }
 
-static void judge(const char *bytes, size_t size, const uint8_t choice[4])
+static void file_check(const char *bytes, size_t size, const uint8_t choice[4])
 {
     static const size_t windows[8] = {0, 64, 65, 71, 96, 127, 200, 1000};
     size_t number = choice[0] % SCHEMAS, flags = choice[1];
     size_t config = (flags & TIGHT ? 2 : 0) + (flags & REJECT_ROWS ? 1 : 0);
-    struct outcome *left = &quick[number][config], *right = &reference[number][config];
+    struct outcome *left = &fast_path[number][config], *right = &reference[number][config];
     struct outcome *part = &parts[number][config];
-    struct judge_order order = {.fd = file,
-                                .name = names[choice[3] % 4],
-                                .layout = flags & OTHER_LAYOUT ? &others[number] : &layouts[number],
-                                .size = size,
-                                .complete_only = flags & COMPLETE_ONLY};
+    struct file_check_request order = {.fd = file,
+                                       .name = names[choice[3] % 4],
+                                       .layout = flags & OTHER_LAYOUT ? &others[number]
+                                                                      : &layouts[number],
+                                       .size = size,
+                                       .complete_only = flags & COMPLETE_ONLY};
     const char *what;
 
     fuzz_put(file, bytes, size);
     choose_prefix(&order, bytes, choice[2], part);
-    judged_forget(&left->judge);
-    judged_forget(&right->judge);
+    judged_forget(&left->file_check);
+    judged_forget(&right->file_check);
     read_in_windows(left, &order, windows[choice[3] / 4 % 8]);
     read_in_windows(right, &order, 0);
     what = twice_difference(left, right);
     fuzz_require(what == NULL, "the quick way says the same: %s", what);
 
     judged_check_counts(left, &order);
-    if (!judgement_rejects(&left->judgement, left->judge.config) && !(flags & OTHER_LAYOUT))
+    if (!check_result_rejects(&left->check_result, left->file_check.config) &&
+        !(flags & OTHER_LAYOUT))
         judged_check_written(left, &again[number], &layouts[number], copy);
     if (order.complete_only)
         check_complete(left, &order, part);
-    if (left->judgement.prefix_found)
+    if (left->check_result.prefix_found)
         check_grown(left, &order, bytes, part);
     else
         fuzz_require(order.prefix_bytes == 0 || (choice[2] & 0x80) != 0 ||
-                         left->judgement.continued_line > 0,
+                         left->check_result.continued_line > 0,
                      "what was booked is found");
 }
 
@@ -264,6 +268,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (schemas[0].count == 0)
         start();
-    judge((const char *)data + 4, size - 4, data);
+    file_check((const char *)data + 4, size - 4, data);
     return 0;
 }

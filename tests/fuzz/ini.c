@@ -86,7 +86,7 @@ static const char *own_value(const struct field *field, size_t choice)
         field->maximum,
         field->value_count > 0 ? field->values[choice % field->value_count] : NULL,
         field->missing_count > 0 ? field->missing[choice % field->missing_count] : NULL,
-        field->pattern == NULL ? NULL : pattern_text(field->pattern),
+        field->pattern == NULL ? NULL : regex_text(field->pattern),
         field->format,
         "1",
         "",
@@ -117,7 +117,7 @@ static void make_csv(const struct schema *schema, size_t left_out, struct buffer
             if (left_out > 0 && i % 3 == left_out - 1 && !field->required)
                 continue;
             buffer_string(out, out->len > start ? "," : "");
-            text_csv_cell(out, text, strlen(text));
+            escape_csv_cell(out, text, strlen(text));
         }
         buffer_string(out, row % 5 == 4 ? "\r\n" : "\n");
     }
@@ -130,32 +130,32 @@ static void judge_by(const struct schema *schema, size_t left_out)
                                   .max_row_bytes = 1 << 20,
                                   .max_columns = 4096,
                                   .max_reported_errors = 100};
-    struct outcome quick, reference, again;
+    struct outcome fast_path, reference, again;
     struct buffer text = {0};
-    struct layout layout;
-    struct judge_order order = {
+    struct training_columns layout;
+    struct file_check_request order = {
         .fd = csv, .name = "user_001_external_20240101_120000.csv", .layout = &layout};
     struct cause cause;
     const char *what;
 
-    twice_init(&quick, schema, &config);
+    twice_init(&fast_path, schema, &config);
     twice_init(&reference, schema, &config);
     twice_init(&again, schema, &config);
-    rows_use_reference(reference.judge.rows, true);
-    if (layout_of_schema(&layout, schema, &cause) < 0)
+    csv_reader_use_reference(reference.file_check.rows, true);
+    if (training_columns_of_schema(&layout, schema, &cause) < 0)
         abort();
     make_csv(schema, left_out, &text);
     fuzz_put(csv, text.data, text.len);
     order.size = text.len;
-    twice_read(&quick, &order);
+    twice_read(&fast_path, &order);
     twice_read(&reference, &order);
-    what = twice_difference(&quick, &reference);
+    what = twice_difference(&fast_path, &reference);
     fuzz_require(what == NULL, "the quick way says the same: %s", what);
-    judged_check_counts(&quick, &order);
-    if (!judgement_rejects(&quick.judgement, &config))
-        judged_check_written(&quick, &again, &layout, csv);
-    layout_free(&layout);
-    twice_free(&quick);
+    judged_check_counts(&fast_path, &order);
+    if (!check_result_rejects(&fast_path.check_result, &config))
+        judged_check_written(&fast_path, &again, &layout, csv);
+    training_columns_free(&layout);
+    twice_free(&fast_path);
     twice_free(&reference);
     twice_free(&again);
     buffer_free(&text);

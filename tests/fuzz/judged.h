@@ -9,17 +9,17 @@
 #include "lib/twice.h"
 
 /* What other files taught it would make this input's way depend on them. */
-UNUSED static void judged_forget(struct judge *judge)
+UNUSED static void judged_forget(struct file_check *file_check)
 {
-    memset(judge->known, 0, judge->schema->count * sizeof *judge->known);
+    memset(file_check->known, 0, file_check->schema->count * sizeof *file_check->known);
 }
 
 /* What all readings have in common. */
 UNUSED static void judged_check_counts(const struct outcome *outcome,
-                                       const struct judge_order *order)
+                                       const struct file_check_request *order)
 {
-    const struct judgement *result = &outcome->judgement;
-    bool rejects = judgement_rejects(result, outcome->judge.config);
+    const struct check_result *result = &outcome->check_result;
+    bool rejects = check_result_rejects(result, outcome->file_check.config);
 
     fuzz_require(!outcome->failed, "a file can be read");
     fuzz_require(result->bytes + result->rest == order->size, "bytes + rest = size");
@@ -34,28 +34,29 @@ UNUSED static void judged_check_counts(const struct outcome *outcome,
 /* The rows as they would stand in the training file are good rows, and written again they are the
  * same bytes. */
 UNUSED static void judged_check_written(const struct outcome *outcome, struct outcome *second,
-                                        const struct layout *layout, int file)
+                                        const struct training_columns *layout, int file)
 {
     struct buffer whole = {0};
-    struct judge_order order = {.fd = file, .name = "training.csv", .layout = layout};
-    const struct schema *schema = second->judge.schema;
+    struct file_check_request order = {.fd = file, .name = "training.csv", .layout = layout};
+    const struct schema *schema = second->file_check.schema;
     size_t i;
 
     for (i = 0; i < layout->count; i++) {
         buffer_string(&whole, i > 0 ? "," : "");
-        text_csv_cell(&whole, schema->fields[i].name, strlen(schema->fields[i].name));
+        escape_csv_cell(&whole, schema->fields[i].name, strlen(schema->fields[i].name));
     }
     buffer_byte(&whole, '\n');
     buffer_append(&whole, outcome->rows.data, outcome->rows.len);
     order.size = whole.len;
     fuzz_put(file, whole.data, whole.len);
-    judged_forget(&second->judge);
+    judged_forget(&second->file_check);
     twice_read(second, &order);
-    fuzz_require(second->judgement.violations.total == 0, "what was accepted is valid: %s",
+    fuzz_require(second->check_result.violations.total == 0, "what was accepted is valid: %s",
                  buffer_text(&second->violations));
-    fuzz_require(second->judgement.rows == outcome->judgement.rows, "as many rows are read again");
+    fuzz_require(second->check_result.rows == outcome->check_result.rows,
+                 "as many rows are read again");
     fuzz_require(twice_same_bytes(&second->rows, &outcome->rows), "the same cells are read again");
-    fuzz_require(twice_same_tally(&second->judgement.tally, &outcome->judgement.tally),
+    fuzz_require(twice_same_tally(&second->check_result.tally, &outcome->check_result.tally),
                  "and counted the same");
     buffer_free(&whole);
 }

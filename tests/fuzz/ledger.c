@@ -48,7 +48,7 @@ static uint64_t number(struct view cell)
 {
     uint64_t value = 0;
 
-    text_number(cell.text, cell.len, UINT64_MAX, &value);
+    escape_number(cell.text, cell.len, UINT64_MAX, &value);
     return value;
 }
 
@@ -74,8 +74,8 @@ static bool is_canonical(const char *line, size_t len)
     for (i = 0; canonical && i < CELLS; i++)
         if (i != NAME && (i < 2 || i == 5 || (i >= 8 && i <= LENGTH)))
             canonical = cells[i].len == 1 || *cells[i].text != '0';
-    text_unpercent(&name, cells[NAME].text, cells[NAME].len);
-    text_percent(&again, name.data, name.len);
+    escape_unpercent(&name, cells[NAME].text, cells[NAME].len);
+    escape_percent(&again, name.data, name.len);
     canonical = canonical && again.len == cells[NAME].len &&
                 memcmp(again.data, cells[NAME].text, again.len) == 0;
     buffer_free(&name);
@@ -149,7 +149,7 @@ static int open_on(struct ledger *ledger, const char *bytes, size_t len, bool re
     fuzz_require(ledger_open(ledger, dir, &cause) == 0, "it opens");
     if (ledger_refresh(ledger, repair, &cause) == 0)
         return 0;
-    fuzz_require(cause.kind == CAUSE_DAMAGED, "nothing but damage: %s", cause.text);
+    fuzz_require(cause.kind == CAUSE_CORRUPT, "nothing but damage: %s", cause.text);
     fuzz_require(file_is(bytes, len), "a damaged ledger is not touched");
     return -1;
 }

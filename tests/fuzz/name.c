@@ -46,7 +46,7 @@ static void require_printable(const char *text, size_t len, const char *what)
 {
     size_t i;
 
-    fuzz_require(text_invalid_utf8(text, len) == len, "%s is UTF-8", what);
+    fuzz_require(escape_invalid_utf8(text, len) == len, "%s is UTF-8", what);
     for (i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
@@ -119,18 +119,18 @@ static void try_percent(const char *value, size_t len)
     uint64_t number = 1;
     size_t i;
 
-    text_percent(&out, value, len);
+    escape_percent(&out, value, len);
     for (i = 0; i < out.len; i++)
         fuzz_require(out.data[i] != '\0' && strchr(allowed, out.data[i]) != NULL,
                      "the ledger takes %c", out.data[i]);
-    fuzz_require(text_unpercent(&back, out.data, out.len) == 0, "what was escaped can be read");
+    fuzz_require(escape_unpercent(&back, out.data, out.len) == 0, "what was escaped can be read");
     require_same(&back, value, len, "ledger");
     buffer_clear(&back);
     buffer_clear(&out);
-    if (text_unpercent(&back, value, len) == 0)
-        text_percent(&out, buffer_text(&back), back.len);
+    if (escape_unpercent(&back, value, len) == 0)
+        escape_percent(&out, buffer_text(&back), back.len);
     fuzz_require(back.len <= len && out.len <= len, "reading makes nothing longer");
-    if (text_number(value, len, UINT64_MAX, &number)) {
+    if (escape_number(value, len, UINT64_MAX, &number)) {
         buffer_clear(&out);
         buffer_printf(&out, "%0*llu", (int)len, (unsigned long long)number);
         require_same(&out, value, len, "number");
@@ -144,23 +144,24 @@ static void try_time(const char *value, size_t len)
     char again[TEXT_TIME_SIZE];
     int64_t time;
 
-    if (text_parse_time(value, len, &time))
-        fuzz_require(len == 24 && memcmp(text_time(again, time), value, 24) == 0, "a time is kept");
+    if (escape_parse_time(value, len, &time))
+        fuzz_require(len == 24 && memcmp(escape_time(again, time), value, 24) == 0,
+                     "a time is kept");
 }
 
 static void try_printable(const char *value, size_t len)
 {
     struct buffer out = {0}, back = {0};
 
-    text_printable(&out, value, len);
+    escape_printable(&out, value, len);
     require_printable(out.data, out.len, "a line");
     unescape(&back, out.data, out.len);
     require_same(&back, value, len, "printable");
     buffer_clear(&out);
-    text_repair_utf8(&out, value, len);
-    fuzz_require(text_invalid_utf8(out.data, out.len) == out.len, "repaired UTF-8 is valid");
-    fuzz_require(text_code_points(out.data, out.len) <= len, "and of no more characters");
-    if (text_invalid_utf8(value, len) == len)
+    escape_repair_utf8(&out, value, len);
+    fuzz_require(escape_invalid_utf8(out.data, out.len) == out.len, "repaired UTF-8 is valid");
+    fuzz_require(escape_code_points(out.data, out.len) <= len, "and of no more characters");
+    if (escape_invalid_utf8(value, len) == len)
         require_same(&out, value, len, "valid UTF-8");
     buffer_free(&out);
     buffer_free(&back);
@@ -172,9 +173,9 @@ static void try_csv(const char *value, size_t len)
     const char *at;
     bool last;
 
-    text_csv_cell(&out, value, len);
+    escape_csv_cell(&out, value, len);
     buffer_byte(&out, ',');
-    text_csv_cell(&out, value, len);
+    escape_csv_cell(&out, value, len);
     buffer_byte(&out, '\n');
     at = next_cell(out.data, out.data + out.len, &cell, &last);
     require_same(&cell, value, len, "CSV");
@@ -271,7 +272,7 @@ static void try_violation(const char *value, size_t len, const char *name)
 
     violations_init(&violations, 1);
     for (i = 0; i < 2; i++) {
-        message = violations_add(&violations, CODE_TYPE_ERROR, 7, 2, "field", value, len);
+        message = violations_add(&violations, VIOLATION_TYPE_ERROR, 7, 2, "field", value, len);
         if (message == NULL)
             continue;
         buffer_append(message, value, len);
@@ -323,7 +324,7 @@ static void check_prometheus(const struct counter *counter, const struct buffer 
 {
     const char *at = text->data, *end = text->data + text->len, *lf, *open, *close;
     const char *const metric = "phasesentinel_user_training_rows{user_id=\"";
-    struct buffer value = {0}, seen[VALUES] = {{0}};
+    struct buffer value = {0}, file_cache[VALUES] = {{0}};
     size_t found = 0, i;
     uint64_t rows = 0, sum = 0;
 
@@ -339,25 +340,26 @@ static void check_prometheus(const struct counter *counter, const struct buffer 
         for (close = open + 1; close < lf && *close != '"'; close++)
             close += *close == '\\';
         fuzz_require(lf - close > 3 && memcmp(close, "\"} ", 3) == 0, "a label is closed");
-        fuzz_require(text_invalid_utf8(open, (size_t)(close - open)) == (size_t)(close - open),
+        fuzz_require(escape_invalid_utf8(open, (size_t)(close - open)) == (size_t)(close - open),
                      "a label is UTF-8");
         if (strncmp(at, metric, strlen(metric)) != 0)
             continue;
         buffer_clear(&value);
         unescape(&value, open + 1, (size_t)(close - open) - 1);
         for (i = 0; i < found; i++)
-            fuzz_require(seen[i].len != value.len ||
-                             memcmp(buffer_text(&seen[i]), buffer_text(&value), value.len) != 0,
+            fuzz_require(file_cache[i].len != value.len ||
+                             memcmp(buffer_text(&file_cache[i]), buffer_text(&value), value.len) !=
+                                 0,
                          "no metric comes twice");
         fuzz_require(found < VALUES, "there are no more values than were put in");
-        buffer_append(&seen[found++], value.data, value.len);
+        buffer_append(&file_cache[found++], value.data, value.len);
         sum += strtoull(close + 3, NULL, 10);
     }
     for (i = 0; i < counter->count; i++)
         rows += counter->entries[i].rows;
     fuzz_require(sum == rows, "all rows are there");
     for (i = 0; i < found; i++)
-        buffer_free(&seen[i]);
+        buffer_free(&file_cache[i]);
     buffer_free(&value);
 }
 
@@ -427,8 +429,8 @@ static const struct buffer *file_named(const char *name)
 static void try_report(char *const values[], const size_t lens[], size_t count)
 {
     struct ledger ledger = {.training_rows = 10};
-    struct stats stats = {.schema = &schema};
-    struct quarantine_survey quarantine = {0};
+    struct tally_file stats = {.schema = &schema};
+    struct quarantine_summary quarantine = {0};
     struct report report = {.stats = &stats, .ledger = &ledger, .quarantine = &quarantine};
     const struct datadir directory = {.stats = -1};
     struct cause cause;
@@ -457,7 +459,7 @@ static void try_status(const char *name)
     const struct status_file file = {name, "failing", name};
     const struct status status = {.daemon = name,
                                   .data_dir = name,
-                                  .waiting = &file,
+                                  .pending = &file,
                                   .waiting_count = 1,
                                   .trouble = name,
                                   .polled = name,
@@ -469,7 +471,7 @@ static void try_status(const char *name)
     fuzz_require(report_status_json(&status, &text, &cause) == 0, "status is told");
     json = json_loadb(text.data, text.len, 0, NULL);
     fuzz_require(json != NULL, "as JSON");
-    text_repair_utf8(&repaired, name, strlen(name));
+    escape_repair_utf8(&repaired, name, strlen(name));
     got = json_object_get(json_array_get(json_object_get(json, "waiting"), 0), "name");
     buffer_append(&back, json_string_value(got), json_string_length(got));
     require_same(&back, buffer_text(&repaired), repaired.len, "JSON");
@@ -545,7 +547,7 @@ static void try_shipped(const char *name)
 /* A template without times says what stands in the name, and with its values it is the name. */
 static void try_template(const char *text, const char *name)
 {
-    struct template template;
+    struct name_template template;
     struct buffer why = {0}, back = {0};
     char *values[32] = {0};
     const char *end;
@@ -553,12 +555,12 @@ static void try_template(const char *text, const char *name)
     bool matched = false;
     size_t i;
 
-    if (template_parse(&template, text, schema.fields, schema.count, &why) < 0) {
+    if (name_template_parse(&template, text, schema.fields, schema.count, &why) < 0) {
         fuzz_require(why.len > 0, "a template is refused for a reason");
         buffer_free(&why);
         return;
     }
-    fuzz_require(template_match(&template, schema.fields, name, values, &cause) == 0,
+    fuzz_require(name_template_match(&template, schema.fields, name, values, &cause) == 0,
                  "a name is no trouble");
     for (i = 0; i < schema.count; i++)
         matched |= values[i] != NULL;
@@ -581,7 +583,7 @@ static void try_template(const char *text, const char *name)
                      "its values make the name: %s", buffer_text(&back));
     for (i = 0; i < schema.count; i++)
         free(values[i]);
-    template_free(&template);
+    name_template_free(&template);
     buffer_free(&why);
     buffer_free(&back);
 }

@@ -29,27 +29,27 @@ static void put(const char *name, const struct buffer *bytes)
 /* ---- waiting.csv --------------------------------------------------------------------------------
  */
 
-static void load_waiting(struct waiting *waiting)
+static void load_waiting(struct pending *pending)
 {
     struct cause cause;
 
-    *waiting = (struct waiting){0};
-    fuzz_require(waiting_load(waiting, where.state, &cause) == 0, "it is read: %s", cause.text);
+    *pending = (struct pending){0};
+    fuzz_require(pending_load(pending, where.state, &cause) == 0, "it is read: %s", cause.text);
 }
 
-static void check_waiting(struct waiting *first, bool details)
+static void check_waiting(struct pending *first, bool details)
 {
-    struct waiting second;
+    struct pending second;
     struct cause cause;
     size_t i;
 
     first->changed = true;
-    fuzz_require(waiting_save(first, where.state, &cause) == 0, "it is written: %s", cause.text);
+    fuzz_require(pending_save(first, where.state, &cause) == 0, "it is written: %s", cause.text);
     load_waiting(&second);
     fuzz_require(second.count == first->count, "%zu files wait, %zu are read again", first->count,
                  second.count);
     for (i = 0; i < first->count; i++) {
-        const struct waiting_file *a = &first->files[i], *b = waiting_find(&second, a->name);
+        const struct pending_file *a = &first->files[i], *b = pending_find(&second, a->name);
 
         fuzz_require(b != NULL && b->reason == a->reason, "%s waits for the same", a->name);
         fuzz_require(b->noticed / 1000000 == a->noticed / 1000000, "as long");
@@ -58,13 +58,13 @@ static void check_waiting(struct waiting *first, bool details)
         fuzz_require(!details || b->detail == NULL || strcmp(a->detail, b->detail) == 0,
                      "with the same: %s, %s", a->detail, b->detail);
     }
-    waiting_free(&second);
+    pending_free(&second);
 }
 
 static void try_waiting(const char *bytes, size_t len, bool mend)
 {
     struct buffer text = {0};
-    struct waiting waiting;
+    struct pending pending;
     char boot[64] = "";
     FILE *id;
     size_t i;
@@ -83,16 +83,16 @@ static void try_waiting(const char *bytes, size_t len, bool mend)
         else
             buffer_byte(&text, bytes[i]);
     put("waiting.csv", &text);
-    load_waiting(&waiting);
-    check_waiting(&waiting, true);
-    waiting_free(&waiting);
+    load_waiting(&pending);
+    check_waiting(&pending, true);
+    pending_free(&pending);
     buffer_free(&text);
 }
 
 static void try_details(const char *bytes, size_t len)
 {
-    struct waiting waiting = {0};
-    struct waiting_file *file = NULL;
+    struct pending pending = {0};
+    struct pending_file *file = NULL;
     char text[4097];
     size_t i, used = 0;
 
@@ -103,12 +103,12 @@ static void try_details(const char *bytes, size_t len)
         }
         text[used] = '\0';
         if (file != NULL)
-            waiting_set(&waiting, file, (enum reason)(i % WAIT_REASONS), text, 0);
-        file = file != NULL || *text == '\0' ? NULL : waiting_add(&waiting, text);
+            pending_set(&pending, file, (enum pending_reason)(i % PENDING_REASONS), text, 0);
+        file = file != NULL || *text == '\0' ? NULL : pending_add(&pending, text);
         used = 0;
     }
-    check_waiting(&waiting, false);
-    waiting_free(&waiting);
+    check_waiting(&pending, false);
+    pending_free(&pending);
 }
 
 /* ---- tally.csv ---------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ static bool same_counter(const struct counter *left, const struct counter *right
 static void try_tally(const char *bytes, size_t len, bool mend)
 {
     struct buffer text = {0};
-    struct stats first, second;
+    struct tally_file first, second;
     struct cause cause;
     size_t by;
 
@@ -137,10 +137,10 @@ static void try_tally(const char *bytes, size_t len, bool mend)
     if (mend)
         buffer_printf(&text, "check,,%016" PRIx64 "\n", digest_check(text.data, text.len));
     put("tally.csv", &text);
-    fuzz_require(stats_open(&first, &where, &schema, &cause) == 0, "it is read");
+    fuzz_require(tally_file_open(&first, &where, &schema, &cause) == 0, "it is read");
     fuzz_require(mend || first.at == 0 || text.len > 24, "only with its check");
-    fuzz_require(stats_save(&first, &cause) == 0, "it is written");
-    fuzz_require(stats_open(&second, &where, &schema, &cause) == 0, "and read again");
+    fuzz_require(tally_file_save(&first, &cause) == 0, "it is written");
+    fuzz_require(tally_file_open(&second, &where, &schema, &cause) == 0, "and read again");
     fuzz_require(first.at == second.at && first.tally.rows == second.tally.rows &&
                      same_counter(&first.files, &second.files) &&
                      same_counter(&first.rejected, &second.rejected) &&
@@ -148,8 +148,8 @@ static void try_tally(const char *bytes, size_t len, bool mend)
                  "the same");
     for (by = 0; by < TALLY_COUNT; by++)
         fuzz_require(same_counter(&first.tally.by[by], &second.tally.by[by]), "row by row");
-    stats_close(&first);
-    stats_close(&second);
+    tally_file_close(&first);
+    tally_file_close(&second);
     buffer_free(&text);
 }
 
@@ -160,7 +160,7 @@ static void try_tally(const char *bytes, size_t len, bool mend)
 static size_t mend_seen(struct buffer *out, const char *bytes, size_t len)
 {
     const uint64_t seed = 7;
-    const size_t size = sizeof(struct seen_entry);
+    const size_t size = sizeof(struct file_cache_entry);
     size_t entries = 0, from;
     uint64_t count, check;
 
@@ -184,9 +184,9 @@ static size_t mend_seen(struct buffer *out, const char *bytes, size_t len)
 
 static void try_seen(const char *bytes, size_t len, bool mend)
 {
-    const struct signature signature = {1, 2, 3, 4, 5};
+    const struct file_id file_id = {1, 2, 3, 4, 5};
     struct buffer text = {0};
-    struct seen first, second;
+    struct file_cache first, second;
     struct cause cause;
     size_t entries = 0;
 
@@ -195,23 +195,24 @@ static void try_seen(const char *bytes, size_t len, bool mend)
     else
         buffer_append(&text, bytes, len);
     put("seen", &text);
-    fuzz_require(seen_open(&first, where.state, &cause) == 0, "it is read");
+    fuzz_require(file_cache_open(&first, where.state, &cause) == 0, "it is read");
     fuzz_require(!mend || (first.count <= entries && (first.count > 0) == (entries > 0)),
                  "an entry a name");
-    fuzz_require(!seen_holds(&first, "a.csv", &signature, 5), "nothing that it does not hold");
-    fuzz_require(seen_put(&first, "a.csv", &signature, 5, true, &cause) == 0 &&
-                     seen_holds(&first, "a.csv", &signature, 5) && seen_is_young(&first, "a.csv") &&
-                     seen_has(&first, "a.csv"),
+    fuzz_require(!file_cache_holds(&first, "a.csv", &file_id, 5), "nothing that it does not hold");
+    fuzz_require(file_cache_put(&first, "a.csv", &file_id, 5, true, &cause) == 0 &&
+                     file_cache_holds(&first, "a.csv", &file_id, 5) &&
+                     file_cache_is_racy(&first, "a.csv") && file_cache_has(&first, "a.csv"),
                  "and what is put into it");
-    fuzz_require(seen_save(&first, &cause) == 0, "it is written");
-    fuzz_require(seen_open(&second, where.state, &cause) == 0 && second.count == first.count &&
-                     seen_holds(&second, "a.csv", &signature, 5) && seen_is_young(&second, "a.csv"),
-                 "and read again");
-    seen_scan_begin(&second);
-    seen_scan_end(&second);
-    fuzz_require(!seen_has(&second, "a.csv"), "a scan that meets nothing leaves nothing");
-    seen_close(&first);
-    seen_close(&second);
+    fuzz_require(file_cache_save(&first, &cause) == 0, "it is written");
+    fuzz_require(
+        file_cache_open(&second, where.state, &cause) == 0 && second.count == first.count &&
+            file_cache_holds(&second, "a.csv", &file_id, 5) && file_cache_is_racy(&second, "a.csv"),
+        "and read again");
+    file_cache_scan_begin(&second);
+    file_cache_scan_end(&second);
+    fuzz_require(!file_cache_has(&second, "a.csv"), "a scan that meets nothing leaves nothing");
+    file_cache_close(&first);
+    file_cache_close(&second);
     buffer_free(&text);
 }
 

@@ -22,20 +22,20 @@ enum { ZSTD_FILE = 1, PACK = 2, FLIP = 4, CUT = 8 };
 enum { COMPLETE_ONLY = 1, REJECT_ROWS = 2 };
 
 static struct schema schema;
-static struct layout layout;
+static struct training_columns layout;
 static struct config configs[2];
 static struct outcome plain[2], packed[2];
-static struct unpack one, other;
+static struct decompress one, other;
 static int file, inside;
 
-/* The reader's windows are as small as we like: linked with --wrap=rows_space. */
+/* The reader's windows are as small as we like: linked with --wrap=csv_reader_space. */
 static size_t window; /* 0: as they are */
-char *__real_rows_space(struct rows *rows, size_t *ret_len);
-char *__wrap_rows_space(struct rows *rows, size_t *ret_len);
+char *__real_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
+char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 
-char *__wrap_rows_space(struct rows *rows, size_t *ret_len)
+char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len)
 {
-    char *space = __real_rows_space(rows, ret_len);
+    char *space = __real_csv_reader_space(rows, ret_len);
 
     if (window > 0 && window < *ret_len)
         *ret_len = window;
@@ -50,7 +50,7 @@ static void start(void)
     file = fuzz_file();
     inside = fuzz_file();
     if (schema_load(&schema, SHIPPED_SCHEMA, &cause) < 0 ||
-        layout_of_schema(&layout, &schema, &cause) < 0) {
+        training_columns_of_schema(&layout, &schema, &cause) < 0) {
         fprintf(stderr, "%s\n", cause.text);
         abort();
     }
@@ -70,7 +70,7 @@ static void start(void)
 
 static void make_file(struct buffer *out, const uint8_t choice[4], const char *bytes, size_t size)
 {
-    const enum unpack_format format = choice[0] & ZSTD_FILE ? UNPACK_ZSTD : UNPACK_GZIP;
+    const enum decompress_format format = choice[0] & ZSTD_FILE ? DECOMPRESS_ZSTD : DECOMPRESS_GZIP;
     size_t first = choice[3] < size ? choice[3] : size;
 
     if ((choice[0] & PACK) == 0) {
@@ -86,28 +86,28 @@ static void make_file(struct buffer *out, const uint8_t choice[4], const char *b
 }
 
 /* All that comes out of it. */
-static void read_all(struct unpack *unpack, const struct unpack_order *order, size_t step,
+static void read_all(struct decompress *unpack, const struct decompress_request *order, size_t step,
                      struct buffer *out)
 {
     struct cause cause;
     ssize_t n;
 
-    unpack_begin(unpack, order);
+    decompress_begin(unpack, order);
     while (!unpack->ended) {
         if (buffer_reserve(out, step) < 0)
             abort();
-        n = unpack_read(unpack, out->data + out->len, step, &cause);
+        n = decompress_read(unpack, out->data + out->len, step, &cause);
         fuzz_require(n >= 0, "a file can be read");
         fuzz_require((size_t)n <= step, "no more than there is room for");
         out->len += (size_t)n;
     }
     fuzz_require(unpack->given == out->len, "it knows how much came out");
-    while (unpack_rest(unpack, &cause) > 0)
+    while (decompress_rest(unpack, &cause) > 0)
         ;
     fuzz_require(unpack->taken == order->size, "all of the file has been read");
 }
 
-static void check_own(const struct unpack *unpack, const struct buffer *bytes)
+static void check_own(const struct decompress *unpack, const struct buffer *bytes)
 {
     unsigned char own[DIGEST_SIZE], want[DIGEST_SIZE];
     struct digest digest;
@@ -115,12 +115,13 @@ static void check_own(const struct unpack *unpack, const struct buffer *bytes)
     digest_init(&digest);
     digest_update(&digest, bytes->data, bytes->len);
     digest_final(&digest, want);
-    unpack_own(unpack, own);
+    decompress_own(unpack, own);
     fuzz_require(memcmp(own, want, DIGEST_SIZE) == 0, "the file's own hash");
 }
 
 /* The first lines of the CSV, as if they were booked. */
-static void choose_prefix(struct judge_order *order, const struct buffer *csv, uint8_t choice)
+static void choose_prefix(struct file_check_request *order, const struct buffer *csv,
+                          uint8_t choice)
 {
     const char *at = csv->data, *end = at + csv->len;
     struct digest digest;
@@ -139,17 +140,17 @@ static void choose_prefix(struct judge_order *order, const struct buffer *csv, u
     digest_final(&digest, order->prefix_sha);
 }
 
-static void judge(enum unpack_format format, const struct buffer *bytes, const struct buffer *csv,
-                  const uint8_t choice[4])
+static void file_check(enum decompress_format format, const struct buffer *bytes,
+                       const struct buffer *csv, const uint8_t choice[4])
 {
     static const size_t windows[4] = {0, 64, 67, 200};
     const size_t config = choice[1] & REJECT_ROWS ? 1 : 0;
-    struct judge_order order = {.fd = inside,
-                                .name = "a.csv",
-                                .layout = &layout,
-                                .size = csv->len,
-                                .complete_only = choice[1] & COMPLETE_ONLY};
-    const struct judgement *result = &packed[config].judgement;
+    struct file_check_request order = {.fd = inside,
+                                       .name = "a.csv",
+                                       .layout = &layout,
+                                       .size = csv->len,
+                                       .complete_only = choice[1] & COMPLETE_ONLY};
+    const struct check_result *result = &packed[config].check_result;
     const char *what;
     bool utf16;
 
@@ -157,27 +158,27 @@ static void judge(enum unpack_format format, const struct buffer *bytes, const s
         choose_prefix(&order, csv, choice[2]);
     fuzz_put(inside, csv->len == 0 ? "" : csv->data, csv->len);
     window = windows[choice[3] % 4];
-    judged_forget(&plain[config].judge);
+    judged_forget(&plain[config].file_check);
     twice_read(&plain[config], &order);
     judged_check_counts(&plain[config], &order);
     order.fd = file;
-    order.name = format == UNPACK_ZSTD ? "a.csv.zst" : "a.csv.gz";
+    order.name = format == DECOMPRESS_ZSTD ? "a.csv.zst" : "a.csv.gz";
     order.size = bytes->len;
-    judged_forget(&packed[config].judge);
+    judged_forget(&packed[config].file_check);
     twice_read(&packed[config], &order);
     window = 0;
     fuzz_require(!packed[config].failed, "a packed file can be judged");
-    fuzz_require(result->broken == (packed[config].judge.unpack.fault != UNPACK_SOUND),
+    fuzz_require(result->broken == (packed[config].file_check.unpack.fault != DECOMPRESS_SOUND),
                  "broken where it is not sound");
     if (result->broken) {
-        fuzz_require(judgement_rejects(result, &configs[config]), "and then rejected");
+        fuzz_require(check_result_rejects(result, &configs[config]), "and then rejected");
         fuzz_require(result->violations.total == 1 && result->rows == 0 && !result->no_rows &&
                          !result->prefix_found && result->bytes == bytes->len,
                      "for this alone, and nothing of it counts");
         return;
     }
     /* Magic bytes are told in other words where they are inside. */
-    if (magic_kind(csv->data, csv->len, &utf16) != NULL)
+    if (file_type_detect(csv->data, csv->len, &utf16) != NULL)
         return;
     what = twice_difference(&packed[config], &plain[config]);
     fuzz_require(what == NULL, "it is what the CSV inside is: %s", what);
@@ -186,7 +187,7 @@ static void judge(enum unpack_format format, const struct buffer *bytes, const s
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buffer bytes = {0}, left = {0}, right = {0};
-    struct unpack_order order = {.name = "fuzz", .max_ratio = 200};
+    struct decompress_request order = {.name = "fuzz", .max_ratio = 200};
 
     if (size < 4)
         return 0;
@@ -196,24 +197,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_put(file, bytes.len == 0 ? "" : bytes.data, bytes.len);
     order.fd = file;
     order.size = bytes.len;
-    order.format = data[0] & ZSTD_FILE ? UNPACK_ZSTD : UNPACK_GZIP;
+    order.format = data[0] & ZSTD_FILE ? DECOMPRESS_ZSTD : DECOMPRESS_GZIP;
     read_all(&one, &order, 1 + data[3], &left);
     read_all(&other, &order, 65536, &right);
     /* libzstd takes a frame for which there is room at once another way, and there looks harder at
      * what its header says of its size, but not at its window. */
-    fuzz_require(one.fault == other.fault || order.format == UNPACK_ZSTD,
+    fuzz_require(one.fault == other.fault || order.format == DECOMPRESS_ZSTD,
                  "the fault does not depend on the steps");
     check_own(&one, &bytes);
-    if (one.fault == UNPACK_SOUND && other.fault == UNPACK_SOUND)
+    if (one.fault == DECOMPRESS_SOUND && other.fault == DECOMPRESS_SOUND)
         fuzz_require(twice_same_bytes(&left, &right), "nor does what comes out");
     if ((data[0] & (PACK | FLIP | CUT)) == PACK)
-        fuzz_require(one.fault == UNPACK_SOUND || one.fault == UNPACK_TOO_DENSE,
+        fuzz_require(one.fault == DECOMPRESS_SOUND || one.fault == DECOMPRESS_TOO_DENSE,
                      "what was packed well is sound");
-    if ((data[0] & PACK) != 0 && one.fault == UNPACK_SOUND && (data[0] & (CUT)) == 0)
+    if ((data[0] & PACK) != 0 && one.fault == DECOMPRESS_SOUND && (data[0] & (CUT)) == 0)
         fuzz_require(left.len == size - 4 &&
                          (size == 4 || memcmp(left.data, data + 4, size - 4) == 0),
                      "and what was packed comes out, or nothing does");
-    judge(order.format, &bytes, one.fault == UNPACK_SOUND ? &left : &right, data);
+    file_check(order.format, &bytes, one.fault == DECOMPRESS_SOUND ? &left : &right, data);
     buffer_free(&bytes);
     buffer_free(&left);
     buffer_free(&right);

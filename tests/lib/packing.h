@@ -54,12 +54,12 @@ UNUSED static void pack_zstd(struct buffer *out, const void *bytes, size_t len, 
     ZSTD_freeCCtx(context);
 }
 
-UNUSED static void pack(struct buffer *out, enum unpack_format format, const void *bytes,
+UNUSED static void pack(struct buffer *out, enum decompress_format format, const void *bytes,
                         size_t len)
 {
-    if (format == UNPACK_GZIP)
+    if (format == DECOMPRESS_GZIP)
         pack_gzip(out, bytes, len);
-    else if (format == UNPACK_ZSTD)
+    else if (format == DECOMPRESS_ZSTD)
         pack_zstd(out, bytes, len, 0);
     else
         buffer_append(out, bytes, len);

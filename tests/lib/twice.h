@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csv/check.h"
+#include "csv/file_check.h"
 
 /* Reusable from reading to reading. */
 struct outcome {
-    struct judge judge;
-    struct judgement judgement;
+    struct file_check file_check;
+    struct check_result check_result;
     struct buffer rows, rejected, violations; /* as they would be written */
     bool failed;
 };
@@ -25,15 +25,15 @@ static inline void twice_init(struct outcome *outcome, const struct schema *sche
     struct cause cause;
 
     *outcome = (struct outcome){0};
-    if (judge_init(&outcome->judge, schema, config, &cause) < 0)
+    if (file_check_init(&outcome->file_check, schema, config, &cause) < 0)
         abort();
-    judgement_init(&outcome->judgement, config);
+    check_result_init(&outcome->check_result, config);
 }
 
 static inline void twice_free(struct outcome *outcome)
 {
-    judge_free(&outcome->judge);
-    judgement_free(&outcome->judgement);
+    file_check_free(&outcome->file_check);
+    check_result_free(&outcome->check_result);
     buffer_free(&outcome->rows);
     buffer_free(&outcome->rejected);
     buffer_free(&outcome->violations);
@@ -55,17 +55,18 @@ static inline int twice_take_rejected(void *context, const char *raw, size_t len
 }
 
 /* The order's sink is not used. */
-static inline void twice_read(struct outcome *outcome, const struct judge_order *order)
+static inline void twice_read(struct outcome *outcome, const struct file_check_request *order)
 {
-    struct judge_order own = *order;
+    struct file_check_request own = *order;
     struct cause cause;
 
     buffer_clear(&outcome->rows);
     buffer_clear(&outcome->rejected);
     buffer_clear(&outcome->violations);
-    own.sink = (struct judge_sink){twice_take_rows, twice_take_rejected, NULL, outcome};
-    outcome->failed = judge_run(&outcome->judge, &own, &outcome->judgement, &cause) < 0;
-    violations_write_csv(&outcome->judgement.violations, &outcome->violations);
+    own.sink = (struct file_check_sink){twice_take_rows, twice_take_rejected, NULL, outcome};
+    outcome->failed =
+        file_check_run(&outcome->file_check, &own, &outcome->check_result, &cause) < 0;
+    violations_write_csv(&outcome->check_result.violations, &outcome->violations);
 }
 
 static inline bool twice_same_bytes(const struct buffer *left, const struct buffer *right)
@@ -94,7 +95,7 @@ static inline bool twice_same_tally(const struct tally *left, const struct tally
 /* What differs; NULL: nothing. */
 static inline const char *twice_difference(const struct outcome *a, const struct outcome *b)
 {
-    const struct judgement *l = &a->judgement, *r = &b->judgement;
+    const struct check_result *l = &a->check_result, *r = &b->check_result;
 
     if (a->failed != b->failed)
         return "failing";
@@ -103,10 +104,11 @@ static inline const char *twice_difference(const struct outcome *a, const struct
     if (!twice_same_bytes(&a->violations, &b->violations) ||
         memcmp(l->violations.counts, r->violations.counts, sizeof l->violations.counts) != 0)
         return "the violations";
-    if (judgement_rejects(l, a->judge.config) != judgement_rejects(r, b->judge.config))
+    if (check_result_rejects(l, a->file_check.config) !=
+        check_result_rejects(r, b->file_check.config))
         return "the verdict";
     /* What was written of a file that is bad counts for nothing. */
-    if (!judgement_rejects(l, a->judge.config)) {
+    if (!check_result_rejects(l, a->file_check.config)) {
         if (!twice_same_bytes(&a->rows, &b->rows))
             return "the rows as written";
         if (!twice_same_bytes(&a->rejected, &b->rejected))

@@ -31,19 +31,20 @@ static void test_iso(void)
         "2024-01-01T12:00:00+24",   "2024-01-01T12:00:00+01:60", "2024-01-01T12:00:00+01:",
         "2024-01-01T12:00:00+01:0", "2023-02-29T12:00:00",       "2024-01-01",
         "2024-01-01t12:00:00"};
-    struct moment moment;
+    struct datetime datetime;
     size_t i;
 
     for (i = 0; i < sizeof dates / sizeof *dates; i++)
-        check(moment_parse_date(dates[i], strlen(dates[i]), &moment), "'%s' is a date", dates[i]);
+        check(datetime_parse_date(dates[i], strlen(dates[i]), &datetime), "'%s' is a date",
+              dates[i]);
     for (i = 0; i < sizeof no_dates / sizeof *no_dates; i++)
-        check(!moment_parse_date(no_dates[i], strlen(no_dates[i]), &moment), "'%s' is no date",
+        check(!datetime_parse_date(no_dates[i], strlen(no_dates[i]), &datetime), "'%s' is no date",
               no_dates[i]);
     for (i = 0; i < sizeof times / sizeof *times; i++)
-        check(moment_parse_datetime(times[i], strlen(times[i]), &moment), "'%s' is a datetime",
+        check(datetime_parse_datetime(times[i], strlen(times[i]), &datetime), "'%s' is a datetime",
               times[i]);
     for (i = 0; i < sizeof no_times / sizeof *no_times; i++)
-        check(!moment_parse_datetime(no_times[i], strlen(no_times[i]), &moment),
+        check(!datetime_parse_datetime(no_times[i], strlen(no_times[i]), &datetime),
               "'%s' is no datetime", no_times[i]);
 }
 
@@ -63,14 +64,14 @@ static void test_compare(void)
         {"2016-12-31T23:59:60", "2017-01-01T00:00:00", 0},
         {"1969-12-31T23:59:59", "1970-01-01T00:00:00", -1},
     };
-    struct moment a, b;
+    struct datetime a, b;
     size_t i;
     int order;
 
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        moment_parse_datetime(cases[i].left, strlen(cases[i].left), &a);
-        moment_parse_datetime(cases[i].right, strlen(cases[i].right), &b);
-        order = moment_compare(&a, &b);
+        datetime_parse_datetime(cases[i].left, strlen(cases[i].left), &a);
+        datetime_parse_datetime(cases[i].right, strlen(cases[i].right), &b);
+        order = datetime_compare(&a, &b);
         check((order < 0 ? -1 : order > 0) == cases[i].order, "%s against %s", cases[i].left,
               cases[i].right);
     }
@@ -121,29 +122,30 @@ static void test_formats(void)
         {"%Y%%%m%d", "2024%0101", "2024-01-01T00:00:00"},
     };
     struct buffer out = {0};
-    struct moment moment;
+    struct datetime datetime;
     size_t i, taken;
 
     /* Neither plays a part. */
     setenv("TZ", "America/New_York", 1);
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer_clear(&out);
-        check(moment_check_format(cases[i].format, &out) == 0, "%s is a format: %s",
+        check(datetime_check_format(cases[i].format, &out) == 0, "%s is a format: %s",
               cases[i].format, buffer_text(&out));
         buffer_clear(&out);
-        taken = moment_parse_format(cases[i].format, cases[i].text, strlen(cases[i].text), &moment);
+        taken =
+            datetime_parse_format(cases[i].format, cases[i].text, strlen(cases[i].text), &datetime);
         if (taken == strlen(cases[i].text))
-            moment_write(&moment, false, &out);
+            datetime_write(&datetime, false, &out);
         check_text(buffer_text(&out), cases[i].iso == NULL ? "" : cases[i].iso, cases[i].text);
     }
-    check(moment_parse_format("%Y%m%d", "20240101.csv", 12, &moment) == 8,
+    check(datetime_parse_format("%Y%m%d", "20240101.csv", 12, &datetime) == 8,
           "a format matches the start of a text");
-    moment_parse_date("2024-01-31", 10, &moment);
+    datetime_parse_date("2024-01-31", 10, &datetime);
     buffer_clear(&out);
-    moment_write(&moment, true, &out);
+    datetime_write(&datetime, true, &out);
     check_text(buffer_text(&out), "2024-01-31", "the day alone");
     buffer_clear(&out);
-    moment_write_example("%d.%m.%Y %H:%M:%S.%f %% %s", &out);
+    datetime_write_example("%d.%m.%Y %H:%M:%S.%f %% %s", &out);
     check_text(buffer_text(&out), "31.12.2024 23:59:58.25 % 1735689598", "an example");
     buffer_free(&out);
 }
@@ -168,7 +170,7 @@ static void test_bad_formats(void)
 
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer_clear(&why);
-        check(moment_check_format(cases[i][0], &why) < 0, "'%s' is refused", cases[i][0]);
+        check(datetime_check_format(cases[i][0], &why) < 0, "'%s' is refused", cases[i][0]);
         check_text(buffer_text(&why), cases[i][1], cases[i][0]);
     }
     buffer_free(&why);

@@ -11,26 +11,26 @@ static void test_grammar(void)
     static const char *const bad[] = {
         "",    "-",   "+1",   ".5",  "5.",  "1,5", " 1",    "1 ",    "1e", "1e+", "1e1.",    "1.e5",
         "NaN", "inf", "0x1F", "1_0", "--1", "1-",  "1e--1", "1.2.3", "e5", "-.5", "\xD9\xA1"};
-    struct number number;
+    struct decimal number;
     size_t i;
 
     for (i = 0; i < sizeof good / sizeof *good; i++)
-        check(number_parse(good[i], strlen(good[i]), &number), "'%s' is a number", good[i]);
+        check(decimal_parse(good[i], strlen(good[i]), &number), "'%s' is a number", good[i]);
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!number_parse(bad[i], strlen(bad[i]), &number), "'%s' is no number", bad[i]);
-    check(number_parse("-12", 3, &number) && number.whole, "-12 is whole");
-    check(number_parse("12.0", 4, &number) && !number.whole, "12.0 is not written as an integer");
-    check(number_parse("1e3", 3, &number) && !number.whole, "1e3 is not written as an integer");
-    check(number_parse("12345", 2, &number), "only len bytes are read");
+        check(!decimal_parse(bad[i], strlen(bad[i]), &number), "'%s' is no number", bad[i]);
+    check(decimal_parse("-12", 3, &number) && number.whole, "-12 is whole");
+    check(decimal_parse("12.0", 4, &number) && !number.whole, "12.0 is not written as an integer");
+    check(decimal_parse("1e3", 3, &number) && !number.whole, "1e3 is not written as an integer");
+    check(decimal_parse("12345", 2, &number), "only len bytes are read");
 }
 
 static int compare(const char *left, const char *right)
 {
-    struct number a, b;
+    struct decimal a, b;
 
-    if (!number_parse(left, strlen(left), &a) || !number_parse(right, strlen(right), &b))
+    if (!decimal_parse(left, strlen(left), &a) || !decimal_parse(right, strlen(right), &b))
         return 99;
-    return number_compare(&a, &b);
+    return decimal_compare(&a, &b);
 }
 
 static int sign(int order)
@@ -123,7 +123,7 @@ static void test_huge(void)
 {
     const size_t size = 1000000;
     char *text = malloc(size + 4), *other = malloc(size + 4);
-    struct number a, b;
+    struct decimal a, b;
     int i;
 
     if (text == NULL || other == NULL)
@@ -132,16 +132,16 @@ static void test_huge(void)
     memset(other, '9', size);
     other[size - 1] = '8';
     for (i = 0; i < 10; i++) {
-        if (!number_parse(text, size, &a) || !number_parse(other, size, &b) ||
-            number_compare(&a, &b) <= 0)
+        if (!decimal_parse(text, size, &a) || !decimal_parse(other, size, &b) ||
+            decimal_compare(&a, &b) <= 0)
             break;
     }
     check(i == 10, "a million digits differ in the last one");
     memcpy(text, "1e", 2);
     memcpy(other, "1e", 2);
     for (i = 0; i < 10; i++) {
-        if (!number_parse(text, size, &a) || !number_parse(other, size, &b) ||
-            number_compare(&a, &b) <= 0)
+        if (!decimal_parse(text, size, &a) || !decimal_parse(other, size, &b) ||
+            decimal_compare(&a, &b) <= 0)
             break;
     }
     check(i == 10, "exponents of a million digits differ in the last one");

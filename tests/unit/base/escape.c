@@ -94,31 +94,32 @@ static void test_utf8(void)
     uint32_t point;
 
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(text_invalid_utf8(bad[i].text, strlen(bad[i].text)) == bad[i].at,
+        check(escape_invalid_utf8(bad[i].text, strlen(bad[i].text)) == bad[i].at,
               "invalid UTF-8, case %zu", i);
     for (point = 0; point < 0x110000; point++) {
         size_t need = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
         bool surrogate = point >= 0xD800 && point < 0xE000;
 
         len = encode(point, need, text);
-        wrong += text_invalid_utf8(text, len) != (surrogate ? 0 : len) ||
-                 (!surrogate && text_code_points(text, len) != 1);
+        wrong += escape_invalid_utf8(text, len) != (surrogate ? 0 : len) ||
+                 (!surrogate && escape_code_points(text, len) != 1);
         if (need < 4 && point % 7 == 0) {
             len = encode(point, need + 1, text);
-            wrong += text_invalid_utf8(text, len) != 0;
+            wrong += escape_invalid_utf8(text, len) != 0;
         }
     }
     check(wrong == 0, "all code points; no surrogate and no overlong form: %zu wrong", wrong);
     for (i = 0; i < 24; i++) {
         memset(text, 'x', sizeof text);
         text[i] = '\xE4';
-        wrong += text_invalid_utf8(text, 40) != i || text_invalid_utf8(text, i) != i;
+        wrong += escape_invalid_utf8(text, 40) != i || escape_invalid_utf8(text, i) != i;
         memcpy(text + i, "\xE2\x82\xAC", 3);
-        wrong += text_invalid_utf8(text, 40) != 40 || text_invalid_utf8(text, i + 2) != i ||
-                 text_code_points(text, 40) != 38;
+        wrong += escape_invalid_utf8(text, 40) != 40 || escape_invalid_utf8(text, i + 2) != i ||
+                 escape_code_points(text, 40) != 38;
     }
     check(wrong == 0, "at any place: %zu wrong", wrong);
-    check(text_invalid_utf8("", 0) == 0 && text_invalid_utf8("\0", 1) == 1, "NUL is valid UTF-8");
+    check(escape_invalid_utf8("", 0) == 0 && escape_invalid_utf8("\0", 1) == 1,
+          "NUL is valid UTF-8");
 }
 
 /* ---- escapes ----------------------------------------------------------------------------------
@@ -142,19 +143,19 @@ static const char *escaped(void (*escape)(struct buffer *, const char *, size_t)
 
 static void test_printable(void)
 {
-    check_text(ESCAPED(text_printable, "plain \xC3\xA4\xF0\x9F\x98\x80"),
+    check_text(ESCAPED(escape_printable, "plain \xC3\xA4\xF0\x9F\x98\x80"),
                "plain \xC3\xA4\xF0\x9F\x98\x80", "as it is");
-    check_text(ESCAPED(text_printable, "\x1B[2J\a\r\n\t\0\x7F"),
+    check_text(ESCAPED(escape_printable, "\x1B[2J\a\r\n\t\0\x7F"),
                "\\x1B[2J\\x07\\x0D\\x0A\\x09\\x00\\x7F", "control characters");
-    check_text(ESCAPED(text_printable, "\xFF\xC3(\xC2\x9B"
-                                       "31m\xC2\xA0"),
+    check_text(ESCAPED(escape_printable, "\xFF\xC3(\xC2\x9B"
+                                         "31m\xC2\xA0"),
                "\\xFF\\xC3(\\xC2\\x9B31m\xC2\xA0", "invalid UTF-8, and C1 controls");
-    check_text(ESCAPED(text_printable, "a\\x41"), "a\\\\x41", "no escape can be forged");
-    check_text(ESCAPED(text_printable, "\xE2\x80\xAE"
-                                       "vsc\xE2\x81\xA6\xE2\x80\x8F\xD8\x9C\xE2\x80\xA8."),
+    check_text(ESCAPED(escape_printable, "a\\x41"), "a\\\\x41", "no escape can be forged");
+    check_text(ESCAPED(escape_printable, "\xE2\x80\xAE"
+                                         "vsc\xE2\x81\xA6\xE2\x80\x8F\xD8\x9C\xE2\x80\xA8."),
                "\\xE2\\x80\\xAEvsc\\xE2\\x81\\xA6\\xE2\\x80\\x8F\\xD8\\x9C\\xE2\\x80\\xA8.",
                "marks of direction and line separators");
-    check_text(ESCAPED(text_printable, "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0"),
+    check_text(ESCAPED(escape_printable, "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0"),
                "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0", "and nothing beside them");
 }
 
@@ -165,18 +166,18 @@ static void test_percent(void)
     struct buffer all = {0}, back = {0};
     size_t i;
 
-    check_text(ESCAPED(text_percent, "aZ09._~-/"), "aZ09._~-/", "plain ones");
-    check_text(ESCAPED(text_percent, " %,\"\n\0\xFF"
-                                     "A"),
+    check_text(ESCAPED(escape_percent, "aZ09._~-/"), "aZ09._~-/", "plain ones");
+    check_text(ESCAPED(escape_percent, " %,\"\n\0\xFF"
+                                       "A"),
                "%20%25%2C%22%0A%00%FFA", "the others");
     for (i = 0; i < 256; i++)
         buffer_byte(&all, (char)i);
-    check(text_unpercent(&back, "", 0) == 0 && back.len == 0, "nothing is nothing");
+    check(escape_unpercent(&back, "", 0) == 0 && back.len == 0, "nothing is nothing");
     {
         struct buffer out = {0};
 
-        text_percent(&out, all.data, all.len);
-        check(text_unpercent(&back, out.data, out.len) == 0 && back.len == 256 &&
+        escape_percent(&out, all.data, all.len);
+        check(escape_unpercent(&back, out.data, out.len) == 0 && back.len == 256 &&
                   memcmp(back.data, all.data, 256) == 0,
               "all bytes, and back");
         buffer_free(&out);
@@ -184,40 +185,40 @@ static void test_percent(void)
     {
         char out[] = "....";
 
-        check(text_unpercent_into(out, 3, "%41b%43", 7) == 3 && strcmp(out, "AbC.") == 0,
+        check(escape_unpercent_into(out, 3, "%41b%43", 7) == 3 && strcmp(out, "AbC.") == 0,
               "into as many bytes, without a NUL");
-        check(text_unpercent_into(out, 3, "abcd", 4) < 0 && strcmp(out, "abc.") == 0,
+        check(escape_unpercent_into(out, 3, "abcd", 4) < 0 && strcmp(out, "abc.") == 0,
               "one too many");
-        check(text_unpercent_into(out, 0, "", 0) == 0, "into none");
+        check(escape_unpercent_into(out, 0, "", 0) == 0, "into none");
     }
     for (i = 0; i < sizeof malformed / sizeof *malformed; i++)
-        check(text_unpercent(&back, malformed[i], strlen(malformed[i])) < 0, "malformed, case %zu",
-              i);
+        check(escape_unpercent(&back, malformed[i], strlen(malformed[i])) < 0,
+              "malformed, case %zu", i);
     buffer_free(&all);
     buffer_free(&back);
 }
 
 static void test_csv_cell(void)
 {
-    check_text(ESCAPED(text_csv_cell, ""), "", "an empty cell");
-    check_text(ESCAPED(text_csv_cell, " a;b'\t "), " a;b'\t ", "plain");
-    check_text(ESCAPED(text_csv_cell, "a,b"), "\"a,b\"", "a comma");
-    check_text(ESCAPED(text_csv_cell, "\""), "\"\"\"\"", "a quote");
-    check_text(ESCAPED(text_csv_cell, "a\nb"), "\"a\nb\"", "an LF");
-    check_text(ESCAPED(text_csv_cell, "a\r"), "\"a\r\"", "a CR");
+    check_text(ESCAPED(escape_csv_cell, ""), "", "an empty cell");
+    check_text(ESCAPED(escape_csv_cell, " a;b'\t "), " a;b'\t ", "plain");
+    check_text(ESCAPED(escape_csv_cell, "a,b"), "\"a,b\"", "a comma");
+    check_text(ESCAPED(escape_csv_cell, "\""), "\"\"\"\"", "a quote");
+    check_text(ESCAPED(escape_csv_cell, "a\nb"), "\"a\nb\"", "an LF");
+    check_text(ESCAPED(escape_csv_cell, "a\r"), "\"a\r\"", "a CR");
 }
 
 static void test_repair(void)
 {
-    check_text(ESCAPED(text_repair_utf8, "a\xC3\xA4"), "a\xC3\xA4", "valid");
-    check_text(ESCAPED(text_repair_utf8, "\xFF"
-                                         "a\xC3"),
+    check_text(ESCAPED(escape_repair_utf8, "a\xC3\xA4"), "a\xC3\xA4", "valid");
+    check_text(ESCAPED(escape_repair_utf8, "\xFF"
+                                           "a\xC3"),
                "\xEF\xBF\xBD"
                "a\xEF\xBF\xBD",
                "repaired");
-    check_text(ESCAPED(text_repair_utf8, ""), "", "empty");
-    check_text(ESCAPED(text_repair_utf8, "\xE2\x82"
-                                         "x"),
+    check_text(ESCAPED(escape_repair_utf8, ""), "", "empty");
+    check_text(ESCAPED(escape_repair_utf8, "\xE2\x82"
+                                           "x"),
                "\xEF\xBF\xBD\xEF\xBF\xBD"
                "x",
                "each byte");
@@ -245,28 +246,29 @@ static void test_number(void)
     size_t i;
 
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!text_number(bad[i], strlen(bad[i]), UINT64_MAX, &number) && number == 42,
+        check(!escape_number(bad[i], strlen(bad[i]), UINT64_MAX, &number) && number == 42,
               "'%s' is no whole number", bad[i]);
-    check(text_number("18446744073709551615", 20, UINT64_MAX, &number) && number == UINT64_MAX,
+    check(escape_number("18446744073709551615", 20, UINT64_MAX, &number) && number == UINT64_MAX,
           "the largest");
-    check(text_number("007", 3, 7, &number) && number == 7, "the most that is allowed");
-    check(!text_number("8", 1, 7, &number) && number == 7, "one more");
-    check(text_number("123", 2, 99, &number) && number == 12, "only len bytes are read");
+    check(escape_number("007", 3, 7, &number) && number == 7, "the most that is allowed");
+    check(!escape_number("8", 1, 7, &number) && number == 7, "one more");
+    check(escape_number("123", 2, 99, &number) && number == 12, "only len bytes are read");
 }
 
 static void test_time(void)
 {
     char out[TEXT_TIME_SIZE];
 
-    check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "the epoch");
-    check_text(text_time(out, INT64_C(1704110400123456789)), "2024-01-01T12:00:00.123Z", "a time");
-    check_text(text_time(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
+    check_text(escape_time(out, 0), "1970-01-01T00:00:00.000Z", "the epoch");
+    check_text(escape_time(out, INT64_C(1704110400123456789)), "2024-01-01T12:00:00.123Z",
+               "a time");
+    check_text(escape_time(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
                "a leap year");
-    check_text(text_time(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
-    check_text(text_time(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
+    check_text(escape_time(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
+    check_text(escape_time(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
     setenv("TZ", "Asia/Tokyo", 1);
     tzset();
-    check_text(text_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
+    check_text(escape_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
 }
 
 static void test_parse_time(void)
@@ -301,29 +303,29 @@ static void test_parse_time(void)
 
     for (i = 0; i < 10000; i++) {
         time = (int64_t)(place_random() >> 1) / 1000000 * 1000000;
-        text_time(out, time);
-        wrong += !text_parse_time(out, strlen(out), &back) || back != time;
+        escape_time(out, time);
+        wrong += !escape_parse_time(out, strlen(out), &back) || back != time;
     }
     check(wrong == 0, "what is written is read again: %zu wrong", wrong);
     wrong = 0;
     for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
         day = (time_t)time * 86400;
         strftime(again, sizeof again, "%Y-%m-%dT00:00:00.000Z", gmtime(&day));
-        text_time(out, time * INT64_C(86400000000000));
-        wrong += strcmp(out, again) != 0 || !text_parse_time(out, strlen(out), &back) ||
+        escape_time(out, time * INT64_C(86400000000000));
+        wrong += strcmp(out, again) != 0 || !escape_parse_time(out, strlen(out), &back) ||
                  back / 86400000000000 != time;
         /* The day after the last of each month is none. */
         memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
-        if (text_parse_time(out, strlen(out), &back)) {
-            text_time(again, back);
+        if (escape_parse_time(out, strlen(out), &back)) {
+            escape_time(again, back);
             wrong += strcmp(out, again) != 0;
         }
     }
     check(wrong == 0, "every day until 2262: %zu wrong", wrong);
     back = 42;
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!text_parse_time(bad[i], strlen(bad[i]), &back) && back == 42, "'%s' is no such time",
-              bad[i]);
+        check(!escape_parse_time(bad[i], strlen(bad[i]), &back) && back == 42,
+              "'%s' is no such time", bad[i]);
 }
 
 int main(void)

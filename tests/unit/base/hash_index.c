@@ -15,7 +15,7 @@ static struct {
     size_t count;
 } known[KEYS];
 
-static struct map map;
+static struct hash_index map;
 
 /* Spread keys as hashes are, or keys that all want the same few places, also at the table's end.
  * No two have the same high half. */
@@ -34,10 +34,10 @@ static void make_keys(bool crowded)
 static bool holds(size_t k)
 {
     bool met[VALUES] = {false};
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     size_t cursor = 0, count = 0, i;
 
-    while ((slot = map_find(&map, known[k].key, &cursor)) != NULL) {
+    while ((slot = hash_index_find(&map, known[k].key, &cursor)) != NULL) {
         if (slot->key != known[k].key >> 32 || ++count > known[k].count)
             return false;
         for (i = 0; i < known[k].count; i++)
@@ -56,7 +56,7 @@ static void put(size_t k)
 
     if (known[k].count == VALUES)
         return;
-    if (map_put(&map, known[k].key, value) < 0)
+    if (hash_index_put(&map, known[k].key, value) < 0)
         abort();
     known[k].values[known[k].count++] = value;
 }
@@ -65,12 +65,12 @@ static void put(size_t k)
 static void change(size_t k, bool removes)
 {
     size_t cursor = 0, skip, i;
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
 
     if (known[k].count == 0)
         return;
     skip = place_below(known[k].count);
-    while ((slot = map_find(&map, known[k].key, &cursor)) != NULL && skip > 0)
+    while ((slot = hash_index_find(&map, known[k].key, &cursor)) != NULL && skip > 0)
         skip--;
     if (slot == NULL)
         return;
@@ -80,7 +80,7 @@ static void change(size_t k, bool removes)
         return;
     if (removes) {
         known[k].values[i] = known[k].values[--known[k].count];
-        map_remove(&map, slot);
+        hash_index_remove(&map, slot);
     } else {
         known[k].values[i] = slot->value = 7;
     }
@@ -116,38 +116,38 @@ static void test_against_reference(bool crowded, size_t rounds)
     for (k = 0; k < KEYS; k++)
         wrong += !holds(k);
     check(wrong == 0, "and none is found");
-    map_free(&map);
+    hash_index_free(&map);
 }
 
 static void test_edges(void)
 {
     size_t cursor = 0, i;
 
-    check(map_find(&map, 5, &cursor) == NULL, "an empty map has nothing");
-    map_free(&map);
-    map_prefetch(&map, 5);
-    check(map_put(&map, 0, UINT32_MAX) == 0 && map_put(&map, UINT64_MAX, 1) == 0,
+    check(hash_index_find(&map, 5, &cursor) == NULL, "an empty map has nothing");
+    hash_index_free(&map);
+    hash_index_prefetch(&map, 5);
+    check(hash_index_put(&map, 0, UINT32_MAX) == 0 && hash_index_put(&map, UINT64_MAX, 1) == 0,
           "any key, any value but 0");
-    check(map_put(&map, 1, UINT64_C(1) << 32) < 0 && errno == ENOMEM && map.used == 2,
+    check(hash_index_put(&map, 1, UINT64_C(1) << 32) < 0 && errno == ENOMEM && map.used == 2,
           "that fits into 32 bits");
     cursor = 0;
-    check(map_find(&map, 0, &cursor)->value == UINT32_MAX, "key 0 is found");
-    check(map_find(&map, 0, &cursor) == NULL && map_find(&map, 0, &cursor) == NULL,
+    check(hash_index_find(&map, 0, &cursor)->value == UINT32_MAX, "key 0 is found");
+    check(hash_index_find(&map, 0, &cursor) == NULL && hash_index_find(&map, 0, &cursor) == NULL,
           "once; and then no more");
     cursor = 0;
-    check(map_find(&map, UINT64_MAX, &cursor)->value == 1, "the last key too");
-    map_free(&map);
+    check(hash_index_find(&map, UINT64_MAX, &cursor)->value == 1, "the last key too");
+    hash_index_free(&map);
     check(map.slots == NULL && map.used == 0 && map.cap == 0, "freed, it is empty");
     for (i = 1; i <= 1000; i++)
-        if (map_put(&map, UINT64_C(42) << 32, i) < 0)
+        if (hash_index_put(&map, UINT64_C(42) << 32, i) < 0)
             abort();
     cursor = 0;
-    for (i = 0; map_find(&map, UINT64_C(42) << 32 | 7, &cursor) != NULL; i++)
+    for (i = 0; hash_index_find(&map, UINT64_C(42) << 32 | 7, &cursor) != NULL; i++)
         continue;
     check(i == 1000, "a thousand values of one key, also for a key of the same high half: %zu", i);
     cursor = 0;
-    check(map_find(&map, UINT64_C(43) << 32, &cursor) == NULL, "and none of its neighbour");
-    map_free(&map);
+    check(hash_index_find(&map, UINT64_C(43) << 32, &cursor) == NULL, "and none of its neighbour");
+    hash_index_free(&map);
 }
 
 /* Room that was asked for is enough, and no more than a quarter too much; a search always ends. */
@@ -156,20 +156,20 @@ static void test_reserve(void)
     size_t counts[] = {0, 1, 2, 47, 48, 64, 100, 1000, 54321}, i, k, cursor, cap, wrong = 0;
 
     for (i = 0; i < sizeof counts / sizeof *counts; i++) {
-        wrong += map_reserve(&map, counts[i]) < 0 || map_reserve(&map, 0) < 0;
+        wrong += hash_index_reserve(&map, counts[i]) < 0 || hash_index_reserve(&map, 0) < 0;
         cap = map.cap;
         for (k = 1; k <= counts[i]; k++)
-            wrong += map_put(&map, place_random(), k) < 0;
+            wrong += hash_index_put(&map, place_random(), k) < 0;
         wrong += map.cap != cap || (counts[i] > 64 && cap > counts[i] / 4 * 5 + 8);
         cursor = 0;
-        while (map_find(&map, place_random(), &cursor) != NULL)
+        while (hash_index_find(&map, place_random(), &cursor) != NULL)
             continue;
-        wrong += map_reserve(&map, counts[i] * 2) < 0 || map.used != counts[i];
-        map_free(&map);
+        wrong += hash_index_reserve(&map, counts[i] * 2) < 0 || map.used != counts[i];
+        hash_index_free(&map);
     }
     check(wrong == 0, "room is made at once: %zu wrong", wrong);
     errno = 0;
-    check(map_reserve(&map, SIZE_MAX / 16) < 0 && errno == ENOMEM && map.cap == 0,
+    check(hash_index_reserve(&map, SIZE_MAX / 16) < 0 && errno == ENOMEM && map.cap == 0,
           "more than there can be is refused");
 }
 
@@ -177,25 +177,25 @@ static void test_million(void)
 {
     const size_t count = place_rounds(1000000);
     size_t i, cursor, wrong = 0;
-    struct map_slot *slot;
+    struct hash_index_slot *slot;
     uint64_t seed = place_seed, key;
 
     for (i = 1; i <= count; i++)
-        if (map_put(&map, place_random(), i) < 0)
+        if (hash_index_put(&map, place_random(), i) < 0)
             abort();
     place_seed = seed;
     for (i = 1; i <= count; i++) {
         key = place_random();
         cursor = 0;
         do
-            slot = map_find(&map, key, &cursor);
+            slot = hash_index_find(&map, key, &cursor);
         while (slot != NULL && slot->value != i);
         wrong += slot == NULL;
     }
     check(wrong == 0 && map.used == count, "%zu entries: %zu wrong", count, wrong);
     check(map.cap * sizeof *map.slots < 14 * count + 4096, "take %zu bytes each",
           map.cap * sizeof *map.slots / count);
-    map_free(&map);
+    hash_index_free(&map);
 }
 
 int main(void)

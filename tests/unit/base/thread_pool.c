@@ -12,7 +12,7 @@ struct task {
     struct job job;
     atomic_uint runs;
     atomic_uint worker;
-    struct pool *pool;
+    struct thread_pool *pool;
     struct task *inner; /* submitted and waited for by this one */
 };
 
@@ -23,8 +23,8 @@ static void run(struct job *job, unsigned worker)
     struct task *task = (struct task *)(void *)job;
 
     if (task->inner != NULL) {
-        pool_submit(task->pool, &task->inner->job, false);
-        pool_wait(task->pool, &task->inner->job, worker);
+        thread_pool_submit(task->pool, &task->inner->job, false);
+        thread_pool_wait(task->pool, &task->inner->job, worker);
     }
     task->worker = worker;
     task->runs++;
@@ -32,43 +32,43 @@ static void run(struct job *job, unsigned worker)
 
 static void test_jobs(void)
 {
-    struct pool *pool = pool_open();
+    struct thread_pool *pool = thread_pool_open();
     unsigned i, wrong = 0, nested = 0;
 
-    check(pool != NULL && pool_size(pool) >= 2 && pool_size(pool) <= POOL_MOST, "%u threads",
-          pool_size(pool));
+    check(pool != NULL && thread_pool_size(pool) >= 2 && thread_pool_size(pool) <= THREAD_POOL_MOST,
+          "%u threads", thread_pool_size(pool));
     for (i = 0; i < JOBS; i++) {
         inner[i] = (struct task){.job.run = run};
         tasks[i] =
             (struct task){.job.run = run, .pool = pool, .inner = i % 3 == 0 ? &inner[i] : NULL};
-        pool_submit(pool, &tasks[i].job, false);
+        thread_pool_submit(pool, &tasks[i].job, false);
     }
     for (i = JOBS; i-- > 0;)
-        pool_wait(pool, &tasks[i].job, 0);
+        thread_pool_wait(pool, &tasks[i].job, 0);
     for (i = 0; i < JOBS; i++) {
-        wrong += tasks[i].runs != 1 || tasks[i].worker > pool_size(pool);
+        wrong += tasks[i].runs != 1 || tasks[i].worker > thread_pool_size(pool);
         nested += inner[i].runs;
     }
     check(wrong == 0, "%d jobs are run once each, by numbered workers: %u wrong", JOBS, wrong);
     check(nested == (JOBS + 2) / 3, "and those that they wait for: %u", nested);
-    pool_wait(pool, &tasks[0].job, 0);
+    thread_pool_wait(pool, &tasks[0].job, 0);
     check(tasks[0].runs == 1, "waiting again runs nothing");
-    pool_submit(pool, &tasks[1].job, false);
+    thread_pool_submit(pool, &tasks[1].job, false);
     while (tasks[1].runs < 2)
         usleep(100);
-    pool_wait(pool, &tasks[1].job, 0);
+    thread_pool_wait(pool, &tasks[1].job, 0);
     check(tasks[1].runs == 2 && tasks[1].worker > 0, "a job is run though nobody waits for it");
     for (i = 0; i < 100; i++) {
         tasks[i] = (struct task){.job.run = run};
-        pool_submit(pool, &tasks[i].job, true);
+        thread_pool_submit(pool, &tasks[i].job, true);
     }
     while (tasks[0].runs == 0)
         usleep(100);
     check(tasks[0].worker > 0, "short jobs are begun once there are some");
     for (i = 0; i < 100; i++)
-        pool_wait(pool, &tasks[i].job, 0);
-    pool_close(pool);
-    pool_close(NULL);
+        thread_pool_wait(pool, &tasks[i].job, 0);
+    thread_pool_close(pool);
+    thread_pool_close(NULL);
 }
 
 /* All threads are busy, and the job is wanted now. */
@@ -83,25 +83,25 @@ static void wait_for_word(struct job *job, unsigned worker)
 
 static void test_busy(void)
 {
-    struct pool *pool = pool_open();
-    unsigned i, busy = pool_size(pool);
+    struct thread_pool *pool = thread_pool_open();
+    unsigned i, busy = thread_pool_size(pool);
     struct task last = {.job.run = run};
 
     for (i = 0; i < busy; i++) {
         tasks[i] = (struct task){.job.run = wait_for_word};
-        pool_submit(pool, &tasks[i].job, false);
+        thread_pool_submit(pool, &tasks[i].job, false);
     }
     for (i = 0; i < busy; i++)
         while (tasks[i].worker == 0)
             usleep(100);
-    pool_submit(pool, &last.job, false);
-    pool_wait(pool, &last.job, 0);
+    thread_pool_submit(pool, &last.job, false);
+    thread_pool_wait(pool, &last.job, 0);
     check(last.runs == 1 && last.worker == 0, "who waits for a job that nobody began runs it");
     for (i = 0; i < busy; i++)
         tasks[i].runs = 1;
     for (i = 0; i < busy; i++)
-        pool_wait(pool, &tasks[i].job, 0);
-    pool_close(pool);
+        thread_pool_wait(pool, &tasks[i].job, 0);
+    thread_pool_close(pool);
 }
 
 int main(void)

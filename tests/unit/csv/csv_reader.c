@@ -57,7 +57,7 @@ static void note_row(struct reading *reading, const struct row *row)
     }
     for (i = 0; row->fault == ROW_SOUND && i < row->count; i++) {
         buffer_byte(out, '[');
-        text_printable(out, row->cells[i].text, row->cells[i].len);
+        escape_printable(out, row->cells[i].text, row->cells[i].len);
         buffer_byte(out, ']');
     }
     if (row->raw_len > reading->max_row_bytes)
@@ -88,7 +88,7 @@ static void check_plain(struct reading *reading, const struct row *row)
 /* The cells that libcsv gave are joined, and may be read in words. */
 static void check_joined(struct reading *reading, const struct row *row)
 {
-    static const char zeros[ROWS_ZEROS];
+    static const char zeros[CSV_READER_ZEROS];
     const char *at = row->joined;
     size_t i;
 
@@ -101,7 +101,7 @@ static void check_joined(struct reading *reading, const struct row *row)
         reading->plain_differs = true;
 }
 
-static int take_rows(struct rows *rows, struct reading *reading)
+static int take_rows(struct csv_reader *rows, struct reading *reading)
 {
     struct cause cause;
     struct row row;
@@ -109,7 +109,7 @@ static int take_rows(struct rows *rows, struct reading *reading)
     size_t len;
     int next;
 
-    while ((next = rows_next(rows, &row, &cause)) == ROWS_ROW) {
+    while ((next = csv_reader_next(rows, &row, &cause)) == CSV_READER_ROW) {
         if (reading->too_long)
             reading->failed = true; /* nothing may follow */
         note_row(reading, &row);
@@ -121,16 +121,16 @@ static int take_rows(struct rows *rows, struct reading *reading)
         if ((row.joined != NULL) != (row.fault == ROW_SOUND && !row.plain && !reading->reference))
             reading->plain_differs = true;
     }
-    bytes = rows_consumed(rows, &len);
+    bytes = csv_reader_consumed(rows, &len);
     buffer_append(&reading->consumed, bytes, len);
     return next;
 }
 
-static void read_with(struct rows *rows, const char *bytes, size_t len, const struct way *way,
+static void read_with(struct csv_reader *rows, const char *bytes, size_t len, const struct way *way,
                       struct reading *reading)
 {
     size_t done = 0, room, n;
-    int next = ROWS_MORE;
+    int next = CSV_READER_MORE;
 
     buffer_clear(&reading->rows);
     buffer_clear(&reading->raw);
@@ -138,28 +138,28 @@ static void read_with(struct rows *rows, const char *bytes, size_t len, const st
     reading->max_row_bytes = way->max_row_bytes;
     reading->reference = way->reference;
     reading->too_long = reading->plain_differs = reading->failed = false;
-    rows_reset(rows);
-    rows_use_reference(rows, way->reference);
+    csv_reader_reset(rows);
+    csv_reader_use_reference(rows, way->reference);
     while (done < len) {
-        char *space = rows_space(rows, &room);
+        char *space = csv_reader_space(rows, &room);
 
         if (space == NULL)
             abort();
         n = len - done < way->chunk ? len - done : way->chunk;
         n = n < room ? n : room;
         memcpy(space, bytes + done, n);
-        rows_filled(rows, n);
+        csv_reader_filled(rows, n);
         done += n;
         if (done == len && !way->late_finish)
-            rows_finish(rows);
+            csv_reader_finish(rows);
         next = take_rows(rows, reading);
     }
     if (len == 0 || way->late_finish) {
-        rows_finish(rows);
+        csv_reader_finish(rows);
         next = take_rows(rows, reading);
     }
-    reading->failed |= next != ROWS_END;
-    rows_rest(rows, &room);
+    reading->failed |= next != CSV_READER_END;
+    csv_reader_rest(rows, &room);
     reading->failed |= room != 0;
     /* All bytes are accounted for; only one that is too long may end the rows. */
     if (reading->consumed.len != len ||
@@ -171,9 +171,9 @@ static void read_with(struct rows *rows, const char *bytes, size_t len, const st
     reading->failed |= reading->plain_differs;
 }
 
-static struct rows *open_rows(const struct way *way)
+static struct csv_reader *open_rows(const struct way *way)
 {
-    struct rows *rows = rows_open(way->max_row_bytes, way->max_columns);
+    struct csv_reader *rows = csv_reader_open(way->max_row_bytes, way->max_columns);
 
     if (rows == NULL)
         abort();
@@ -292,19 +292,19 @@ static const struct {
 
 static void check_case(const char *bytes, size_t len, const char *want, const struct way *way)
 {
-    struct rows *rows = open_rows(way);
+    struct csv_reader *rows = open_rows(way);
     struct reading reading = {0};
     struct buffer name = {0};
 
     read_with(rows, bytes, len, way, &reading);
-    text_printable(&name, bytes, len);
+    escape_printable(&name, bytes, len);
     buffer_printf(&name, " (%s, chunks of %zu)", way->reference ? "libcsv" : "quick", way->chunk);
     check_text(buffer_text(&reading.rows), want, buffer_text(&name));
     if (reading.failed)
         check(false, "all bytes of %s are accounted for", buffer_text(&name));
     buffer_free(&name);
     free_reading(&reading);
-    rows_close(rows);
+    csv_reader_close(rows);
 }
 
 static void test_cases(void)
@@ -325,7 +325,7 @@ static void test_open_quotes(void)
 {
     struct reading reading = {0};
     struct buffer want = {0};
-    struct rows *rows;
+    struct csv_reader *rows;
     size_t i, j;
 
     for (i = 0; i < sizeof open_cases / sizeof *open_cases; i++)
@@ -344,7 +344,7 @@ static void test_open_quotes(void)
             check(strstr(buffer_text(&reading.rows), buffer_text(&want)) != NULL,
                   "open quote, case %zu: opened on line %" PRIu64 ": %s", i, open_cases[i].opened,
                   buffer_text(&reading.rows));
-            rows_close(rows);
+            csv_reader_close(rows);
         }
     buffer_free(&want);
     free_reading(&reading);
@@ -446,7 +446,7 @@ static void show_difference(const char *bytes, size_t len, const struct way *way
 {
     struct buffer input = {0};
 
-    text_printable(&input, bytes, len);
+    escape_printable(&input, bytes, len);
     printf("# '%s'\n# %s in chunks of %zu%s, rows of %" PRIu64 " bytes and %zu columns: %s%s\n",
            buffer_text(&input), way->reference ? "libcsv" : "quick", way->chunk,
            way->late_finish ? " and a late end" : "", way->max_row_bytes, way->max_columns,
@@ -457,7 +457,7 @@ static void show_difference(const char *bytes, size_t len, const struct way *way
 }
 
 /* One input: libcsv at once, against both ways in chunks. Returns how many differ. */
-static size_t compare(struct rows *rows, struct way way, const char *bytes, size_t len,
+static size_t compare(struct csv_reader *rows, struct way way, const char *bytes, size_t len,
                       size_t chunks, struct reading *want, struct reading *got)
 {
     size_t i, wrong = 0;
@@ -488,18 +488,18 @@ static void test_against_libcsv(void)
     };
     const size_t count = sizeof ways / sizeof *ways, inputs = place_rounds(200000);
     struct reading want = {0}, got = {0};
-    struct rows *readers[sizeof ways / sizeof *ways];
+    struct csv_reader *reader_pool[sizeof ways / sizeof *ways];
     size_t i, len, wrong = 0, shown = 0, runs = 0;
     char bytes[1024];
 
     for (i = 0; i < count; i++)
-        readers[i] = open_rows(&ways[i]);
+        reader_pool[i] = open_rows(&ways[i]);
     for (i = 0; i < inputs && shown < 5; i++) {
         size_t way = place_below(10) < 6 ? 0 : place_below(count), chunks, differ;
 
         len = generate(bytes, 1 + place_below(i % 10 == 0 ? 60 : 14));
         chunks = i % 16 == 0 ? len : 1 + place_below(4);
-        differ = compare(readers[way], ways[way], bytes, len, chunks, &want, &got);
+        differ = compare(reader_pool[way], ways[way], bytes, len, chunks, &want, &got);
         runs += chunks + 2;
         wrong += differ;
         shown += differ > 0;
@@ -507,7 +507,7 @@ static void test_against_libcsv(void)
     check(wrong == 0, "%zu readings of %zu inputs, %zu of them differ from libcsv's", runs, i,
           wrong);
     for (i = 0; i < count; i++)
-        rows_close(readers[i]);
+        csv_reader_close(reader_pool[i]);
     free_reading(&want);
     free_reading(&got);
 }
@@ -519,7 +519,7 @@ static void test_large(void)
     struct way way = {LIMIT, COLUMNS, true, SIZE_MAX, false};
     struct reading want = {0}, got = {0};
     char *bytes = malloc(size + 4096);
-    struct rows *rows = open_rows(&way);
+    struct csv_reader *rows = open_rows(&way);
     size_t len = 0, i;
 
     if (bytes == NULL)
@@ -539,7 +539,7 @@ static void test_large(void)
         read_with(rows, bytes, len, &way, &got);
         check(same_rows(&got, &want), "the quick way gives the same in chunks of %zu", way.chunk);
     }
-    rows_close(rows);
+    csv_reader_close(rows);
     free(bytes);
     free_reading(&want);
     free_reading(&got);
@@ -548,96 +548,98 @@ static void test_large(void)
 /* ---- the rest of the interface ----------------------------------------------------------------
  */
 
-static void feed(struct rows *rows, const char *text)
+static void feed(struct csv_reader *rows, const char *text)
 {
     size_t room;
-    char *space = rows_space(rows, &room);
+    char *space = csv_reader_space(rows, &room);
 
     if (space == NULL || room < strlen(text))
         abort();
     memcpy(space, text, strlen(text));
-    rows_filled(rows, strlen(text));
+    csv_reader_filled(rows, strlen(text));
 }
 
 static void test_pieces(void)
 {
-    struct rows *rows = rows_open(LIMIT, COLUMNS);
+    struct csv_reader *rows = csv_reader_open(LIMIT, COLUMNS);
     struct cause cause;
     struct row row;
     const char *bytes;
     size_t len;
 
-    check(rows_next(rows, &row, &cause) == ROWS_MORE, "nothing has come: more is wanted");
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE,
+          "nothing has come: more is wanted");
     feed(rows, "\xEF\xBB\xBF\"a\",b\n1,");
-    check(rows_skip(rows, 3) == 3, "a BOM is passed over");
-    check(rows_next(rows, &row, &cause) == ROWS_ROW && row.line == 1 && row.count == 2 &&
-              row.fault == ROW_SOUND && row.cells[0].len == 1,
+    check(csv_reader_skip(rows, 3) == 3, "a BOM is passed over");
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 1 &&
+              row.count == 2 && row.fault == ROW_SOUND && row.cells[0].len == 1,
           "and the header behind it is read");
-    bytes = rows_consumed(rows, &len);
+    bytes = csv_reader_consumed(rows, &len);
     check(len == 9 && memcmp(bytes, "\xEF\xBB\xBF\"a\",b\n", 9) == 0,
           "what is passed over counts as handed out");
-    check(rows_next(rows, &row, &cause) == ROWS_MORE, "half a row is no row");
-    bytes = rows_rest(rows, &len);
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "half a row is no row");
+    bytes = csv_reader_rest(rows, &len);
     check(len == 2 && memcmp(bytes, "1,", 2) == 0, "it is the rest");
-    rows_consumed(rows, &len);
+    csv_reader_consumed(rows, &len);
     check(len == 0, "and not handed out");
     feed(rows, "2\n3,4\n5,6\n7");
-    check(rows_skip(rows, 8) == 8, "rows are passed over unread");
-    check(rows_next(rows, &row, &cause) == ROWS_ROW && row.line == 4 && row.fault_line == 4 &&
-              row.raw_len == 4 && memcmp(row.raw, "5,6\n", 4) == 0,
+    check(csv_reader_skip(rows, 8) == 8, "rows are passed over unread");
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 4 &&
+              row.fault_line == 4 && row.raw_len == 4 && memcmp(row.raw, "5,6\n", 4) == 0,
           "and their lines counted: %" PRIu64, row.line);
-    bytes = rows_consumed(rows, &len);
+    bytes = csv_reader_consumed(rows, &len);
     check(len == 12 && memcmp(bytes, "1,2\n3,4\n5,6\n", 12) == 0, "they are handed out once");
-    check(rows_skip(rows, 100) == 1, "no more is passed over than is there");
-    rows_finish(rows);
-    check(rows_next(rows, &row, &cause) == ROWS_END && rows_next(rows, &row, &cause) == ROWS_END,
+    check(csv_reader_skip(rows, 100) == 1, "no more is passed over than is there");
+    csv_reader_finish(rows);
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_END &&
+              csv_reader_next(rows, &row, &cause) == CSV_READER_END,
           "the end, again and again");
-    rows_reset(rows);
+    csv_reader_reset(rows);
     feed(rows, "\"x\n");
-    check(rows_next(rows, &row, &cause) == ROWS_MORE, "an open quote wants more");
-    rows_rest(rows, &len);
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "an open quote wants more");
+    csv_reader_rest(rows, &len);
     check(len == 3, "all of it is the rest");
-    rows_reset(rows);
+    csv_reader_reset(rows);
     feed(rows, "y\n");
-    check(rows_next(rows, &row, &cause) == ROWS_ROW && row.line == 1 && row.count == 1 &&
-              row.raw_len == 2 && row.fault_offset == 0,
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 1 &&
+              row.count == 1 && row.raw_len == 2 && row.fault_offset == 0,
           "another file begins anew");
-    rows_close(rows);
-    rows_close(NULL);
+    csv_reader_close(rows);
+    csv_reader_close(NULL);
 }
 
 /* After a row that is too long no memory is taken for what follows, and no row comes. */
 static void test_endless_row(const char *begin, const char *what)
 {
-    struct rows *rows = rows_open(LIMIT, COLUMNS);
+    struct csv_reader *rows = csv_reader_open(LIMIT, COLUMNS);
     size_t room, len, fed = 0, at = 0, came = 0;
     struct cause cause;
     struct row row;
     bool bounded = true;
-    int next = ROWS_MORE;
+    int next = CSV_READER_MORE;
 
     feed(rows, begin);
-    while (fed < 20 * LIMIT && next != ROWS_END) {
-        char *space = rows_space(rows, &room);
+    while (fed < 20 * LIMIT && next != CSV_READER_END) {
+        char *space = csv_reader_space(rows, &room);
 
         memset(space, 'x', room);
-        rows_filled(rows, room);
+        csv_reader_filled(rows, room);
         fed += room;
-        while ((next = rows_next(rows, &row, &cause)) == ROWS_ROW) {
+        while ((next = csv_reader_next(rows, &row, &cause)) == CSV_READER_ROW) {
             came++;
             at = fed;
             check(row.fault == ROW_TOO_LONG && row.fault_line == 1, "%s: it is too long", what);
         }
-        rows_consumed(rows, &len);
-        rows_rest(rows, &len);
+        csv_reader_consumed(rows, &len);
+        csv_reader_rest(rows, &len);
         bounded &= len <= 2 * LIMIT;
     }
     check(came == 1 && at < 2 * LIMIT && bounded, "%s: found out after %zu bytes of %zu", what, at,
           fed);
     feed(rows, "\na,b\n");
-    rows_finish(rows);
-    check(rows_next(rows, &row, &cause) == ROWS_END, "%s: nothing follows", what);
-    rows_close(rows);
+    csv_reader_finish(rows);
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_END, "%s: nothing follows", what);
+    csv_reader_close(rows);
 }
 
 int main(void)

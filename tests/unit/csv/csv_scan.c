@@ -17,8 +17,8 @@ static bool is_right(const char *bytes, size_t len)
     if (text == NULL)
         abort();
     memcpy(text + 1, bytes, len);
-    found = scan_ends(text + 1, len, ends);
-    found_plain = scan_ends_plain(text + 1, len, plain);
+    found = csv_scan_ends(text + 1, len, ends);
+    found_plain = csv_scan_ends_plain(text + 1, len, plain);
     for (i = 0; i < len && right; i++)
         if (bytes[i] == ',' || bytes[i] == '\n') {
             right = count < found && count < found_plain && ends[count] == i && plain[count] == i;

@@ -15,12 +15,13 @@ static const char *const fault_names[] = {"sound",      "other",     "cut",
 static const char *const format_names[] = {"plain", "gzip", "zstd"};
 
 static int file;
-static struct unpack unpack; /* one for all: it is reused */
+static struct decompress unpack; /* one for all: it is reused */
 static struct buffer content, packed;
 static struct cause cause;
 
 /* Reads the bytes in steps of this size; what comes out is in content. The name of the fault. */
-static const char *read_bytes(const struct buffer *bytes, struct unpack_order order, size_t step)
+static const char *read_bytes(const struct buffer *bytes, struct decompress_request order,
+                              size_t step)
 {
     ssize_t n = 0;
 
@@ -32,11 +33,11 @@ static const char *read_bytes(const struct buffer *bytes, struct unpack_order or
     if (order.size == 0)
         order.size = bytes->len;
     buffer_clear(&content);
-    unpack_begin(&unpack, &order);
+    decompress_begin(&unpack, &order);
     while (!unpack.ended) {
         if (buffer_reserve(&content, step) < 0)
             abort();
-        n = unpack_read(&unpack, content.data + content.len, step, &cause);
+        n = decompress_read(&unpack, content.data + content.len, step, &cause);
         if (n < 0)
             return cause.text;
         content.len += (size_t)n;
@@ -44,12 +45,12 @@ static const char *read_bytes(const struct buffer *bytes, struct unpack_order or
     return fault_names[unpack.fault];
 }
 
-static const char *read_packed(enum unpack_format format, size_t step)
+static const char *read_packed(enum decompress_format format, size_t step)
 {
-    return read_bytes(&packed, (struct unpack_order){.format = format}, step);
+    return read_bytes(&packed, (struct decompress_request){.format = format}, step);
 }
 
-static void put(enum unpack_format format, const char *text)
+static void put(enum decompress_format format, const char *text)
 {
     buffer_clear(&packed);
     pack(&packed, format, text, strlen(text));
@@ -62,30 +63,31 @@ static bool came_out(const void *bytes, size_t len)
 
 static void test_names(void)
 {
-    check(unpack_format_of("a.csv") == UNPACK_PLAIN && unpack_format_of("a") == UNPACK_PLAIN &&
-              unpack_format_of("a.gz") == UNPACK_PLAIN,
+    check(decompress_format_of("a.csv") == DECOMPRESS_PLAIN &&
+              decompress_format_of("a") == DECOMPRESS_PLAIN &&
+              decompress_format_of("a.gz") == DECOMPRESS_PLAIN,
           "names of plain files");
-    check(unpack_format_of("a/b.csv.gz") == UNPACK_GZIP &&
-              unpack_format_of("A.CSV.GZ") == UNPACK_GZIP,
+    check(decompress_format_of("a/b.csv.gz") == DECOMPRESS_GZIP &&
+              decompress_format_of("A.CSV.GZ") == DECOMPRESS_GZIP,
           "names of gzip files");
-    check(unpack_format_of("a.csv.zst") == UNPACK_ZSTD &&
-              unpack_format_of("a.csv.Zst") == UNPACK_ZSTD,
+    check(decompress_format_of("a.csv.zst") == DECOMPRESS_ZSTD &&
+              decompress_format_of("a.csv.Zst") == DECOMPRESS_ZSTD,
           "names of zstd files");
-    check_text(unpack_suffix(UNPACK_PLAIN), "", "a plain file's name ends with .csv");
-    check_text(unpack_suffix(UNPACK_GZIP), ".gz", "a gzip file's name goes on");
-    check_text(unpack_suffix(UNPACK_ZSTD), ".zst", "and a zstd file's");
-    check(unpack_format_seen("\x1F\x8B\x08", 3) == UNPACK_GZIP &&
-              unpack_format_seen("\x28\xB5\x2F\xFD", 4) == UNPACK_ZSTD &&
-              unpack_format_seen("\x5A\x2A\x4D\x18", 4) == UNPACK_ZSTD &&
-              unpack_format_seen("\x1F", 1) == UNPACK_PLAIN &&
-              unpack_format_seen("\x28\xB5\x2F", 3) == UNPACK_PLAIN &&
-              unpack_format_seen("", 0) == UNPACK_PLAIN,
+    check_text(decompress_suffix(DECOMPRESS_PLAIN), "", "a plain file's name ends with .csv");
+    check_text(decompress_suffix(DECOMPRESS_GZIP), ".gz", "a gzip file's name goes on");
+    check_text(decompress_suffix(DECOMPRESS_ZSTD), ".zst", "and a zstd file's");
+    check(decompress_format_seen("\x1F\x8B\x08", 3) == DECOMPRESS_GZIP &&
+              decompress_format_seen("\x28\xB5\x2F\xFD", 4) == DECOMPRESS_ZSTD &&
+              decompress_format_seen("\x5A\x2A\x4D\x18", 4) == DECOMPRESS_ZSTD &&
+              decompress_format_seen("\x1F", 1) == DECOMPRESS_PLAIN &&
+              decompress_format_seen("\x28\xB5\x2F", 3) == DECOMPRESS_PLAIN &&
+              decompress_format_seen("", 0) == DECOMPRESS_PLAIN,
           "formats by their first bytes");
-    check_text(unpack_advice("\x1F\x8B", 2), ", or name it NAME.csv.gz", "advice for gzip");
-    check_text(unpack_advice("a,b", 3), "", "none for CSV");
+    check_text(decompress_advice("\x1F\x8B", 2), ", or name it NAME.csv.gz", "advice for gzip");
+    check_text(decompress_advice("a,b", 3), "", "none for CSV");
 }
 
-static void test_whole(enum unpack_format format)
+static void test_whole(enum decompress_format format)
 {
     static const size_t steps[] = {1, 2, 7, 64, 4096};
     const char *name = format_names[format];
@@ -100,7 +102,7 @@ static void test_whole(enum unpack_format format)
               "%s in steps of %zu", name, steps[i]);
     put(format, "");
     check(strcmp(read_packed(format, 64), "sound") == 0 && content.len == 0, "%s of nothing", name);
-    if (format == UNPACK_PLAIN)
+    if (format == DECOMPRESS_PLAIN)
         return;
     put(format, "one,");
     pack(&packed, format, "", 0);
@@ -111,14 +113,14 @@ static void test_whole(enum unpack_format format)
     digest_init(&digest);
     digest_update(&digest, packed.data, packed.len);
     digest_final(&digest, want);
-    unpack_own(&unpack, own);
+    decompress_own(&unpack, own);
     check(memcmp(own, want, DIGEST_SIZE) == 0, "%s: the file's own hash", name);
     buffer_clear(&packed);
     check_text(read_packed(format, 64), "cut", "a file without a byte");
 }
 
 /* Each cut, each flipped bit, at any step. */
-static void test_faulty(enum unpack_format format)
+static void test_faulty(enum decompress_format format)
 {
     const char *name = format_names[format];
     struct buffer whole = {0};
@@ -160,30 +162,30 @@ static void test_other(void)
 {
     struct buffer text = {0};
 
-    put(UNPACK_ZSTD, TEXT);
-    check_text(read_packed(UNPACK_GZIP, 64), "other", "zstd named gzip");
-    unpack_explain(&unpack, &text);
+    put(DECOMPRESS_ZSTD, TEXT);
+    check_text(read_packed(DECOMPRESS_GZIP, 64), "other", "zstd named gzip");
+    decompress_explain(&unpack, &text);
     check_text(buffer_text(&text),
                "named .gz, but the file is no gzip but zstd: name it NAME.csv.zst", "explained");
-    put(UNPACK_GZIP, TEXT);
-    check_text(read_packed(UNPACK_ZSTD, 64), "other", "gzip named zstd");
-    put(UNPACK_PLAIN, TEXT);
-    check_text(read_packed(UNPACK_ZSTD, 64), "other", "CSV named zstd");
+    put(DECOMPRESS_GZIP, TEXT);
+    check_text(read_packed(DECOMPRESS_ZSTD, 64), "other", "gzip named zstd");
+    put(DECOMPRESS_PLAIN, TEXT);
+    check_text(read_packed(DECOMPRESS_ZSTD, 64), "other", "CSV named zstd");
     buffer_clear(&text);
-    unpack_explain(&unpack, &text);
+    decompress_explain(&unpack, &text);
     check_text(buffer_text(&text),
                "named .zst, but the file is no zstd: if it is CSV and not compressed, name it "
                "NAME.csv",
                "explained");
-    put(UNPACK_PLAIN, "PK\x03\x04zip");
-    check_text(read_packed(UNPACK_GZIP, 64), "other", "zip named gzip");
+    put(DECOMPRESS_PLAIN, "PK\x03\x04zip");
+    check_text(read_packed(DECOMPRESS_GZIP, 64), "other", "zip named gzip");
     buffer_clear(&text);
-    unpack_explain(&unpack, &text);
+    decompress_explain(&unpack, &text);
     check(strstr(buffer_text(&text), "no gzip but zip, or a spreadsheet") != NULL, "explained: %s",
           buffer_text(&text));
-    put(UNPACK_PLAIN, "\x01\x02\x03\x04");
-    check_text(read_packed(UNPACK_GZIP, 64), "other", "anything named gzip");
-    check_text(read_packed(UNPACK_PLAIN, 64), "sound", "a plain file is what it is");
+    put(DECOMPRESS_PLAIN, "\x01\x02\x03\x04");
+    check_text(read_packed(DECOMPRESS_GZIP, 64), "other", "anything named gzip");
+    check_text(read_packed(DECOMPRESS_PLAIN, 64), "sound", "a plain file is what it is");
     check(came_out("\x01\x02\x03\x04", 4), "and comes out so");
     buffer_free(&text);
 }
@@ -193,16 +195,16 @@ static void test_skipped(void)
 {
     buffer_clear(&packed);
     buffer_append(&packed, "\x50\x2A\x4D\x18\x03\0\0\0abc", 11);
-    pack(&packed, UNPACK_ZSTD, TEXT, strlen(TEXT));
+    pack(&packed, DECOMPRESS_ZSTD, TEXT, strlen(TEXT));
     buffer_append(&packed, "\x5F\x2A\x4D\x18\0\0\0\0", 8);
-    check_text(read_packed(UNPACK_ZSTD, 1), "sound", "skippable frames");
+    check_text(read_packed(DECOMPRESS_ZSTD, 1), "sound", "skippable frames");
     check(came_out(TEXT, strlen(TEXT)), "are skipped");
 }
 
 static void test_limits(void)
 {
     static char zeros[20 << 20];
-    struct unpack_order order = {.format = UNPACK_GZIP, .max_ratio = 200};
+    struct decompress_request order = {.format = DECOMPRESS_GZIP, .max_ratio = 200};
     struct buffer text = {0};
     ZSTD_CCtx *context = ZSTD_createCCtx();
     ZSTD_CDict *dictionary;
@@ -212,7 +214,7 @@ static void test_limits(void)
     pack_gzip(&packed, zeros, MANY);
     check_text(read_bytes(&packed, order, 4096), "too dense", "4 MiB of zeros");
     check(unpack.given <= (1 << 20) + 4096, "no more came out than had to");
-    unpack_explain(&unpack, &text);
+    decompress_explain(&unpack, &text);
     check(strstr(buffer_text(&text), "max_expand_ratio = 200 times") != NULL, "explained: %s",
           buffer_text(&text));
     order.max_ratio = 2000;
@@ -224,17 +226,17 @@ static void test_limits(void)
     check_text(read_bytes(&packed, order, 4096), "sound", "just max_bytes");
     buffer_clear(&packed);
     pack_gzip(&packed, zeros, 1 << 20);
-    order = (struct unpack_order){.format = UNPACK_GZIP, .max_ratio = 1};
+    order = (struct decompress_request){.format = DECOMPRESS_GZIP, .max_ratio = 1};
     check_text(read_bytes(&packed, order, 4096), "sound", "1 MiB may come of anything");
 
     buffer_clear(&packed);
     pack_zstd(&packed, zeros, sizeof zeros, 23);
-    check_text(read_packed(UNPACK_ZSTD, 4096), "sound", "a window of 8 MiB");
+    check_text(read_packed(DECOMPRESS_ZSTD, 4096), "sound", "a window of 8 MiB");
     buffer_clear(&packed);
     pack_zstd(&packed, zeros, sizeof zeros, 24);
-    check_text(read_packed(UNPACK_ZSTD, 4096), "window", "a window of 16 MiB");
-    put(UNPACK_ZSTD, TEXT);
-    check_text(read_packed(UNPACK_ZSTD, 64), "sound", "after which all goes on");
+    check_text(read_packed(DECOMPRESS_ZSTD, 4096), "window", "a window of 16 MiB");
+    put(DECOMPRESS_ZSTD, TEXT);
+    check_text(read_packed(DECOMPRESS_ZSTD, 64), "sound", "after which all goes on");
 
     dictionary = ZSTD_createCDict(TEXT, strlen(TEXT), 3);
     buffer_clear(&packed);
@@ -242,13 +244,13 @@ static void test_limits(void)
         abort();
     n = ZSTD_compress_usingCDict(context, packed.data, 1024, TEXT, strlen(TEXT), dictionary);
     packed.len = ZSTD_isError(n) ? 0 : n;
-    check(strcmp(read_packed(UNPACK_ZSTD, 64), "sound") != 0, "a dictionary is needed");
+    check(strcmp(read_packed(DECOMPRESS_ZSTD, 64), "sound") != 0, "a dictionary is needed");
     ZSTD_freeCDict(dictionary);
     ZSTD_freeCCtx(context);
     /* A frame that names a dictionary: number 7. */
-    put(UNPACK_PLAIN, "");
+    put(DECOMPRESS_PLAIN, "");
     buffer_append(&packed, "\x28\xB5\x2F\xFD\x21\x07\x01\x09\x00\x00\x61", 11);
-    check_text(read_packed(UNPACK_ZSTD, 64), "dictionary", "a dictionary by its number");
+    check_text(read_packed(DECOMPRESS_ZSTD, 64), "dictionary", "a dictionary by its number");
     buffer_free(&text);
 }
 
@@ -259,25 +261,27 @@ static void test_own(void)
     struct digest digest;
     int more;
 
-    put(UNPACK_PLAIN, "none of these");
+    put(DECOMPRESS_PLAIN, "none of these");
     while (packed.len < 300000)
         buffer_string(&packed, "0123456789");
-    check_text(read_packed(UNPACK_GZIP, 64), "other", "a large file of another kind");
+    check_text(read_packed(DECOMPRESS_GZIP, 64), "other", "a large file of another kind");
     check(unpack.taken < packed.len, "is not read whole");
-    while ((more = unpack_rest(&unpack, &cause)) > 0)
+    while ((more = decompress_rest(&unpack, &cause)) > 0)
         ;
-    unpack_own(&unpack, own);
+    decompress_own(&unpack, own);
     digest_init(&digest);
     digest_update(&digest, packed.data, packed.len);
     digest_final(&digest, want);
     check(more == 0 && memcmp(own, want, DIGEST_SIZE) == 0, "but for its hash");
-    put(UNPACK_GZIP, TEXT);
-    check_text(read_bytes(&packed,
-                          (struct unpack_order){.format = UNPACK_GZIP, .size = packed.len + 1}, 64),
-               "test became shorter while it was read", "a file that lost a byte");
-    check(cause.kind == CAUSE_AGAIN, "is to be read again");
-    put(UNPACK_PLAIN, TEXT);
-    check_text(read_bytes(&packed, (struct unpack_order){.size = packed.len + 1}, 4096),
+    put(DECOMPRESS_GZIP, TEXT);
+    check_text(
+        read_bytes(&packed,
+                   (struct decompress_request){.format = DECOMPRESS_GZIP, .size = packed.len + 1},
+                   64),
+        "test became shorter while it was read", "a file that lost a byte");
+    check(cause.kind == CAUSE_CHANGED, "is to be read again");
+    put(DECOMPRESS_PLAIN, TEXT);
+    check_text(read_bytes(&packed, (struct decompress_request){.size = packed.len + 1}, 4096),
                "test became shorter while it was read", "a plain one, too");
 }
 
@@ -288,7 +292,7 @@ static void test_random(void)
     size_t round, rounds = place_rounds(200), same = 0, from, len;
 
     for (round = 0; round < rounds; round++) {
-        enum unpack_format format = round % 2 == 0 ? UNPACK_GZIP : UNPACK_ZSTD;
+        enum decompress_format format = round % 2 == 0 ? DECOMPRESS_GZIP : DECOMPRESS_ZSTD;
         size_t size = place_below(400000);
 
         buffer_clear(&text);
@@ -311,23 +315,23 @@ static void test_random(void)
 
 int main(void)
 {
-    enum unpack_format format;
+    enum decompress_format format;
 
     file = memfd_create("unpack", MFD_CLOEXEC);
     if (file < 0)
         abort();
     test_names();
-    for (format = UNPACK_PLAIN; format <= UNPACK_ZSTD; format++)
+    for (format = DECOMPRESS_PLAIN; format <= DECOMPRESS_ZSTD; format++)
         test_whole(format);
-    test_faulty(UNPACK_GZIP);
-    test_faulty(UNPACK_ZSTD);
+    test_faulty(DECOMPRESS_GZIP);
+    test_faulty(DECOMPRESS_ZSTD);
     test_other();
     test_skipped();
     test_limits();
     test_own();
     test_random();
-    unpack_free(&unpack);
-    unpack_free(&unpack);
+    decompress_free(&unpack);
+    decompress_free(&unpack);
     buffer_free(&content);
     buffer_free(&packed);
     close(file);

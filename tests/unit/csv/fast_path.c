@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
-#include "csv/check.h"
+#include "csv/file_check.h"
 #include "lib/place.h"
 #include "lib/twice.h"
 #include "lib/unit.h"
@@ -17,22 +17,22 @@
 #define REPEATED 40
 
 static struct schema schemas[SCHEMAS];
-static struct layout
+static struct training_columns
     layouts[SCHEMAS + 1]; /* the last: columns the other way round, then often the first */
 static struct config configs[2];
-static struct outcome quick[SCHEMAS][2], reference[SCHEMAS][2];
+static struct outcome fast_path[SCHEMAS][2], reference[SCHEMAS][2];
 static int file;
 
 /* Judged both ways. Returns what differs. */
 static const char *compare(size_t schema, size_t config, const char *bytes, size_t len,
                            bool complete_only, size_t prefix)
 {
-    struct judge_order order = {.fd = file,
-                                .name = "eva_external_20240101_120000.csv",
-                                .layout = &layouts[schema],
-                                .size = len,
-                                .complete_only = complete_only,
-                                .prefix_bytes = prefix};
+    struct file_check_request order = {.fd = file,
+                                       .name = "eva_external_20240101_120000.csv",
+                                       .layout = &layouts[schema],
+                                       .size = len,
+                                       .complete_only = complete_only,
+                                       .prefix_bytes = prefix};
     struct digest digest;
 
     if (ftruncate(file, 0) < 0 || pwrite(file, bytes, len, 0) != (ssize_t)len)
@@ -42,9 +42,9 @@ static const char *compare(size_t schema, size_t config, const char *bytes, size
     digest_final(&digest, order.prefix_sha);
     if (schema == 0 && config == 1)
         order.layout = &layouts[SCHEMAS];
-    twice_read(&quick[schema][config], &order);
+    twice_read(&fast_path[schema][config], &order);
     twice_read(&reference[schema][config], &order);
-    return twice_difference(&quick[schema][config], &reference[schema][config]);
+    return twice_difference(&fast_path[schema][config], &reference[schema][config]);
 }
 
 static void show(const char *bytes, size_t len, const char *what)
@@ -353,7 +353,7 @@ static void test_large(void)
                       place_below(50) == 0 ? "" : "x", place_below(9) == 0 ? "\r\n" : "\n");
     what = compare(0, 0, text.data, text.len, false, 0);
     check(what == NULL, "%zu rows, 300 users: %s", size, what == NULL ? "the same" : what);
-    check(quick[0][0].judgement.rows == size, "all of them good");
+    check(fast_path[0][0].check_result.rows == size, "all of them good");
     what = compare(0, 1, text.data, text.len, true, 0);
     check(what == NULL, "in another layout: %s", what == NULL ? "the same" : what);
     buffer_free(&text);
@@ -368,18 +368,18 @@ static void start(size_t number, const char *text)
     place_put_text(AT_FDCWD, "schema.ini", text);
     snprintf(path, sizeof path, "schema.ini");
     if (schema_load(&schemas[number], path, &cause) < 0 ||
-        layout_of_schema(&layouts[number], &schemas[number], &cause) < 0) {
+        training_columns_of_schema(&layouts[number], &schemas[number], &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         exit(1);
     }
     for (i = 0; i < 2; i++) {
-        struct outcome *both[] = {&quick[number][i], &reference[number][i]};
+        struct outcome *both[] = {&fast_path[number][i], &reference[number][i]};
         size_t j;
 
         for (j = 0; j < 2; j++)
             twice_init(both[j], &schemas[number], &configs[i]);
-        rows_use_reference(reference[number][i].judge.rows, true);
-        reference[number][i].judge.sheet.no_known = true;
+        csv_reader_use_reference(reference[number][i].file_check.rows, true);
+        reference[number][i].file_check.column_map.no_known = true;
     }
 }
 
@@ -389,12 +389,12 @@ static void stop(void)
 
     for (i = 0; i < SCHEMAS; i++) {
         for (j = 0; j < 2; j++) {
-            struct outcome *both[] = {&quick[i][j], &reference[i][j]};
+            struct outcome *both[] = {&fast_path[i][j], &reference[i][j]};
 
             for (k = 0; k < 2; k++)
                 twice_free(both[k]);
         }
-        layout_free(&layouts[i]);
+        training_columns_free(&layouts[i]);
         schema_free(&schemas[i]);
     }
     free(layouts[SCHEMAS].fields);

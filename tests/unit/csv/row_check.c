@@ -9,11 +9,11 @@
 
 static int dir;
 static struct schema schema;
-static struct layout own; /* the schema's */
+static struct training_columns own; /* the schema's */
 static struct cause cause;
 static struct violations violations;
-static struct sheet sheet;
-static struct known known[64];
+static struct column_map column_map;
+static struct value_cache known[64];
 static struct tally tally;
 static struct buffer out, said;
 
@@ -35,46 +35,47 @@ static void load_schema(const char *extra_fields)
     place_put_text(dir, "schema.ini", text);
     snprintf(path, sizeof path, "%s/schema.ini", place);
     if (schema.fields != NULL)
-        validate_free(&sheet);
+        column_map_free(&column_map);
     schema_free(&schema);
-    layout_free(&own);
-    if (schema_load(&schema, path, &cause) < 0 || layout_of_schema(&own, &schema, &cause) < 0) {
+    training_columns_free(&own);
+    if (schema_load(&schema, path, &cause) < 0 ||
+        training_columns_of_schema(&own, &schema, &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         exit(1);
     }
 }
 
 /* Validates all of it; what is accepted is in `out`, what is wrong in `said`. */
-static void run(const char *name, const char *text, const struct layout *layout)
+static void run(const char *name, const char *text, const struct training_columns *layout)
 {
-    struct rows *rows = rows_open(1 << 20, 32);
+    struct csv_reader *rows = csv_reader_open(1 << 20, 32);
     struct row row;
     size_t room;
-    char *space = rows_space(rows, &room);
+    char *space = csv_reader_space(rows, &room);
 
     memcpy(space, text, strlen(text));
-    rows_filled(rows, strlen(text));
-    rows_finish(rows);
+    csv_reader_filled(rows, strlen(text));
+    csv_reader_finish(rows);
     violations_clear(&violations);
     tally_clear(&tally);
-    validate_reset(&sheet);
+    column_map_reset(&column_map);
     memset(known, 0, sizeof known);
     buffer_clear(&out);
     buffer_clear(&said);
-    if (rows_next(rows, &row, &cause) != ROWS_ROW ||
-        validate_header(&sheet, &schema, layout, known, name, &row, &violations, &cause) < 0)
+    if (csv_reader_next(rows, &row, &cause) != CSV_READER_ROW ||
+        column_map_bind(&column_map, &schema, layout, known, name, &row, &violations, &cause) < 0)
         abort();
-    while (violations.total == 0 || sheet.columns > 0) {
-        if (rows_next(rows, &row, &cause) != ROWS_ROW)
+    while (violations.total == 0 || column_map.columns > 0) {
+        if (csv_reader_next(rows, &row, &cause) != CSV_READER_ROW)
             break;
-        if (!validate_row(&sheet, &row, &violations))
+        if (!row_check(&column_map, &row, &violations))
             continue;
-        validate_write(&sheet, &row, &out);
-        if (validate_tally(&sheet, &row, &tally, &cause) < 0)
+        row_write(&column_map, &row, &out);
+        if (row_tally(&column_map, &row, &tally, &cause) < 0)
             abort();
     }
     violations_print(&violations, "f", &said);
-    rows_close(rows);
+    csv_reader_close(rows);
 }
 
 static void check_run(const char *name, const char *text, const char *want, const char *wrong,
@@ -143,7 +144,7 @@ static void test_bytes(void)
 static void test_layouts(void)
 {
     static int one[] = {2}, odd[] = {5, -1, 1, 0, -1}, twice[] = {0, 0, 1};
-    const struct layout note = {one, 1}, strange = {odd, 5}, doubled = {twice, 3};
+    const struct training_columns note = {one, 1}, strange = {odd, 5}, doubled = {twice, 3};
 
     run("x.csv", "t,v,note\n1,2,n\n1,2,\n1,2,\"a,b\"\n", &note);
     check_text(buffer_text(&out), "n\n\"\"\n\"a,b\"\n", "one column: no row may be a blank line");
@@ -182,23 +183,25 @@ static void test_name(void)
     uint64_t hash;
 
     check_run(name, "t,v\n1,2\n", "1,2,,eva,web,2024-01-31T12:00:00\n", "", "it fills columns");
-    hash = sheet.meta;
-    check(sheet.has_meta && hash == digest_check(meta, strlen(meta)), "which are the meta");
+    hash = column_map.meta;
+    check(column_map.has_meta && hash == digest_check(meta, strlen(meta)), "which are the meta");
     check_run("eva_web_20240201_120000.csv", "t,v\n1,2\n", "1,2,,eva,web,2024-02-01T12:00:00\n", "",
               "another time");
-    check(sheet.has_meta && sheet.meta == hash, "is not: sent again later it is the same");
+    check(column_map.has_meta && column_map.meta == hash,
+          "is not: sent again later it is the same");
     check_run("udo_web_20240131_120000.csv", "t,v\n1,2\n", "1,2,,udo,web,2024-01-31T12:00:00\n", "",
               "another user");
-    check(sheet.has_meta && sheet.meta != hash, "is");
+    check(column_map.has_meta && column_map.meta != hash, "is");
     check_run(name, "t,v,user_id,source\n1,2,udo,\n", "1,2,,udo,,2024-01-31T12:00:00\n", "",
               "what the file says rules, even if it says nothing");
-    check(!sheet.has_meta && sheet.meta == 0, "and is no meta");
+    check(!column_map.has_meta && column_map.meta == 0, "and is no meta");
     check_run(name, "t,v,user_id\n1,2,udo\n", "1,2,,udo,web,2024-01-31T12:00:00\n", "",
               "one of both");
-    check(sheet.has_meta && sheet.meta == digest_check("source=web\n", 11), "is half of it");
+    check(column_map.has_meta && column_map.meta == digest_check("source=web\n", 11),
+          "is half of it");
     check_run("eva_ftp_20240131_120000.csv", "t,v\n1,2\n", "1,2,,anonymous,external,\n", "",
               "a value that does not fit: then nothing of the name counts");
-    check(!sheet.has_meta, "and there is no meta");
+    check(!column_map.has_meta, "and there is no meta");
     check_run("Eva_web_20240131_120000.csv", "t,v\n1,2\n", "1,2,,anonymous,external,\n", "",
               "likewise");
     check_run("eva_web_20240231_120000.csv", "t,v\n1,2\n", "1,2,,anonymous,external,\n", "",
@@ -242,14 +245,15 @@ static void test_header(void)
         check_text(buffer_text(&said), headers[i].said, headers[i].header);
     }
     run("x.csv", "T,v\n", &own);
-    check(violations.counts[CODE_EXTRA_LABEL] == 1 && violations.counts[CODE_MISSING_LABEL] == 1 &&
+    check(violations.counts[VIOLATION_EXTRA_LABEL] == 1 &&
+              violations.counts[VIOLATION_MISSING_LABEL] == 1 &&
               strstr(buffer_text(&said), "did you mean 't'?") != NULL,
           "case counts: %s", buffer_text(&said));
     run("x.csv", "t\tv\n", &own);
     check(strstr(buffer_text(&said), "separated by tabs") != NULL, "tabs: %s", buffer_text(&said));
     run("x.csv", "t,\"v\n", &own);
-    check(violations.counts[CODE_UNTERMINATED_QUOTE] == 1 && violations.total == 1 &&
-              sheet.columns == 0,
+    check(violations.counts[VIOLATION_UNTERMINATED_QUOTE] == 1 && violations.total == 1 &&
+              column_map.columns == 0,
           "a header that is no row: %s", buffer_text(&said));
     load_schema("drop");
     check_run("x.csv", "a,t,b,v,a2\nx,1,\"y,\n\",2,\n", "1,2,,anonymous,external,\n", "",
@@ -294,7 +298,7 @@ static void test_rows(void)
                    "and the others are good");
     }
     run("x.csv", "t,v,note\nx,y,\n", &own);
-    check(violations.counts[CODE_TYPE_ERROR] == 2 && violations.list[0].column == 1 &&
+    check(violations.counts[VIOLATION_TYPE_ERROR] == 2 && violations.list[0].column == 1 &&
               violations.list[1].column == 2 && violations.list[1].line == 2,
           "every bad cell of a row, with its column");
     run("x.csv", "v,note,t\n105,,1\n", &own);
@@ -349,10 +353,10 @@ int main(void)
     test_header();
     test_rows();
     test_runs();
-    validate_free(&sheet);
-    validate_free(&sheet);
-    layout_free(&own);
-    layout_free(&own);
+    column_map_free(&column_map);
+    column_map_free(&column_map);
+    training_columns_free(&own);
+    training_columns_free(&own);
     schema_free(&schema);
     violations_free(&violations);
     tally_free(&tally);

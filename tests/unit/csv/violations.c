@@ -6,8 +6,8 @@
 static struct violations violations;
 static struct buffer out;
 
-static void add(enum code code, uint64_t line, size_t column, const char *field, const char *value,
-                const char *text)
+static void add(enum violation_code code, uint64_t line, size_t column, const char *field,
+                const char *value, const char *text)
 {
     struct buffer *message = violations_add(&violations, code, line, column, field, value,
                                             value == NULL ? 0 : strlen(value));
@@ -35,7 +35,7 @@ static const char *printed(const char *file)
 static void test_names(void)
 {
     /* The words of the contract, in its order. */
-    static const char *const words[CODE_COUNT] = {
+    static const char *const words[VIOLATION_CODE_COUNT] = {
         "blank-label",      "duplicate-label", "missing-label",     "extra-label",
         "blank-row",        "missing-cell",    "extra-cell",        "type-error",
         "constraint-error", "encoding-error",  "stray-quote",       "unterminated-quote",
@@ -44,12 +44,14 @@ static void test_names(void)
         "file-unreadable"};
     int code;
 
-    for (code = 0; code < CODE_COUNT; code++) {
-        check_text(code_name((enum code)code), words[code], "a code's name");
-        check(code_from_name(words[code], strlen(words[code])) == code, "%s", words[code]);
+    for (code = 0; code < VIOLATION_CODE_COUNT; code++) {
+        check_text(violation_code_name((enum violation_code)code), words[code], "a code's name");
+        check(violation_code_from_name(words[code], strlen(words[code])) == code, "%s",
+              words[code]);
     }
-    check(code_from_name("", 0) < 0 && code_from_name("type-errors", 11) < 0 &&
-              code_from_name("type-error", 9) < 0 && code_from_name("Type-error", 10) < 0,
+    check(violation_code_from_name("", 0) < 0 && violation_code_from_name("type-errors", 11) < 0 &&
+              violation_code_from_name("type-error", 9) < 0 &&
+              violation_code_from_name("Type-error", 10) < 0,
           "other words are none");
 }
 
@@ -74,7 +76,7 @@ static void test_formulas(void)
 
     for (i = 0; i < sizeof values / sizeof *values; i++) {
         violations_clear(&violations);
-        add(CODE_TYPE_ERROR, 1, 1, "f", values[i][0], "-1 is no message to compute");
+        add(VIOLATION_TYPE_ERROR, 1, 1, "f", values[i][0], "-1 is no message to compute");
         buffer_clear(&want);
         buffer_printf(&want,
                       "line,column,field,code,value,message\n"
@@ -91,7 +93,7 @@ static void test_empty(void)
     check_text(made(violations_write_csv), "line,column,field,code,value,message\n",
                "no violations");
     check_text(printed("f"), "", "say nothing");
-    add(CODE_FORMAT_ERROR, 0, 0, NULL, NULL, "");
+    add(VIOLATION_FORMAT_ERROR, 0, 0, NULL, NULL, "");
     check_text(printed("f"), "f: format-error: \n", "one without anything to say");
     check_text(made(violations_write_csv),
                "line,column,field,code,value,message\n,,,format-error,,\n", "likewise");
@@ -100,10 +102,10 @@ static void test_empty(void)
 
 static void test_output(void)
 {
-    add(CODE_CONSTRAINT_ERROR, 7, 2, "cpu_percent", "105.2", "105.2 is above maximum 100");
-    add(CODE_MISSING_LABEL, 1, 0, "t", NULL, "the required column is missing");
-    add(CODE_FORMAT_ERROR, 0, 0, NULL, NULL, "the file is no CSV but gzip");
-    add(CODE_TYPE_ERROR, 8, 1, "a,b", "x\n\"y\"\x1B", "'x\n\"y\"\x1B' is no number");
+    add(VIOLATION_CONSTRAINT_ERROR, 7, 2, "cpu_percent", "105.2", "105.2 is above maximum 100");
+    add(VIOLATION_MISSING_LABEL, 1, 0, "t", NULL, "the required column is missing");
+    add(VIOLATION_FORMAT_ERROR, 0, 0, NULL, NULL, "the file is no CSV but gzip");
+    add(VIOLATION_TYPE_ERROR, 8, 1, "a,b", "x\n\"y\"\x1B", "'x\n\"y\"\x1B' is no number");
     check_text(printed("dir/a\nb.csv"),
                "dir/a\\x0Ab.csv:7: constraint-error: cpu_percent: 105.2 is above maximum 100\n"
                "dir/a\\x0Ab.csv:1: missing-label: t: the required column is missing\n"
@@ -122,9 +124,10 @@ static void test_output(void)
                "line 7: constraint-error: cpu_percent: 105.2 is above maximum 100 (and 3 more)",
                "one line for a log");
     violations_clear(&violations);
-    check(violations.total == 0 && violations.count == 0 && violations.counts[CODE_TYPE_ERROR] == 0,
+    check(violations.total == 0 && violations.count == 0 &&
+              violations.counts[VIOLATION_TYPE_ERROR] == 0,
           "cleared there are none");
-    add(CODE_FORMAT_ERROR, 0, 0, NULL, NULL, "gzip");
+    add(VIOLATION_FORMAT_ERROR, 0, 0, NULL, NULL, "gzip");
     check_text(made(violations_summary), "format-error: gzip", "a summary of one");
     violations_clear(&violations);
 }
@@ -135,13 +138,14 @@ static void test_cap(void)
 
     violations_free(&violations);
     violations_init(&violations, 2);
-    add(CODE_TYPE_ERROR, 2, 1, "t", "x", "no");
+    add(VIOLATION_TYPE_ERROR, 2, 1, "t", "x", "no");
     for (i = 0; i < 5; i++)
-        add(CODE_BLANK_ROW, (uint64_t)(3 + i), 0, NULL, NULL, "blank");
+        add(VIOLATION_BLANK_ROW, (uint64_t)(3 + i), 0, NULL, NULL, "blank");
     for (i = 0; i < 3; i++)
-        add(CODE_TYPE_ERROR, 9, 1, "t", "x", "no");
+        add(VIOLATION_TYPE_ERROR, 9, 1, "t", "x", "no");
     check(violations.total == 9 && violations.count == 2 &&
-              violations.counts[CODE_BLANK_ROW] == 5 && violations.counts[CODE_TYPE_ERROR] == 4,
+              violations.counts[VIOLATION_BLANK_ROW] == 5 &&
+              violations.counts[VIOLATION_TYPE_ERROR] == 4,
           "the cap is on the list, never on the count");
     check_text(made(violations_write_csv),
                "line,column,field,code,value,message\n2,1,t,type-error,x,no\n3,,,blank-row,,blank\n"
@@ -150,7 +154,7 @@ static void test_cap(void)
     check_text(made(violations_summary), "line 2: type-error: t: no (and 8 more)", "in short");
     violations_free(&violations);
     violations_init(&violations, 0);
-    add(CODE_TYPE_ERROR, 2, 1, "t", "x", "no");
+    add(VIOLATION_TYPE_ERROR, 2, 1, "t", "x", "no");
     check(violations.total == 1 && violations.count == 0, "none is listed");
     check_text(made(violations_summary), "1 violations", "in short");
     violations_free(&violations);
@@ -167,18 +171,18 @@ static void test_long_values(void)
     for (i = 250; i <= 256; i++) {
         memset(value, 'x', sizeof value);
         memcpy(value + i, "\xF0\x9F\x98\x80", 4);
-        violations_add(&violations, CODE_TYPE_ERROR, 1, 1, "t", value, sizeof value);
+        violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, sizeof value);
         violations_added(&violations);
         len = violations.list[violations.count - 1].value_len;
         check(len <= 256 && len >= 253 && (len <= i || len >= i + 4),
               "a value is cut to 256 bytes, not inside a character: %zu", len);
     }
     memset(value, '\x80', sizeof value);
-    violations_add(&violations, CODE_TYPE_ERROR, 1, 1, "t", value, sizeof value);
+    violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, sizeof value);
     violations_added(&violations);
     len = violations.list[violations.count - 1].value_len;
     check(len <= 256 && len >= 250, "whatever it holds: %zu", len);
-    violations_add(&violations, CODE_TYPE_ERROR, 1, 1, "t", value, 256);
+    violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, 256);
     violations_added(&violations);
     check(violations.list[violations.count - 1].value_len == 256, "one of 256 bytes is whole");
 }

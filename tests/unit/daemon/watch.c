@@ -241,14 +241,14 @@ static void test_many_below(void)
         wrong += !comes(WATCH_GONE, want);
     }
     check(wrong == 0, "%d of %d directories in %d rounds told wrongly", wrong, DIRS, ROUNDS);
-    check(!watch_is_worn(), "which is no matter");
-    for (i = 0; i < 20000 && !watch_is_worn(); i++)
+    check(!watch_needs_reopen(), "which is no matter");
+    for (i = 0; i < 20000 && !watch_needs_reopen(); i++)
         if (mkdir(path_in(drop, "more"), 0755) < 0 || !comes(WATCH_DIRECTORY, "more") ||
             !enters("more") || rmdir(path_in(drop, "more")) < 0 ||
             !comes(WATCH_DIRECTORY_GONE, "more"))
             break;
-    check(watch_is_worn() && i < 10000, "after %d more it is time to open it again", i);
-    check(opens(drop) && !watch_is_worn(), "and it is as new");
+    check(watch_needs_reopen() && i < 10000, "after %d more it is time to open it again", i);
+    check(opens(drop) && !watch_needs_reopen(), "and it is as new");
 }
 
 static void long_name(char name[256], size_t number)
@@ -268,7 +268,7 @@ static void test_names(void)
                                       "\x01\x1b[2J", "\\x.csv",  "ü.csv"};
     char name[256];
     const char *got;
-    size_t i, seen = 0;
+    size_t i, file_cache = 0;
 
     empty_drop();
     check(opens(drop), "opens for names");
@@ -282,9 +282,10 @@ static void test_names(void)
     }
     for (i = 0; watch_next(&got) != WATCH_NONE; i++) {
         long_name(name, i / 2);
-        seen += got != NULL && strcmp(got, name) == 0;
+        file_cache += got != NULL && strcmp(got, name) == 0;
     }
-    check(seen == 1200, "1200 events of the longest names, over several reads: %zu", seen);
+    check(file_cache == 1200, "1200 events of the longest names, over several reads: %zu",
+          file_cache);
 }
 
 static void test_overflow(void)
@@ -386,7 +387,7 @@ static void test_symlink(void)
     check(watch_open(to, &cause) < 0 && cause.errnum == ENOTDIR, "a file is refused: %s",
           cause.text);
     snprintf(to, sizeof to, "%s/missing", root);
-    check(watch_open(to, &cause) < 0 && cause.errnum == ENOENT && cause.kind == CAUSE_TROUBLE,
+    check(watch_open(to, &cause) < 0 && cause.errnum == ENOENT && cause.kind == CAUSE_RETRY,
           "a missing one is refused: %s", cause.text);
 }
 
@@ -426,19 +427,19 @@ static double cpu_seconds(void)
 
 static void test_idle(void)
 {
-    struct pollfd waiting = {.events = POLLIN};
+    struct pollfd pending = {.events = POLLIN};
     const char *name;
     double before;
 
     empty_drop();
     check(opens(drop), "opens for idling");
-    waiting.fd = watch_fd();
+    pending.fd = watch_fd();
     write_file(drop, "a.csv");
-    check(poll(&waiting, 1, 5000) == 1, "an event makes the descriptor readable");
+    check(poll(&pending, 1, 5000) == 1, "an event makes the descriptor readable");
     check(comes(WATCH_CLOSED, "a.csv"), "and is read");
     before = cpu_seconds();
     check(watch_next(&name) == WATCH_NONE, "watch_next returns at once when there is nothing");
-    check(poll(&waiting, 1, 300) == 0, "drained: not readable");
+    check(poll(&pending, 1, 300) == 0, "drained: not readable");
     check(cpu_seconds() - before < 0.1, "idle costs nothing");
 }
 
@@ -454,7 +455,7 @@ static void test_signals(void)
     enum { FILES = 1000 };
     char name[32];
     const char *got;
-    int seen = 0, lost = 0, i;
+    int file_cache = 0, lost = 0, i;
     time_t end = time(NULL) + 30;
     pid_t child;
 
@@ -470,16 +471,17 @@ static void test_signals(void)
     }
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &often, NULL);
-    while (seen < FILES && lost == 0 && time(NULL) < end) {
+    while (file_cache < FILES && lost == 0 && time(NULL) < end) {
         enum watch_kind kind = watch_next(&got);
 
-        snprintf(name, sizeof name, "%d.csv", seen);
-        seen += kind == WATCH_CLOSED && strcmp(got, name) == 0;
+        snprintf(name, sizeof name, "%d.csv", file_cache);
+        file_cache += kind == WATCH_CLOSED && strcmp(got, name) == 0;
         lost += kind == WATCH_LOST || kind == WATCH_OVERFLOW;
     }
     setitimer(ITIMER_REAL, &never, NULL);
     waitpid(child, NULL, 0);
-    check(seen == FILES && lost == 0, "%d files seen under a storm of signals, in order", seen);
+    check(file_cache == FILES && lost == 0, "%d files seen under a storm of signals, in order",
+          file_cache);
 }
 
 static void test_descriptors(void)

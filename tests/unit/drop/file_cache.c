@@ -7,62 +7,62 @@
 
 static int dir;
 static struct cause cause;
-static struct seen seen;
+static struct file_cache file_cache;
 
-static struct signature file(uint64_t inode, uint64_t size)
+static struct file_id file(uint64_t inode, uint64_t size)
 {
-    return (struct signature){5, inode, size, 1000 + (int64_t)size, 2000 + (int64_t)size};
+    return (struct file_id){5, inode, size, 1000 + (int64_t)size, 2000 + (int64_t)size};
 }
 
-static void put(const char *name, struct signature signature, uint64_t at, bool young)
+static void put(const char *name, struct file_id file_id, uint64_t at, bool racy)
 {
-    if (seen_put(&seen, name, &signature, at, young, &cause) < 0)
+    if (file_cache_put(&file_cache, name, &file_id, at, racy, &cause) < 0)
         abort();
 }
 
-static bool holds(const char *name, struct signature signature, uint64_t at)
+static bool holds(const char *name, struct file_id file_id, uint64_t at)
 {
-    return seen_holds(&seen, name, &signature, at);
+    return file_cache_holds(&file_cache, name, &file_id, at);
 }
 
 static uint64_t inode(uint64_t number)
 {
-    struct signature signature = file(number, 99);
+    struct file_id file_id = file(number, 99);
 
-    return seen_inode(&seen, &signature);
+    return file_cache_inode(&file_cache, &file_id);
 }
 
 static void reopen(void)
 {
-    if (seen_save(&seen, &cause) < 0)
+    if (file_cache_save(&file_cache, &cause) < 0)
         abort();
-    seen_close(&seen);
-    if (seen_open(&seen, dir, &cause) < 0)
+    file_cache_close(&file_cache);
+    if (file_cache_open(&file_cache, dir, &cause) < 0)
         abort();
 }
 
 static void forget(void)
 {
-    seen_close(&seen);
+    file_cache_close(&file_cache);
     unlinkat(dir, "seen", 0);
-    if (seen_open(&seen, dir, &cause) < 0)
+    if (file_cache_open(&file_cache, dir, &cause) < 0)
         abort();
 }
 
 /* A scan that meets these names; NULL ends them. */
 static void scan(const char *first, const char *second)
 {
-    seen_scan_begin(&seen);
+    file_cache_scan_begin(&file_cache);
     if (first != NULL)
-        seen_scan_meet(&seen, first, NULL, 0);
+        file_cache_scan_meet(&file_cache, first, NULL, 0);
     if (second != NULL)
-        seen_scan_meet(&seen, second, NULL, 0);
-    seen_scan_end(&seen);
+        file_cache_scan_meet(&file_cache, second, NULL, 0);
+    file_cache_scan_end(&file_cache);
 }
 
 static void test_holds(void)
 {
-    struct signature as_it_was = file(1, 10), other;
+    struct file_id as_it_was = file(1, 10), other;
 
     put("a.csv", as_it_was, 100, false);
     check(holds("a.csv", as_it_was, 100), "a file is as it was");
@@ -87,10 +87,12 @@ static void test_holds(void)
     put("a.csv", file(1, 20), 300, true);
     check(!holds("a.csv", as_it_was, 100) && holds("a.csv", file(1, 20), 300),
           "a later look replaces the earlier");
-    check(seen_is_young(&seen, "a.csv") && !seen_is_young(&seen, "b.csv"), "it was young");
+    check(file_cache_is_racy(&file_cache, "a.csv") && !file_cache_is_racy(&file_cache, "b.csv"),
+          "it was young");
     put("a.csv", file(1, 20), 300, false);
-    check(!seen_is_young(&seen, "a.csv"), "and is no more");
-    check(seen_has(&seen, "a.csv") && !seen_has(&seen, "b.csv"), "it is there");
+    check(!file_cache_is_racy(&file_cache, "a.csv"), "and is no more");
+    check(file_cache_has(&file_cache, "a.csv") && !file_cache_has(&file_cache, "b.csv"),
+          "it is there");
     forget();
 }
 
@@ -99,25 +101,28 @@ static void test_rename(void)
     put("a.csv", file(1, 10), 100, false);
     check(inode(1) == 100 && inode(2) == 0, "what an inode held is known");
     scan("a.csv", NULL);
-    check(seen_has(&seen, "a.csv") && inode(1) == 100, "a scan that meets it changes nothing");
+    check(file_cache_has(&file_cache, "a.csv") && inode(1) == 100,
+          "a scan that meets it changes nothing");
     scan("b.csv", NULL);
-    check(!seen_has(&seen, "a.csv") && inode(1) == 100,
+    check(!file_cache_has(&file_cache, "a.csv") && inode(1) == 100,
           "a name that has left is remembered for one scan");
     put("b.csv", file(1, 10), 200, false);
     check(inode(1) == 200, "its inode has another name now");
     scan("b.csv", NULL);
-    check(!holds("a.csv", file(1, 10), 100) && inode(1) == 200 && seen_has(&seen, "b.csv"),
+    check(!holds("a.csv", file(1, 10), 100) && inode(1) == 200 &&
+              file_cache_has(&file_cache, "b.csv"),
           "the next scan forgets the old one, and not the new");
     scan(NULL, NULL);
     check(inode(1) == 200, "a directory that is empty for a moment");
     scan("b.csv", NULL);
-    check(seen_has(&seen, "b.csv") && holds("b.csv", file(1, 10), 200) && inode(1) == 200,
+    check(file_cache_has(&file_cache, "b.csv") && holds("b.csv", file(1, 10), 200) &&
+              inode(1) == 200,
           "and is full again: nothing is lost");
-    seen_leave(&seen, "b.csv");
-    check(!seen_has(&seen, "b.csv") && inode(1) == 200, "it is said to have left");
-    seen_leave(&seen, "x.csv");
+    file_cache_leave(&file_cache, "b.csv");
+    check(!file_cache_has(&file_cache, "b.csv") && inode(1) == 200, "it is said to have left");
+    file_cache_leave(&file_cache, "x.csv");
     scan(NULL, NULL);
-    check(inode(1) == 0 && seen.count == 0, "and forgotten by the next scan");
+    check(inode(1) == 0 && file_cache.count == 0, "and forgotten by the next scan");
     forget();
 }
 
@@ -128,7 +133,7 @@ static void test_rotation(void)
     put("a.csv", file(2, 5), 200, false);
     check(inode(2) == 200, "the name's new inode");
     check(inode(1) == 100, "the old one is remembered until the next scan: %" PRIu64, inode(1));
-    check(seen_has(&seen, "a.csv") && holds("a.csv", file(2, 5), 200), "beside it");
+    check(file_cache_has(&file_cache, "a.csv") && holds("a.csv", file(2, 5), 200), "beside it");
     put("b.csv", file(1, 12), 300, false);
     check(inode(1) == 300 && inode(2) == 200 && holds("a.csv", file(2, 5), 200), "both are known");
     scan("b.csv", "a.csv");
@@ -138,33 +143,35 @@ static void test_rotation(void)
     forget();
     put("a.csv", file(1, 10), 100, false);
     put("b.csv", file(1, 10), 200, false);
-    seen_leave(&seen, "b.csv");
+    file_cache_leave(&file_cache, "b.csv");
     scan("a.csv", NULL);
-    check(holds("a.csv", file(1, 10), 100) && !seen_has(&seen, "b.csv"),
+    check(holds("a.csv", file(1, 10), 100) && !file_cache_has(&file_cache, "b.csv"),
           "of two links to one inode one goes");
     forget();
 }
 
 static void test_save(void)
 {
-    check(seen_save(&seen, &cause) == 0 && place_holds(dir, "seen", NULL),
+    check(file_cache_save(&file_cache, &cause) == 0 && place_holds(dir, "seen", NULL),
           "nothing has changed: nothing is written");
     put("a.csv", file(1, 10), 100, false);
     put("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 59, false);
     put("young.csv", file(3, 10), 300, true);
     put("left.csv", file(4, 10), 400, false);
-    seen_leave(&seen, "left.csv");
+    file_cache_leave(&file_cache, "left.csv");
     reopen();
-    check(holds("a.csv", file(1, 10), 100) && seen_has(&seen, "a.csv") && inode(1) == 100,
+    check(holds("a.csv", file(1, 10), 100) && file_cache_has(&file_cache, "a.csv") &&
+              inode(1) == 100,
           "what is saved is there again");
     check(holds("\xFF\n,.csv", file(2, 10), UINT64_C(1) << 59), "odd names and places too");
-    check(holds("young.csv", file(3, 10), 300) && seen_is_young(&seen, "young.csv") &&
-              !seen_is_young(&seen, "a.csv"),
+    check(holds("young.csv", file(3, 10), 300) && file_cache_is_racy(&file_cache, "young.csv") &&
+              !file_cache_is_racy(&file_cache, "a.csv"),
           "what was young still is");
-    check(!seen_has(&seen, "left.csv") && inode(4) == 400, "what has left is remembered as such");
-    check(!seen.changed, "nothing has changed since");
+    check(!file_cache_has(&file_cache, "left.csv") && inode(4) == 400,
+          "what has left is remembered as such");
+    check(!file_cache.changed, "nothing has changed since");
     scan("a.csv", "\xFF\n,.csv");
-    check(seen.changed && inode(4) == 0, "the scan forgets it");
+    check(file_cache.changed && inode(4) == 0, "the scan forgets it");
     forget();
 }
 
@@ -179,21 +186,22 @@ static void test_damage(void)
     reopen();
     place_get(dir, "seen", &bytes);
     for (i = 0; i < bytes.len; i++) {
-        seen_close(&seen);
+        file_cache_close(&file_cache);
         bytes.data[i] ^= 1;
         place_put(dir, "seen", bytes.data, bytes.len);
         bytes.data[i] ^= 1;
-        if (seen_open(&seen, dir, &cause) < 0 || seen.count > 0 || holds("a.csv", file(1, 10), 100))
+        if (file_cache_open(&file_cache, dir, &cause) < 0 || file_cache.count > 0 ||
+            holds("a.csv", file(1, 10), 100))
             wrong++;
-        seen_close(&seen);
+        file_cache_close(&file_cache);
         place_put(dir, "seen", bytes.data, i);
-        if (seen_open(&seen, dir, &cause) < 0 || seen.count > 0)
+        if (file_cache_open(&file_cache, dir, &cause) < 0 || file_cache.count > 0)
             wrong++;
     }
     check(wrong == 0, "damaged or cut at any byte it is dropped: %zu wrong", wrong);
     put("c.csv", file(3, 10), 300, false);
     reopen();
-    check(seen.count == 1 && holds("c.csv", file(3, 10), 300), "and made again");
+    check(file_cache.count == 1 && holds("c.csv", file(3, 10), 300), "and made again");
     buffer_free(&bytes);
     forget();
 }
@@ -213,19 +221,19 @@ static void test_torn(void)
     place_get(dir, "seen", &bytes);
     check(bytes.len == first + 8 + 32 + 8, "a block is appended");
     for (i = first; i < bytes.len; i++) {
-        seen_close(&seen);
+        file_cache_close(&file_cache);
         place_put(dir, "seen", bytes.data, i);
-        wrong += seen_open(&seen, dir, &cause) < 0 || seen.count != 1 ||
+        wrong += file_cache_open(&file_cache, dir, &cause) < 0 || file_cache.count != 1 ||
                  !holds("a.csv", file(1, 10), 100);
-        seen_close(&seen);
+        file_cache_close(&file_cache);
         bytes.data[i] ^= 1;
         place_put(dir, "seen", bytes.data, bytes.len);
         bytes.data[i] ^= 1;
-        wrong += seen_open(&seen, dir, &cause) < 0 || seen.count != 1 ||
+        wrong += file_cache_open(&file_cache, dir, &cause) < 0 || file_cache.count != 1 ||
                  !holds("a.csv", file(1, 10), 100);
         put("c.csv", file(3, 10), 300, false);
         reopen();
-        wrong += seen.count != 2 || !holds("a.csv", file(1, 10), 100) ||
+        wrong += file_cache.count != 2 || !holds("a.csv", file(1, 10), 100) ||
                  !holds("c.csv", file(3, 10), 300);
     }
     check(wrong == 0, "a torn block alone is lost, and written over: %zu wrong", wrong);
@@ -253,10 +261,10 @@ static void test_growth(void)
         snprintf(name, sizeof name, "%zu.csv", i);
         put(name, file(i, i), i + 1, false);
     }
-    seen_save(&seen, &cause);
+    file_cache_save(&file_cache, &cause);
     before = size_of_file();
     put("7.csv", file(7, 77), 30000, false);
-    seen_save(&seen, &cause);
+    file_cache_save(&file_cache, &cause);
     one = size_of_file() - before;
     check(before < FILES * 32 + 1000 && one == 48, "a save of one file writes %d bytes", (int)one);
     for (i = 0; i < rounds; i++) {
@@ -264,7 +272,7 @@ static void test_growth(void)
             snprintf(name, sizeof name, "%zu.csv", k * 7 % FILES);
             put(name, file(k * 7, 1000 + i), 40000 + i, false);
         }
-        seen_save(&seen, &cause);
+        file_cache_save(&file_cache, &cause);
         largest = size_of_file() > largest ? size_of_file() : largest;
     }
     check(largest < 2 * before + 4096 * 32 + 10000, "it stays below %d bytes", (int)largest);
@@ -275,38 +283,38 @@ static void test_growth(void)
                      ? !holds(name, file(k, 1000 + rounds - 1), 40000 + rounds - 1)
                      : !holds(name, file(k, k), k + 1);
     }
-    check(wrong == 0 && seen.count == FILES, "and everything is there: %zu wrong", wrong);
+    check(wrong == 0 && file_cache.count == FILES, "and everything is there: %zu wrong", wrong);
     forget();
 }
 
 /* The daemon and `merge` by turns. */
 static void test_others(void)
 {
-    struct seen theirs;
-    struct signature signature = file(2, 10);
+    struct file_cache theirs;
+    struct file_id file_id = file(2, 10);
 
     put("a.csv", file(1, 10), 100, false);
-    seen_save(&seen, &cause);
-    if (seen_open(&theirs, dir, &cause) < 0)
+    file_cache_save(&file_cache, &cause);
+    if (file_cache_open(&theirs, dir, &cause) < 0)
         abort();
-    seen_put(&theirs, "b.csv", &signature, 200, false, &cause);
-    seen_save(&theirs, &cause);
-    check(!holds("b.csv", signature, 200), "what another process saw is not known");
+    file_cache_put(&theirs, "b.csv", &file_id, 200, false, &cause);
+    file_cache_save(&theirs, &cause);
+    check(!holds("b.csv", file_id, 200), "what another process saw is not known");
     put("c.csv", file(3, 10), 300, false);
-    seen_save(&seen, &cause);
-    check(holds("b.csv", signature, 200), "until the next save");
-    signature = file(4, 10);
-    seen_put(&theirs, "d.csv", &signature, 400, false, &cause);
-    seen_save(&theirs, &cause);
-    seen_scan_begin(&seen);
-    check(seen_scan_meet(&seen, "d.csv", &signature, 400), "or the next scan");
-    signature = file(9, 9);
-    seen_put(&theirs, "a.csv", &signature, 900, false, &cause);
-    seen_save(&theirs, &cause);
+    file_cache_save(&file_cache, &cause);
+    check(holds("b.csv", file_id, 200), "until the next save");
+    file_id = file(4, 10);
+    file_cache_put(&theirs, "d.csv", &file_id, 400, false, &cause);
+    file_cache_save(&theirs, &cause);
+    file_cache_scan_begin(&file_cache);
+    check(file_cache_scan_meet(&file_cache, "d.csv", &file_id, 400), "or the next scan");
+    file_id = file(9, 9);
+    file_cache_put(&theirs, "a.csv", &file_id, 900, false, &cause);
+    file_cache_save(&theirs, &cause);
     put("a.csv", file(1, 11), 1000, false);
-    seen_save(&seen, &cause);
+    file_cache_save(&file_cache, &cause);
     check(holds("a.csv", file(1, 11), 1000), "what is newer here stays");
-    seen_close(&theirs);
+    file_cache_close(&theirs);
     reopen();
     check(holds("a.csv", file(1, 11), 1000) && holds("b.csv", file(2, 10), 200) &&
               holds("c.csv", file(3, 10), 300) && holds("d.csv", file(4, 10), 400),
@@ -318,14 +326,14 @@ static void test_others(void)
           "a file that is gone is made anew");
     forget();
     put("a.csv", file(1, 10), 100, false);
-    if (seen_open(&theirs, dir, &cause) < 0)
+    if (file_cache_open(&theirs, dir, &cause) < 0)
         abort();
-    signature = file(2, 10);
-    seen_put(&theirs, "b.csv", &signature, 200, false, &cause);
-    seen_save(&theirs, &cause);
-    seen_close(&theirs);
+    file_id = file(2, 10);
+    file_cache_put(&theirs, "b.csv", &file_id, 200, false, &cause);
+    file_cache_save(&theirs, &cause);
+    file_cache_close(&theirs);
     reopen();
-    check(seen.count == 1 && holds("a.csv", file(1, 10), 100),
+    check(file_cache.count == 1 && holds("a.csv", file(1, 10), 100),
           "one that was begun with another seed is replaced");
     forget();
 }
@@ -339,7 +347,7 @@ static void test_collision(void)
                               "udoudoudaaaaaaaaaaaa.csv";
 
     put(eva, file(1, 10), 100, false);
-    check(!seen_has(&seen, udo), "two names of one XXH3 without a seed are two");
+    check(!file_cache_has(&file_cache, udo), "two names of one XXH3 without a seed are two");
     check(!holds(udo, file(2, 10), 100), "and never stand for one another");
     forget();
 }
@@ -354,13 +362,13 @@ static void scan_names(const struct file *names, size_t count)
     char name[32];
     size_t i;
 
-    seen_scan_begin(&seen);
+    file_cache_scan_begin(&file_cache);
     for (i = 0; i < count; i++) {
         snprintf(name, sizeof name, "%zu.csv", i);
         if (names[i].there)
-            seen_scan_meet(&seen, name, NULL, 0);
+            file_cache_scan_meet(&file_cache, name, NULL, 0);
     }
-    seen_scan_end(&seen);
+    file_cache_scan_end(&file_cache);
 }
 
 /* Names and inodes at random: files come, are renamed, replaced, rotated and go; scans in between.
@@ -379,7 +387,7 @@ static void test_random(void)
         switch (place_below(5)) {
         case 0:
             if (names[k].there)
-                seen_leave(&seen, name);
+                file_cache_leave(&file_cache, name);
             names[k].there = false;
             break;
         case 1:
@@ -396,18 +404,18 @@ static void test_random(void)
             put(name, file(names[k].inode, at), at, at % 3 == 0);
         }
         if (place_below(500) == 0)
-            seen_save(&seen, &cause);
+            file_cache_save(&file_cache, &cause);
         if (place_below(500) == 0) { /* who starts scans first */
             reopen();
             scan_names(names, NAMES);
         }
         for (k = 0; k < NAMES; k++) {
             snprintf(name, sizeof name, "%zu.csv", k);
-            wrong += seen_has(&seen, name) != names[k].there;
+            wrong += file_cache_has(&file_cache, name) != names[k].there;
             if (!names[k].there)
                 continue;
             wrong += !holds(name, file(names[k].inode, names[k].size), names[k].at) ||
-                     seen_is_young(&seen, name) != (names[k].at % 3 == 0);
+                     file_cache_is_racy(&file_cache, name) != (names[k].at % 3 == 0);
             /* Whoever was put last on an inode answers for it, as long as he is there. */
             if (last_at[names[k].inode] == names[k].at)
                 wrong += inode(names[k].inode) != names[k].at;
@@ -416,7 +424,7 @@ static void test_random(void)
             got = inode(k);
             wrong += got != 0 && (got < first_at[k] || got > last_at[k]);
         }
-        wrong += seen.count > 3 * (NAMES + INODES) + 200;
+        wrong += file_cache.count > 3 * (NAMES + INODES) + 200;
     }
     check(wrong == 0, "%zu random steps: %zu wrong", rounds, wrong);
     forget();
@@ -433,20 +441,21 @@ static void test_many(void)
         put(name, file(i, i), i + 1, false);
     }
     for (round = 0; round < 2; round++) {
-        seen_scan_begin(&seen);
+        file_cache_scan_begin(&file_cache);
         for (i = 0; i < count; i += 3) {
             snprintf(name, sizeof name, "user_%zu.csv", i);
-            seen_scan_meet(&seen, name, NULL, 0);
+            file_cache_scan_meet(&file_cache, name, NULL, 0);
         }
-        seen_scan_end(&seen);
+        file_cache_scan_end(&file_cache);
     }
     reopen();
     for (i = 0; i < count; i++) {
         snprintf(name, sizeof name, "user_%zu.csv", i);
-        wrong += seen_has(&seen, name) != (i % 3 == 0) || inode(i) != (i % 3 == 0 ? i + 1 : 0) ||
+        wrong += file_cache_has(&file_cache, name) != (i % 3 == 0) ||
+                 inode(i) != (i % 3 == 0 ? i + 1 : 0) ||
                  holds(name, file(i, i), i + 1) != (i % 3 == 0);
     }
-    check(wrong == 0 && seen.count == (count + 2) / 3,
+    check(wrong == 0 && file_cache.count == (count + 2) / 3,
           "%zu files, of which a third stays: %zu wrong", count, wrong);
     forget();
 }
@@ -454,7 +463,7 @@ static void test_many(void)
 int main(void)
 {
     dir = place_enter();
-    if (seen_open(&seen, dir, &cause) < 0)
+    if (file_cache_open(&file_cache, dir, &cause) < 0)
         return 1;
     test_holds();
     test_rename();
@@ -467,8 +476,8 @@ int main(void)
     test_collision();
     test_random();
     test_many();
-    seen_close(&seen);
-    seen_close(&seen);
+    file_cache_close(&file_cache);
+    file_cache_close(&file_cache);
     close(dir);
     return unit_done();
 }

@@ -9,13 +9,13 @@
 
 static int dir;
 static struct cause cause;
-static struct waiting waiting;
+static struct pending pending;
 
-static const struct signature first = {1, 2, 3, 4, 5};
+static const struct file_id first = {1, 2, 3, 4, 5};
 
-static struct waiting_file *add(const char *name)
+static struct pending_file *add(const char *name)
 {
-    struct waiting_file *file = waiting_add(&waiting, name);
+    struct pending_file *file = pending_add(&pending, name);
 
     if (file == NULL)
         abort();
@@ -24,87 +24,87 @@ static struct waiting_file *add(const char *name)
 
 static void reload(void)
 {
-    if (waiting_save(&waiting, dir, &cause) < 0)
+    if (pending_save(&pending, dir, &cause) < 0)
         abort();
-    waiting_free(&waiting);
-    if (waiting_load(&waiting, dir, &cause) < 0)
+    pending_free(&pending);
+    if (pending_load(&pending, dir, &cause) < 0)
         abort();
 }
 
 static void clear(void)
 {
-    waiting_free(&waiting);
+    pending_free(&pending);
     unlinkat(dir, "waiting.csv", 0);
 }
 
 static void test_list(void)
 {
-    struct waiting_file *a, *b;
-    int64_t now = waiting_now();
+    struct pending_file *a, *b;
+    int64_t now = clock_monotonic();
 
-    check(waiting_find(&waiting, "a.csv") == NULL && waiting_due(&waiting) == WAITING_NEVER &&
-              waiting_unjudged(&waiting) == 0,
+    check(pending_find(&pending, "a.csv") == NULL && pending_due(&pending) == CLOCK_NEVER &&
+              pending_unjudged(&pending) == 0,
           "nothing waits");
-    waiting_sweep(&waiting);
+    pending_sweep(&pending);
     a = add("a.csv");
-    check(a->reason == WAIT_NEW && a->due == WAITING_NEVER && !a->looked && a->detail == NULL &&
-              a->since >= now && a->judged == a->since && a->noticed > 0 && waiting.changed,
+    check(a->reason == PENDING_NEW && a->due == CLOCK_NEVER && !a->looked && a->detail == NULL &&
+              a->since >= now && a->judged == a->since && a->noticed > 0 && pending.changed,
           "a file comes");
-    check(add("a.csv") == a && waiting.count == 1, "it is there once");
+    check(add("a.csv") == a && pending.count == 1, "it is there once");
     b = add("\xFF\n,\".csv");
-    check(b->order > waiting_find(&waiting, "a.csv")->order, "files have an order");
-    check(waiting_find(&waiting, "\xFF\n,\".csv") == b && waiting_find(&waiting, "A.CSV") == NULL,
+    check(b->order > pending_find(&pending, "a.csv")->order, "files have an order");
+    check(pending_find(&pending, "\xFF\n,\".csv") == b && pending_find(&pending, "A.CSV") == NULL,
           "names are bytes");
-    waiting.changed = false;
-    b = waiting_find(&waiting, "\xFF\n,\".csv");
-    check(waiting_set(&waiting, b, WAIT_FAILING, "why", 500) && waiting.changed,
+    pending.changed = false;
+    b = pending_find(&pending, "\xFF\n,\".csv");
+    check(pending_set(&pending, b, PENDING_FAILING, "why", 500) && pending.changed,
           "another reason is news");
-    check(!waiting_set(&waiting, b, WAIT_FAILING, "why, again", 400) &&
+    check(!pending_set(&pending, b, PENDING_FAILING, "why, again", 400) &&
               strcmp(b->detail, "why, again") == 0 && b->due == 400,
           "another detail is none");
-    waiting.changed = false;
-    check(!waiting_set(&waiting, b, WAIT_FAILING, "why, again", 300) && !waiting.changed,
+    pending.changed = false;
+    check(!pending_set(&pending, b, PENDING_FAILING, "why, again", 300) && !pending.changed,
           "nor is another time");
-    check(!waiting_set(&waiting, b, WAIT_FAILING, NULL, 300) && b->detail == NULL &&
-              waiting.changed,
+    check(!pending_set(&pending, b, PENDING_FAILING, NULL, 300) && b->detail == NULL &&
+              pending.changed,
           "a detail goes");
-    a = waiting_find(&waiting, "a.csv");
+    a = pending_find(&pending, "a.csv");
     a->due = 200;
-    check(waiting_due(&waiting) == 200, "the earliest is due first");
-    waiting_set(&waiting, a, WAIT_DISPOSAL, NULL, WAITING_NEVER);
-    check(waiting_due(&waiting) == 300 && waiting_unjudged(&waiting) == 1,
+    check(pending_due(&pending) == 200, "the earliest is due first");
+    pending_set(&pending, a, PENDING_DISPOSAL, NULL, CLOCK_NEVER);
+    check(pending_due(&pending) == 300 && pending_unjudged(&pending) == 1,
           "one that is accepted is judged");
     a->done = true;
-    waiting_sweep(&waiting);
-    check(waiting.count == 1 && waiting_find(&waiting, "a.csv") == NULL &&
-              waiting_find(&waiting, "\xFF\n,\".csv") == &waiting.files[0],
+    pending_sweep(&pending);
+    check(pending.count == 1 && pending_find(&pending, "a.csv") == NULL &&
+              pending_find(&pending, "\xFF\n,\".csv") == &pending.files[0],
           "what is done goes");
     clear();
 }
 
 static void test_quiet(void)
 {
-    struct waiting_file *file = add("a.csv");
-    struct signature now = first;
+    struct pending_file *file = add("a.csv");
+    struct file_id now = first;
     int i;
 
-    waiting_look(file, &first, 0, 100);
+    pending_look(file, &first, 0, 100);
     check(file->looked && file->since == 100, "the first look");
-    waiting_look(file, &first, 0, 200);
+    pending_look(file, &first, 0, 200);
     check(file->since == 100, "unchanged it is quiet since then");
     for (i = 0; i < 5; i++) {
         now = first;
         *(i == 0 ? &now.device : i == 1 ? &now.inode : &now.size) += i < 3;
         now.mtime += i == 3;
         now.ctime += i == 4;
-        waiting_look(file, &now, 0, 300 + i);
-        check(file->since == 300 + i && signature_equal(&file->signature, &now),
+        pending_look(file, &now, 0, 300 + i);
+        check(file->since == 300 + i && file_id_equal(&file->file_id, &now),
               "changed in part %d it is quiet from now on", i);
     }
-    waiting_look(file, &now, 7, 400);
-    waiting_look(file, &now, 7, 500);
+    pending_look(file, &now, 7, 400);
+    pending_look(file, &now, 7, 500);
     check(file->since == 400, "what comes beside it begins its quiet anew, once");
-    waiting_look(file, &now, 0, 600);
+    pending_look(file, &now, 0, 600);
     check(file->since == 600, "and what goes");
     clear();
 }
@@ -122,22 +122,22 @@ static void test_many(void)
             add(name)->done = false;
             there[k] = true;
         } else if (there[k]) {
-            waiting_find(&waiting, name)->done = true;
+            pending_find(&pending, name)->done = true;
             there[k] = false;
         }
         if (i % 50 == 0)
-            waiting_sweep(&waiting);
+            pending_sweep(&pending);
     }
-    waiting_sweep(&waiting);
+    pending_sweep(&pending);
     for (k = 0; k < 1000; k++) {
-        struct waiting_file *file;
+        struct pending_file *file;
 
         snprintf(name, sizeof name, "%zu.csv", k);
-        file = waiting_find(&waiting, name);
+        file = pending_find(&pending, name);
         wrong += (file != NULL) != there[k] || (file != NULL && strcmp(file->name, name) != 0);
         count += there[k];
     }
-    check(wrong == 0 && waiting.count == count, "files come and go: %zu left, %zu wrong", count,
+    check(wrong == 0 && pending.count == count, "files come and go: %zu left, %zu wrong", count,
           wrong);
     clear();
 }
@@ -152,38 +152,39 @@ static void test_save(void)
     static const char *const details[] = {
         NULL,         "plain",      "a, b",
         "\"quoted\"", "two\nlines", "line 3: cpu_percent: 105.2 is above maximum 100"};
-    struct waiting_file *file;
+    struct pending_file *file;
     size_t i, wrong = 0;
 
-    check(waiting_load(&waiting, dir, &cause) == 0 && waiting.count == 0, "there is no list");
-    check(waiting_load(&waiting, -1, &cause) == 0 && waiting.count == 0, "nor a directory for it");
-    check(waiting_save(&waiting, dir, &cause) == 0 && place_holds(dir, "waiting.csv", NULL),
+    check(pending_load(&pending, dir, &cause) == 0 && pending.count == 0, "there is no list");
+    check(pending_load(&pending, -1, &cause) == 0 && pending.count == 0, "nor a directory for it");
+    check(pending_save(&pending, dir, &cause) == 0 && place_holds(dir, "waiting.csv", NULL),
           "nothing has changed: nothing is written");
-    for (i = 0; i < 8 * WAIT_REASONS; i++) {
+    for (i = 0; i < 8 * PENDING_REASONS; i++) {
         char name[64];
 
         snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
-        waiting_set(&waiting, add(name), (enum reason)(i / 8), details[i % 6], (int64_t)i);
+        pending_set(&pending, add(name), (enum pending_reason)(i / 8), details[i % 6], (int64_t)i);
     }
-    check(waiting_save(&waiting, dir, &cause) == 0 && !waiting.changed, "it is saved");
+    check(pending_save(&pending, dir, &cause) == 0 && !pending.changed, "it is saved");
     reload();
-    for (i = 0; i < 8 * WAIT_REASONS; i++) {
+    for (i = 0; i < 8 * PENDING_REASONS; i++) {
         char name[64];
 
         snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
-        file = waiting_find(&waiting, name);
-        if (file == NULL || file->reason != (enum reason)(i / 8) || file->looked ||
-            file->due > waiting_now() ||
+        file = pending_find(&pending, name);
+        if (file == NULL || file->reason != (enum pending_reason)(i / 8) || file->looked ||
+            file->due > clock_monotonic() ||
             (details[i % 6] == NULL ? file->detail != NULL
                                     : strcmp(file->detail, details[i % 6]) != 0))
             wrong++;
     }
-    check(wrong == 0 && waiting.count == 8 * WAIT_REASONS,
+    check(wrong == 0 && pending.count == 8 * PENDING_REASONS,
           "all reasons, odd names and details come back and are due: %zu wrong", wrong);
     clear();
-    waiting_set(&waiting, add("J\xFCrgen\r.csv"), WAIT_TROUBLE, "cannot read J\xFCrgen\r.csv", 0);
+    pending_set(&pending, add("J\xFCrgen\r.csv"), PENDING_TROUBLE, "cannot read J\xFCrgen\r.csv",
+                0);
     reload();
-    file = waiting_find(&waiting, "J\xFCrgen\r.csv");
+    file = pending_find(&pending, "J\xFCrgen\r.csv");
     check(file != NULL && strcmp(file->detail, "cannot read J\xEF\xBF\xBDrgen .csv") == 0,
           "so does a file whose name stands raw in its detail");
     clear();
@@ -192,50 +193,50 @@ static void test_save(void)
 /* A run from cron knows how long a file has been quiet. */
 static void test_recall(void)
 {
-    int64_t since = waiting_now() - 100 * WAITING_SECOND, noticed;
-    struct signature other = first;
+    int64_t since = clock_monotonic() - 100 * CLOCK_SECOND, noticed;
+    struct file_id other = first;
     struct buffer bytes = {0};
-    struct waiting_file *file = add("a.csv");
+    struct pending_file *file = add("a.csv");
     char *boot;
 
-    waiting_look(file, &first, 0, since);
-    noticed = file->noticed -= 1000 * WAITING_SECOND;
-    waiting.changed = true;
+    pending_look(file, &first, 0, since);
+    noticed = file->noticed -= 1000 * CLOCK_SECOND;
+    pending.changed = true;
     reload();
-    file = waiting_find(&waiting, "a.csv");
+    file = pending_find(&pending, "a.csv");
     check(file != NULL && file->noticed / 1000000 == noticed / 1000000,
           "when it came to our notice is remembered");
     reload();
-    file = waiting_find(&waiting, "a.csv");
-    waiting_look(file, &first, 0, waiting_now());
+    file = pending_find(&pending, "a.csv");
+    pending_look(file, &first, 0, clock_monotonic());
     check(file->since / 1000000 == since / 1000000, "also through a run that does not look");
     reload();
     other.mtime++;
-    file = waiting_find(&waiting, "a.csv");
-    waiting_look(file, &other, 0, since + 200 * WAITING_SECOND);
-    check(file->since == since + 200 * WAITING_SECOND, "changed meanwhile it is quiet from now on");
+    file = pending_find(&pending, "a.csv");
+    pending_look(file, &other, 0, since + 200 * CLOCK_SECOND);
+    check(file->since == since + 200 * CLOCK_SECOND, "changed meanwhile it is quiet from now on");
     file->since = since;
-    file->signature = first;
-    waiting.changed = true;
-    waiting_save(&waiting, dir, &cause);
-    waiting_free(&waiting);
+    file->file_id = first;
+    pending.changed = true;
+    pending_save(&pending, dir, &cause);
+    pending_free(&pending);
     place_get(dir, "waiting.csv", &bytes);
     boot = strstr(buffer_text(&bytes), "Z,");
     boot[3] = boot[3] == '0' ? '1' : '0';
     place_put(dir, "waiting.csv", bytes.data, bytes.len);
-    waiting_load(&waiting, dir, &cause);
-    file = waiting_find(&waiting, "a.csv");
-    check(file != NULL && file->since > since + 90 * WAITING_SECOND,
+    pending_load(&pending, dir, &cause);
+    file = pending_find(&pending, "a.csv");
+    check(file != NULL && file->since > since + 90 * CLOCK_SECOND,
           "times of another boot do not count");
     if (file != NULL)
-        waiting_look(file, &first, 0, since + 300 * WAITING_SECOND);
-    check(file != NULL && file->since == since + 300 * WAITING_SECOND, "nor its signature");
+        pending_look(file, &first, 0, since + 300 * CLOCK_SECOND);
+    check(file != NULL && file->since == since + 300 * CLOCK_SECOND, "nor its signature");
     buffer_free(&bytes);
     clear();
-    waiting_look(add("b.csv"), &first, 0, waiting_now() + 3600 * WAITING_SECOND);
+    pending_look(add("b.csv"), &first, 0, clock_monotonic() + 3600 * CLOCK_SECOND);
     reload();
-    file = waiting_find(&waiting, "b.csv");
-    check(file != NULL && file->since <= waiting_now(), "nor does a time that is yet to come");
+    file = pending_find(&pending, "b.csv");
+    check(file != NULL && file->since <= clock_monotonic(), "nor does a time that is yet to come");
     clear();
 }
 
@@ -244,36 +245,36 @@ static void test_damaged(void)
     struct buffer bytes = {0}, text = {0};
     size_t i, wrong = 0;
 
-    waiting_set(&waiting, add("a.csv"), WAIT_EMPTY, "one, two", 0);
-    waiting_set(&waiting, add("b.csv"), WAIT_FAILING, "x", 0);
-    waiting_save(&waiting, dir, &cause);
-    waiting_free(&waiting);
+    pending_set(&pending, add("a.csv"), PENDING_EMPTY, "one, two", 0);
+    pending_set(&pending, add("b.csv"), PENDING_FAILING, "x", 0);
+    pending_save(&pending, dir, &cause);
+    pending_free(&pending);
     place_get(dir, "waiting.csv", &bytes);
     for (i = 0; i < bytes.len; i++) {
         place_put(dir, "waiting.csv", bytes.data, i);
-        wrong += waiting_load(&waiting, dir, &cause) < 0 || waiting.count > 2;
-        waiting_free(&waiting);
+        wrong += pending_load(&pending, dir, &cause) < 0 || pending.count > 2;
+        pending_free(&pending);
         bytes.data[i] ^= 1;
         place_put(dir, "waiting.csv", bytes.data, bytes.len);
         bytes.data[i] ^= 1;
-        wrong += waiting_load(&waiting, dir, &cause) < 0 || waiting.count > 3;
-        waiting_free(&waiting);
+        wrong += pending_load(&pending, dir, &cause) < 0 || pending.count > 3;
+        pending_free(&pending);
     }
     check(wrong == 0, "cut or altered at any byte it is read as far as it goes: %zu wrong", wrong);
     place_put_text(
         dir, "waiting.csv",
         HEADER "a.csv,empty\n,empty,,,,,\na.csv,no-reason,,,,,\n%zz,empty,,,,,\n%00,empty,,,,,\n"
                "x.csv,\"empty\n");
-    check(waiting_load(&waiting, dir, &cause) == 0 && waiting.count == 0, "lines that are none");
-    waiting_free(&waiting);
+    check(pending_load(&pending, dir, &cause) == 0 && pending.count == 0, "lines that are none");
+    pending_free(&pending);
     buffer_string(&text, HEADER);
     for (i = 0; text.len < 262144 - 200; i++)
         buffer_printf(&text, "%zu.csv,empty,,,,,\n", i);
     buffer_printf(&text, "last.csv,empty,,,,,%*s\n", (int)(262144 - text.len - 20), "x");
     place_put(dir, "waiting.csv", text.data, text.len);
-    check(text.len == 262144 && waiting_load(&waiting, dir, &cause) == 0 &&
-              waiting.count == i + 1 && waiting_find(&waiting, "last.csv") != NULL,
-          "as long as what is read at once: %zu bytes, %zu files", text.len, waiting.count);
+    check(text.len == 262144 && pending_load(&pending, dir, &cause) == 0 &&
+              pending.count == i + 1 && pending_find(&pending, "last.csv") != NULL,
+          "as long as what is read at once: %zu bytes, %zu files", text.len, pending.count);
     buffer_free(&bytes);
     buffer_free(&text);
     clear();
@@ -281,12 +282,12 @@ static void test_damaged(void)
 
 int main(void)
 {
-    enum reason reason;
+    enum pending_reason reason;
 
     alarm(300);
     dir = place_enter();
-    for (reason = 0; reason < WAIT_REASONS; reason++)
-        if (reason_name(reason) == NULL)
+    for (reason = 0; reason < PENDING_REASONS; reason++)
+        if (pending_reason_name(reason) == NULL)
             check(false, "reason %d has a name", (int)reason);
     test_list();
     test_quiet();
@@ -294,7 +295,7 @@ int main(void)
     test_save();
     test_recall();
     test_damaged();
-    waiting_free(&waiting);
+    pending_free(&pending);
     close(dir);
     return unit_done();
 }

@@ -5,52 +5,52 @@
 
 static void test_queue(void)
 {
-    struct recheck recheck = {0};
+    struct racy_queue racy_queue = {0};
     size_t added = 0, dropped = 0, i, wrong = 0;
-    const struct recheck_file *first;
+    const struct racy_queue_file *first;
     char name[32];
 
-    check(recheck_first(&recheck) == NULL, "an empty queue has no first");
-    recheck_drop(&recheck);
+    check(racy_queue_first(&racy_queue) == NULL, "an empty queue has no first");
+    racy_queue_drop(&racy_queue);
     for (i = 0; i < 200000; i++) {
         /* Ebb and flow. */
         if (place_below(10) < (i / 20000 % 2 == 0 ? 7U : 3U)) {
             snprintf(name, sizeof name, "%zu.csv", added);
-            if (added - dropped < RECHECK_MOST) {
-                recheck_add(&recheck, name, added, (int64_t)added * 2);
+            if (added - dropped < RACY_MOST) {
+                racy_queue_add(&racy_queue, name, added, (int64_t)added * 2);
                 added++;
             }
-        } else if ((first = recheck_first(&recheck)) != NULL) {
+        } else if ((first = racy_queue_first(&racy_queue)) != NULL) {
             snprintf(name, sizeof name, "%zu.csv", dropped);
             wrong += strcmp(first->name, name) != 0 || first->at != dropped ||
                      first->due != (int64_t)dropped * 2;
-            recheck_drop(&recheck);
+            racy_queue_drop(&racy_queue);
             dropped++;
         }
-        wrong += recheck.count != added - dropped;
+        wrong += racy_queue.count != added - dropped;
     }
     check(wrong == 0 && dropped > 1000, "%zu files go through in order: %zu wrong", dropped, wrong);
-    recheck_free(&recheck);
-    check(recheck_first(&recheck) == NULL, "freed, it is empty");
-    recheck_free(&recheck);
+    racy_queue_free(&racy_queue);
+    check(racy_queue_first(&racy_queue) == NULL, "freed, it is empty");
+    racy_queue_free(&racy_queue);
 }
 
 static void test_bound(void)
 {
-    struct recheck recheck = {0};
+    struct racy_queue racy_queue = {0};
     size_t i;
 
-    for (i = 0; i < RECHECK_MOST; i++)
-        recheck_add(&recheck, "a.csv", i, 1);
-    recheck_add(&recheck, "late.csv", 1, 1);
-    check(recheck.count == RECHECK_MOST, "who does not fit in is left out");
-    recheck_drop(&recheck);
-    recheck_add(&recheck, "late.csv", 1, 1);
-    for (i = 1; i < RECHECK_MOST; i++)
-        recheck_drop(&recheck);
-    check(strcmp(recheck_first(&recheck)->name, "late.csv") == 0 && recheck.count == 1,
+    for (i = 0; i < RACY_MOST; i++)
+        racy_queue_add(&racy_queue, "a.csv", i, 1);
+    racy_queue_add(&racy_queue, "late.csv", 1, 1);
+    check(racy_queue.count == RACY_MOST, "who does not fit in is left out");
+    racy_queue_drop(&racy_queue);
+    racy_queue_add(&racy_queue, "late.csv", 1, 1);
+    for (i = 1; i < RACY_MOST; i++)
+        racy_queue_drop(&racy_queue);
+    check(strcmp(racy_queue_first(&racy_queue)->name, "late.csv") == 0 && racy_queue.count == 1,
           "until there is room");
-    recheck_free(&recheck);
+    racy_queue_free(&racy_queue);
 }
 
 int main(void)

@@ -79,8 +79,8 @@ static void test_names(void)
     size_t i;
 
     for (i = 0; i < sizeof cases / sizeof *cases; i++)
-        check(spool_sidecar_of(cases[i].name) == cases[i].len, "%s is %s sidecar", cases[i].name,
-              cases[i].len > 0 ? "a" : "no");
+        check(sidecar_target_length(cases[i].name) == cases[i].len, "%s is %s sidecar",
+              cases[i].name, cases[i].len > 0 ? "a" : "no");
 }
 
 static void test_look(void)
@@ -93,18 +93,18 @@ static void test_look(void)
 
     digest_init(&digest);
     digest_final(&digest, sha256);
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE &&
-              !sidecars.each[SPOOL_DONE].there && !sidecars.each[SPOOL_SHA256].there &&
+    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              !sidecars.each[SIDECAR_DONE].there && !sidecars.each[SIDECAR_SHA256].there &&
               sidecar_hash(&sidecars) == 0,
           "nothing is beside it");
     place_put_text(dir, "a.csv.sha256", SUM "  a.csv\n");
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE &&
-              sidecars.each[SPOOL_SHA256].there && sidecars.has_sum &&
+    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              sidecars.each[SIDECAR_SHA256].there && sidecars.has_sum &&
               memcmp(sidecars.sha256, sha256, DIGEST_SIZE) == 0,
           "a checksum is");
     place_put_text(dir, "a.csv.done", "");
-    check(sidecar_look(dir, "a.csv", geteuid(), &later) == SPOOL_FILE &&
-              later.each[SPOOL_DONE].there && later.has_sum &&
+    check(sidecar_look(dir, "a.csv", geteuid(), &later) == FILE_REGULAR &&
+              later.each[SIDECAR_DONE].there && later.has_sum &&
               sidecar_hash(&later) != sidecar_hash(&sidecars) && sidecar_hash(&later) != 0,
           "both are");
 
@@ -113,7 +113,7 @@ static void test_look(void)
           "the checksum of the bytes");
     sha256[31] ^= 1;
     check(!sidecar_agrees(&later, "u/a.csv", sha256, &violations) && violations.total == 1 &&
-              violations.counts[CODE_CHECKSUM_MISMATCH] == 1,
+              violations.counts[VIOLATION_CHECKSUM_MISMATCH] == 1,
           "that of other bytes");
     violations_print(&violations, "a.csv", &said);
     check_text(buffer_text(&said),
@@ -122,36 +122,36 @@ static void test_look(void)
                "says " SUM ": one of them was cut or changed on its way; send both again\n",
                "is told");
     place_put_text(dir, "a.csv.sha256", "");
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE &&
-              !sidecars.each[SPOOL_SHA256].there,
+    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              !sidecars.each[SIDECAR_SHA256].there,
           "an empty file has not come yet");
     place_put_text(dir, "a.csv.sha256", "soon");
     sidecar_look(dir, "a.csv", geteuid(), &sidecars);
-    check(sidecars.each[SPOOL_SHA256].there && !sidecars.has_sum &&
+    check(sidecars.each[SIDECAR_SHA256].there && !sidecars.has_sum &&
               !sidecar_agrees(&sidecars, "a.csv", sha256, &violations) && violations.total == 2,
           "a file that holds none");
 
     unlinkat(dir, "a.csv.sha256", 0);
     check(symlinkat("a.csv.done", dir, "a.csv.sha256") == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_OTHER,
+              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
           "a link is not opened");
     unlinkat(dir, "a.csv.sha256", 0);
     check(mkfifoat(dir, "a.csv.sha256", 0666) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_OTHER,
+              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
           "nor a FIFO");
     unlinkat(dir, "a.csv.sha256", 0);
     check(mkdirat(dir, "a.csv.sha256", 0777) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_DIRECTORY,
+              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_DIRECTORY,
           "nor a directory");
     unlinkat(dir, "a.csv.sha256", AT_REMOVEDIR);
     place_put_text(dir, "key", SUM);
     check(fchmodat(dir, "key", 0600, 0) == 0 && linkat(dir, "key", dir, "a.csv.sha256", 0) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE &&
-              !sidecars.each[SPOOL_SHA256].there && sidecars.foreign && sidecars.linked,
+              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              !sidecars.each[SIDECAR_SHA256].there && sidecars.foreign && sidecars.linked,
           "nor does a hard link count, which may be to anything");
     check(unlinkat(dir, "key", 0) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == SPOOL_FILE && sidecars.has_sum &&
-              !sidecars.foreign,
+              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              sidecars.has_sum && !sidecars.foreign,
           "until that is its only name");
     violations_free(&violations);
     buffer_free(&said);

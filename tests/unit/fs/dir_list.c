@@ -23,25 +23,25 @@ static bool wants_none(const char *name, unsigned char type)
 
 /* Goes through the files 0 to count - 1, of which number n has n % 1000 bytes; the names that are
  * wrong, or met other than once. */
-static size_t go_through(size_t count, listing_wants *wants, size_t stop)
+static size_t go_through(size_t count, dir_list_wants *wants, size_t stop)
 {
     int fd = openat(dir, "many", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = 0;
-    struct listing *listing = listing_open(fd, wants);
-    const struct listing_entry *entry;
-    size_t number, wrong = 0, seen = 0;
+    struct dir_list *listing = dir_list_open(fd, wants);
+    const struct dir_list_entry *entry;
+    size_t number, wrong = 0, file_cache = 0;
 
     memset(met, 0, count + 1);
-    while (seen < stop && (next = listing_next(listing, &entry)) > 0) {
+    while (file_cache < stop && (next = dir_list_next(listing, &entry)) > 0) {
         number = strtoul(entry->name, NULL, 10);
         wrong += number >= count || met[number < count ? number : count]++ != 0 ||
                  entry->looked != wants(entry->name, entry->type) || entry->errnum != 0 ||
                  (entry->looked && (size_t)entry->st.st_size != number % 1000) ||
                  (entry->type != DT_REG && entry->type != DT_UNKNOWN);
-        seen++;
+        file_cache++;
     }
-    listing_close(listing);
+    dir_list_close(listing);
     close(fd);
-    return wrong + (next < 0) + (seen != (count < stop ? count : stop));
+    return wrong + (next < 0) + (file_cache != (count < stop ? count : stop));
 }
 
 static void test_sizes(void)
@@ -72,8 +72,8 @@ static void test_sizes(void)
 
 static void test_kinds(void)
 {
-    struct listing *listing;
-    const struct listing_entry *entry;
+    struct dir_list *listing;
+    const struct dir_list_entry *entry;
     int kinds = place_directory(dir, "kinds"), next;
     size_t files = 0, links = 0, directories = 0, hidden = 0, others = 0;
 
@@ -82,8 +82,8 @@ static void test_kinds(void)
     if (symlinkat("file", kinds, "link") < 0 || symlinkat("nowhere", kinds, "broken") < 0 ||
         mkdirat(kinds, "directory", 0777) < 0 || mkfifoat(kinds, "fifo", 0666) < 0)
         abort();
-    listing = listing_open(kinds, wants_all);
-    while ((next = listing_next(listing, &entry)) > 0) {
+    listing = dir_list_open(kinds, wants_all);
+    while ((next = dir_list_next(listing, &entry)) > 0) {
         files += entry->looked && S_ISREG(entry->st.st_mode) && entry->st.st_size == 3;
         links += entry->looked && S_ISLNK(entry->st.st_mode);
         directories += entry->looked && S_ISDIR(entry->st.st_mode);
@@ -92,26 +92,26 @@ static void test_kinds(void)
     }
     check(next == 0 && files == 1 && links == 2 && directories == 1 && others == 1 && hidden == 1,
           "what stands behind names, never behind links");
-    check(listing_next(listing, &entry) == 0, "the end stays the end");
-    listing_close(listing);
+    check(dir_list_next(listing, &entry) == 0, "the end stays the end");
+    dir_list_close(listing);
     close(kinds);
 }
 
 static void test_trouble(void)
 {
-    struct listing *listing = listing_open(-1, wants_all);
-    const struct listing_entry *entry;
+    struct dir_list *listing = dir_list_open(-1, wants_all);
+    const struct dir_list_entry *entry;
     int file;
 
     errno = 0;
-    check(listing_next(listing, &entry) < 0 && errno == EBADF, "no descriptor");
-    listing_close(listing);
+    check(dir_list_next(listing, &entry) < 0 && errno == EBADF, "no descriptor");
+    dir_list_close(listing);
     place_put_text(dir, "file", "x");
     file = openat(dir, "file", O_RDONLY | O_CLOEXEC);
-    listing = listing_open(file, wants_all);
-    check(listing_next(listing, &entry) < 0 && errno == ENOTDIR, "no directory");
-    listing_close(listing);
-    listing_close(NULL);
+    listing = dir_list_open(file, wants_all);
+    check(dir_list_next(listing, &entry) < 0 && errno == ENOTDIR, "no directory");
+    dir_list_close(listing);
+    dir_list_close(NULL);
     close(file);
 }
 
@@ -125,17 +125,17 @@ static bool unlinks(const char *name, unsigned char type)
 static void test_gone(void)
 {
     int going = place_directory(dir, "going"), next;
-    struct listing *listing;
-    const struct listing_entry *entry;
+    struct dir_list *listing;
+    const struct dir_list_entry *entry;
     bool met_it = false;
 
     place_put_text(going, "gone", "x");
     place_put_text(going, "there", "x");
-    listing = listing_open(going, unlinks);
-    while ((next = listing_next(listing, &entry)) > 0)
+    listing = dir_list_open(going, unlinks);
+    while ((next = dir_list_next(listing, &entry)) > 0)
         met_it |= entry->looked && entry->errnum == ENOENT && strcmp(entry->name, "gone") == 0;
     check(next == 0 && met_it, "what is gone when it is looked at is said to be");
-    listing_close(listing);
+    dir_list_close(listing);
     close(going);
 }
 

@@ -126,22 +126,23 @@ static void test_write(void)
     check(durable_truncate(fd, 4, "a", &cause) == 0 && place_holds(dir, "a", "he01"), "cut");
     write_errno = ENOSPC;
     cause = (struct cause){0};
-    check(durable_write(fd, "x", 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_TROUBLE &&
+    check(durable_write(fd, "x", 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_RETRY &&
               cause.errnum == ENOSPC && strstr(cause.text, "No space") != NULL,
           "no space is trouble: %s", cause.text);
     write_errno = 0;
     sync_errno = EIO;
-    check(durable_sync(fd, "a", &cause) < 0 && cause.kind == CAUSE_STOP && cause.errnum == EIO,
+    check(durable_sync(fd, "a", &cause) < 0 && cause.kind == CAUSE_PANIC && cause.errnum == EIO,
           "a sync that fails stops all");
-    check(durable_sync_dir(dir, "a", &cause) < 0 && cause.kind == CAUSE_STOP, "of a directory too");
+    check(durable_sync_dir(dir, "a", &cause) < 0 && cause.kind == CAUSE_PANIC,
+          "of a directory too");
     syncs = 0;
     check(durable_sync(fd, "a", &cause) < 0 && syncs == 1, "it is not tried again");
     sync_errno = EINVAL;
     check(durable_sync_dir(dir, "a", &cause) == 0, "a directory that cannot be synced need not be");
     sync_errno = 0;
     close(fd);
-    check(durable_read(-1, bytes, 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_TROUBLE &&
-              durable_truncate(-1, 1, "a", &cause) < 0 && cause.kind == CAUSE_STOP,
+    check(durable_read(-1, bytes, 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_RETRY &&
+              durable_truncate(-1, 1, "a", &cause) < 0 && cause.kind == CAUSE_PANIC,
           "what fails is told");
     unlinkat(dir, "a", 0);
 }
@@ -164,12 +165,12 @@ static void test_replace(void)
               place_holds(dir, "a", ""),
           "by an empty one, with those of file and directory");
     write_errno = ENOSPC;
-    check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_TROUBLE &&
+    check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_RETRY &&
               count_files() == 1 && place_holds(dir, "a", ""),
           "no space: the old one stays, and nothing beside it");
     write_errno = 0;
     sync_errno = EIO;
-    check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_STOP &&
+    check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_PANIC &&
               place_holds(dir, "a", ""),
           "not synced, it does not take the old one's place");
     sync_errno = 0;
@@ -202,7 +203,7 @@ static void test_copy(void)
               count_files() == 2,
           "of a part, over another");
     cause = (struct cause){0};
-    check(durable_copy(fd, 600000, 100001, dir, "b", &cause) < 0 && cause.kind == CAUSE_TROUBLE &&
+    check(durable_copy(fd, 600000, 100001, dir, "b", &cause) < 0 && cause.kind == CAUSE_RETRY &&
               count_files() == 2 && place_get(dir, "b", &copy) && copy.len == 300000,
           "of more than there is: nothing has changed");
     check(durable_copy(fd, 5, 0, dir, "c", &cause) == 0 && place_holds(dir, "c", ""), "of nothing");
@@ -245,12 +246,12 @@ static void test_move(int error, const char *how)
           "%s: what is not there is not moved", how);
     if (error == EXDEV) {
         write_errno = ENOSPC;
-        check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_TROUBLE &&
+        check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_RETRY &&
                   place_holds(dir, "a", "second") && count_files() == 2,
               "%s: no space: it stays where it is, whole", how);
         write_errno = 0;
         sync_errno = EIO;
-        check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_STOP &&
+        check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_PANIC &&
                   place_holds(dir, "a", "second"),
               "%s: not synced: it stays", how);
         sync_errno = 0;
@@ -273,14 +274,14 @@ static void test_duplicate(void)
     fd = openat(dir, "a", O_RDONLY | O_CLOEXEC);
     unlinkat(dir, "a", 0);
     place_put_text(dir, "a", "swapped");
-    check(durable_duplicate(fd, dir, "b", &cause) == 0 && place_holds(dir, "b", "judged"),
+    check(durable_copy_file(fd, dir, "b", &cause) == 0 && place_holds(dir, "b", "judged"),
           "what is open is copied, not what has its name now");
-    check(durable_duplicate(fd, dir, "a", &cause) < 0 && cause.errnum == EEXIST &&
+    check(durable_copy_file(fd, dir, "a", &cause) < 0 && cause.errnum == EEXIST &&
               place_holds(dir, "a", "swapped") && count_files() == 2,
           "never over another");
     close(fd);
     fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    check(durable_duplicate(fd, dir, "c", &cause) < 0 && count_files() == 2, "no directory");
+    check(durable_copy_file(fd, dir, "c", &cause) < 0 && count_files() == 2, "no directory");
     close(fd);
     unlinkat(dir, "a", 0);
     unlinkat(dir, "b", 0);
@@ -295,8 +296,7 @@ static void test_names(void)
           "a directory");
     syncs = 0;
     check(durable_mkdir(dir, "d", 0750, &cause) == 0 && syncs == 0, "that is there already");
-    check(durable_mkdir(dir, "x/y", 0750, &cause) < 0 && cause.kind == CAUSE_TROUBLE,
-          "or cannot be");
+    check(durable_mkdir(dir, "x/y", 0750, &cause) < 0 && cause.kind == CAUSE_RETRY, "or cannot be");
     place_put_text(dir, "a", "new");
     place_put_text(dir, "b", "old");
     check(durable_rename(dir, "a", "b", &cause) == 0 && place_holds(dir, "b", "new"),
@@ -343,7 +343,7 @@ static void test_group(void)
           "the last one and the directory as before");
     write_errno = ENOSPC;
     check(durable_group_write(&group, dir, "g0", "more", 4, &cause) < 0 &&
-              cause.kind == CAUSE_TROUBLE && place_holds(dir, "g0", "again"),
+              cause.kind == CAUSE_RETRY && place_holds(dir, "g0", "again"),
           "no space: the old one stays");
     write_errno = 0;
     durable_group_write(&group, dir, "g1", "lost", 4, &cause);
@@ -353,7 +353,7 @@ static void test_group(void)
           "what is forgotten is not synced");
     durable_group_write(&group, dir, "g1", "bad", 3, &cause);
     sync_errno = EIO;
-    check(durable_group_sync(&group, "g", &cause) < 0 && cause.kind == CAUSE_STOP &&
+    check(durable_group_sync(&group, "g", &cause) < 0 && cause.kind == CAUSE_PANIC &&
               group.count == 0,
           "a sync that fails ends it all");
     sync_errno = 0;

@@ -36,15 +36,15 @@ static void test_names(void)
     size_t i;
 
     for (i = 0; i < sizeof good_directories / sizeof *good_directories; i++)
-        check(spool_directory_counts(good_directories[i]), "the directory '%s' counts",
+        check(csv_name_is_scanned_directory(good_directories[i]), "the directory '%s' counts",
               good_directories[i]);
     for (i = 0; i < sizeof bad_directories / sizeof *bad_directories; i++)
-        check(!spool_directory_counts(bad_directories[i]), "the directory '%s' does not",
+        check(!csv_name_is_scanned_directory(bad_directories[i]), "the directory '%s' does not",
               bad_directories[i]);
     for (i = 0; i < sizeof good / sizeof *good; i++)
-        check(spool_name_counts(good[i]), "'%s' counts", good[i]);
+        check(csv_name_is_accepted(good[i]), "'%s' counts", good[i]);
     for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!spool_name_counts(bad[i]), "'%s' does not", bad[i]);
+        check(!csv_name_is_accepted(bad[i]), "'%s' does not", bad[i]);
 }
 
 static void test_suffixes(void)
@@ -66,8 +66,8 @@ static void test_suffixes(void)
     size_t i;
 
     for (i = 0; i < sizeof table / sizeof *table; i++) {
-        check_text(spool_suffix(table[i].name), table[i].suffix, "the end of a name");
-        snprintf(csv, sizeof csv, "%.*s", (int)spool_csv_length(table[i].name), table[i].name);
+        check_text(csv_name_suffix(table[i].name), table[i].suffix, "the end of a name");
+        snprintf(csv, sizeof csv, "%.*s", (int)csv_name_length(table[i].name), table[i].name);
         check_text(csv, table[i].csv, "the name of the CSV inside");
     }
 }
@@ -102,41 +102,41 @@ static void test_kinds(void)
 {
     static const struct {
         const char *name;
-        enum spool_kind look, open;
+        enum file_kind upload, open;
     } kinds[] = {
-        {"file.csv", SPOOL_FILE, SPOOL_FILE},
-        {"hard.csv", SPOOL_FILE, SPOOL_FILE},
-        {"user/in.csv", SPOOL_FILE, SPOOL_FILE},
-        {"none.csv", SPOOL_GONE, SPOOL_GONE},
-        {"link.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"dangling.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"outside.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"fifo.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"socket.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"directory.csv", SPOOL_DIRECTORY, SPOOL_DIRECTORY},
-        {"linked/in.csv", SPOOL_GONE, SPOOL_GONE},
-        {"user/none.csv", SPOOL_GONE, SPOOL_GONE},
-        {"file.csv/in.csv", SPOOL_GONE, SPOOL_GONE},
-        {"nowhere/in.csv", SPOOL_GONE, SPOOL_GONE},
-        {"user/deep/er/in.csv", SPOOL_FILE, SPOOL_FILE},
-        {"user/deep/link.csv", SPOOL_OTHER, SPOOL_OTHER},
-        {"user/up/file.csv", SPOOL_GONE, SPOOL_GONE},
-        {"user/up/user/in.csv", SPOOL_GONE, SPOOL_GONE},
-        {"user/deep", SPOOL_DIRECTORY, SPOOL_DIRECTORY},
+        {"file.csv", FILE_REGULAR, FILE_REGULAR},
+        {"hard.csv", FILE_REGULAR, FILE_REGULAR},
+        {"user/in.csv", FILE_REGULAR, FILE_REGULAR},
+        {"none.csv", FILE_GONE, FILE_GONE},
+        {"link.csv", FILE_OTHER, FILE_OTHER},
+        {"dangling.csv", FILE_OTHER, FILE_OTHER},
+        {"outside.csv", FILE_OTHER, FILE_OTHER},
+        {"fifo.csv", FILE_OTHER, FILE_OTHER},
+        {"socket.csv", FILE_OTHER, FILE_OTHER},
+        {"directory.csv", FILE_DIRECTORY, FILE_DIRECTORY},
+        {"linked/in.csv", FILE_GONE, FILE_GONE},
+        {"user/none.csv", FILE_GONE, FILE_GONE},
+        {"file.csv/in.csv", FILE_GONE, FILE_GONE},
+        {"nowhere/in.csv", FILE_GONE, FILE_GONE},
+        {"user/deep/er/in.csv", FILE_REGULAR, FILE_REGULAR},
+        {"user/deep/link.csv", FILE_OTHER, FILE_OTHER},
+        {"user/up/file.csv", FILE_GONE, FILE_GONE},
+        {"user/up/user/in.csv", FILE_GONE, FILE_GONE},
+        {"user/deep", FILE_DIRECTORY, FILE_DIRECTORY},
     };
-    struct signature signature;
+    struct file_id file_id;
     size_t i;
     int fd;
 
     for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        enum spool_kind kind;
+        enum file_kind kind;
 
-        check(spool_look(dir, kinds[i].name, &signature) == kinds[i].look, "%s: what it is",
+        check(beneath_stat(dir, kinds[i].name, &file_id) == kinds[i].upload, "%s: what it is",
               kinds[i].name);
         fd = -5;
-        kind = spool_open(dir, kinds[i].name, &fd, &signature);
-        check(kind == kinds[i].open && (kind == SPOOL_FILE) == (fd >= 0) &&
-                  (kind == SPOOL_FILE || fd == -5),
+        kind = beneath_open(dir, kinds[i].name, &fd, &file_id);
+        check(kind == kinds[i].open && (kind == FILE_REGULAR) == (fd >= 0) &&
+                  (kind == FILE_REGULAR || fd == -5),
               "%s: opened only if it is a file", kinds[i].name);
         if (fd >= 0)
             close(fd);
@@ -144,8 +144,8 @@ static void test_kinds(void)
     {
         int user = openat(dir, "user", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        check(spool_open(user, "../file.csv", &fd, &signature) == SPOOL_OTHER &&
-                  spool_open(user, "/etc/passwd", &fd, &signature) == SPOOL_OTHER,
+        check(beneath_open(user, "../file.csv", &fd, &file_id) == FILE_OTHER &&
+                  beneath_open(user, "/etc/passwd", &fd, &file_id) == FILE_OTHER,
               "never outside of the directory");
         close(user);
     }
@@ -153,62 +153,63 @@ static void test_kinds(void)
 
 static void test_signature(void)
 {
-    struct signature first, second;
+    struct file_id first, second;
     struct timespec times[2] = {{5, 6}, {1700000000, 123456789}};
     int fd;
 
     utimensat(dir, "file.csv", times, 0);
-    check(spool_open(dir, "file.csv", &fd, &first) == SPOOL_FILE && first.size == 7 &&
+    check(beneath_open(dir, "file.csv", &fd, &first) == FILE_REGULAR && first.size == 7 &&
               first.mtime == INT64_C(1700000000123456789) && first.inode != 0 && first.ctime > 0,
           "size and times");
     check((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0, "no child inherits it");
-    check(spool_look(dir, "file.csv", &second) == SPOOL_FILE && signature_equal(&first, &second) &&
-              spool_signature(fd, &second) == SPOOL_FILE && signature_equal(&first, &second),
+    check(beneath_stat(dir, "file.csv", &second) == FILE_REGULAR &&
+              file_id_equal(&first, &second) && file_id_of_fd(fd, &second) == FILE_REGULAR &&
+              file_id_equal(&first, &second),
           "the same by name and by descriptor");
-    check(spool_look(dir, "hard.csv", &second) == SPOOL_FILE && signature_equal(&first, &second),
+    check(beneath_stat(dir, "hard.csv", &second) == FILE_REGULAR && file_id_equal(&first, &second),
           "and by another name");
     usleep(20000);
     place_put_text(dir, "file.csv", "CONTENT");
     utimensat(dir, "file.csv", times, 0);
-    check(spool_signature(fd, &second) == SPOOL_FILE && second.size == first.size &&
-              second.mtime == first.mtime && !signature_equal(&first, &second),
+    check(file_id_of_fd(fd, &second) == FILE_REGULAR && second.size == first.size &&
+              second.mtime == first.mtime && !file_id_equal(&first, &second),
           "rewritten with size and mtime as they were it is another");
     close(fd);
 }
 
 static void test_writer(void)
 {
-    struct signature signature;
-    enum spool_writer free_now;
+    struct file_id file_id;
+    enum lease_state free_now;
     int fd, writer;
 
-    spool_open(dir, "file.csv", &fd, &signature);
-    free_now = spool_writer(fd);
-    if (free_now == SPOOL_WRITER_UNKNOWN) {
+    beneath_open(dir, "file.csv", &fd, &file_id);
+    free_now = lease_probe(fd);
+    if (free_now == LEASE_UNKNOWN) {
         check(true, "leases are not to be had # SKIP");
         close(fd);
         return;
     }
-    check(free_now == SPOOL_NO_WRITER && spool_writer(fd) == SPOOL_NO_WRITER, "nobody writes");
+    check(free_now == LEASE_NO_WRITER && lease_probe(fd) == LEASE_NO_WRITER, "nobody writes");
     writer = openat(dir, "hard.csv", O_WRONLY | O_APPEND | O_CLOEXEC);
     check(writer >= 0, "asking leaves no lease behind");
-    check(spool_writer(fd) == SPOOL_WRITER, "somebody has it open, by another name");
+    check(lease_probe(fd) == LEASE_WRITER, "somebody has it open, by another name");
     close(writer);
-    check(spool_writer(fd) == SPOOL_NO_WRITER, "and closed it");
-    check(spool_hold(fd) == SPOOL_NO_WRITER && !spool_is_awaited(fd), "held");
+    check(lease_probe(fd) == LEASE_NO_WRITER, "and closed it");
+    check(lease_hold(fd) == LEASE_NO_WRITER && !lease_is_breaking(fd), "held");
     writer = openat(dir, "file.csv", O_RDONLY | O_CLOEXEC);
-    check(writer >= 0 && !spool_is_awaited(fd), "others may read");
+    check(writer >= 0 && !lease_is_breaking(fd), "others may read");
     close(writer);
     check(openat(dir, "hard.csv", O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == EAGAIN &&
-              spool_is_awaited(fd),
+              lease_is_breaking(fd),
           "who wants to write has to wait, and is noticed");
-    spool_release(fd);
+    lease_release(fd);
     writer = openat(dir, "hard.csv", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     check(writer >= 0, "and goes on when it is released");
-    check(spool_hold(fd) == SPOOL_WRITER, "what is written to cannot be held");
+    check(lease_hold(fd) == LEASE_WRITER, "what is written to cannot be held");
     close(writer);
     close(fd);
-    check(spool_writer(-1) == SPOOL_WRITER_UNKNOWN, "of nothing nothing is known");
+    check(lease_probe(-1) == LEASE_UNKNOWN, "of nothing nothing is known");
 }
 
 /* Two names change what they stand for, again and again, until the process is ended. */
@@ -225,17 +226,17 @@ static void swap_for_ever(void)
 static bool opens_only(const char *name, ino_t inode)
 {
     unsigned opened = 0, refused = 0;
-    struct signature signature;
+    struct file_id file_id;
     int fd;
 
     while (opened < 2000 || refused < 2000) {
-        if (spool_open(dir, name, &fd, &signature) != SPOOL_FILE) {
+        if (beneath_open(dir, name, &fd, &file_id) != FILE_REGULAR) {
             refused++;
             continue;
         }
         opened++;
         close(fd);
-        if (signature.inode != inode)
+        if (file_id.inode != inode)
             return false;
     }
     return true;
@@ -332,11 +333,11 @@ static struct buffer said;
 static unsigned wrong;
 
 /* Words for what is found, in the order of the names. */
-static void found(void *context, const char *name, enum spool_kind kind,
-                  const struct signature *signature)
+static void found(void *context, const char *name, enum file_kind kind,
+                  const struct file_id *file_id)
 {
     wrong += context != &said;
-    if (kind == SPOOL_FILE && signature->size == 7)
+    if (kind == FILE_REGULAR && file_id->size == 7)
         buffer_printf(&said, "%s\n", name);
     else
         buffer_printf(&said, "%s:%d\n", name, kind);
@@ -358,7 +359,7 @@ static int compare_lines(const void *left, const void *right)
 /* What a scan says, sorted, in one line. */
 static const char *scan(const char *under, bool recursive, uint64_t *ret_ignored)
 {
-    struct spool_order order = {
+    struct drop_scan_request order = {
         .under = under, .recursive = recursive, .enter = enter, .found = found, .context = &said};
     static struct buffer out;
     char *lines[64], *line;
@@ -368,7 +369,7 @@ static const char *scan(const char *under, bool recursive, uint64_t *ret_ignored
     buffer_clear(&said);
     buffer_clear(&out);
     wrong = 0;
-    result = spool_scan(dir, &order, ret_ignored, &cause);
+    result = drop_scan(dir, &order, ret_ignored, &cause);
     check(result == 0 && wrong == 0, "a scan of %s ends with %d", under ? under : "all", result);
     buffer_text(&said);
     for (line = strtok(said.data, "\n"); line != NULL && count < 64; line = strtok(NULL, "\n"))
@@ -381,7 +382,7 @@ static const char *scan(const char *under, bool recursive, uint64_t *ret_ignored
 
 static void test_scan(void)
 {
-    static const struct spool_order nothing = {.found = found, .context = &said};
+    static const struct drop_scan_request nothing = {.found = found, .context = &said};
     uint64_t ignored = 99;
 
     place_put_text(dir, ".hidden.csv", "x");
@@ -407,7 +408,7 @@ static void test_scan(void)
     check_text(scan("user/none", true, &ignored), "", "one that is not there");
     check_text(scan("linked", true, &ignored), "", "a link is none");
     check_text(scan("file.csv", true, &ignored), "", "nor is a file");
-    check(spool_scan(-1, &nothing, &ignored, &cause) < 0 && cause.kind == CAUSE_TROUBLE,
+    check(drop_scan(-1, &nothing, &ignored, &cause) < 0 && cause.kind == CAUSE_RETRY,
           "where there is nothing to scan: %s", cause.text);
 }
 
@@ -419,13 +420,13 @@ static void test_limits(void)
     int i, fd;
 
     mkdirat(dir, path, 0777);
-    for (i = 2; i <= SPOOL_DEPTH + 2; i++) {
+    for (i = 2; i <= BENEATH_DEPTH + 2; i++) {
         strcat(path, "/d");
         mkdirat(dir, path, 0777);
-        if (i <= SPOOL_DEPTH)
+        if (i <= BENEATH_DEPTH)
             sprintf(want + strlen(want), " %s/", path);
-        else if (i == SPOOL_DEPTH + 1)
-            sprintf(want + strlen(want), " %s:%d", path, SPOOL_OTHER);
+        else if (i == BENEATH_DEPTH + 1)
+            sprintf(want + strlen(want), " %s:%d", path, FILE_OTHER);
     }
     strcat(path, "/in.csv");
     place_put_text(dir, path, "content");
@@ -434,26 +435,26 @@ static void test_limits(void)
     memset(name, 'n', 255);
     name[255] = '\0';
     snprintf(path, sizeof path, "%s/%s/%s", name, name, name);
-    path[SPOOL_DIRECTORY_BYTES + 1] = '\0';
-    for (i = 255; i > 0; i = i == 255 ? 511 : i == 511 ? SPOOL_DIRECTORY_BYTES + 1 : 0) {
+    path[BENEATH_DIRECTORY_BYTES + 1] = '\0';
+    for (i = 255; i > 0; i = i == 255 ? 511 : i == 511 ? BENEATH_DIRECTORY_BYTES + 1 : 0) {
         char part[1200];
 
         snprintf(part, sizeof part, "%.*s", i, path);
         if (mkdirat(dir, part, 0777) < 0)
             abort();
     }
-    check(spool_enter(dir, path, &fd) == SPOOL_OTHER, "too long a path is not entered");
-    path[SPOOL_DIRECTORY_BYTES] = '\0';
+    check(beneath_open_dir(dir, path, &fd) == FILE_OTHER, "too long a path is not entered");
+    path[BENEATH_DIRECTORY_BYTES] = '\0';
     mkdirat(dir, path, 0777);
-    check(spool_enter(dir, path, &fd) == SPOOL_DIRECTORY, "one byte less is");
+    check(beneath_open_dir(dir, path, &fd) == FILE_DIRECTORY, "one byte less is");
     close(fd);
-    snprintf(want, sizeof want, "%.511s/ %.700s/ %.700sn:%d", path, path, path, SPOOL_OTHER);
+    snprintf(want, sizeof want, "%.511s/ %.700s/ %.700sn:%d", path, path, path, FILE_OTHER);
     check_text(scan(name, true, &ignored) + 257, want, "and so for a scan");
 }
 
 static void test_permission(void)
 {
-    struct signature signature;
+    struct file_id file_id;
     uint64_t ignored;
     int fd;
 
@@ -462,11 +463,11 @@ static void test_permission(void)
         check(true, "it takes root to become somebody else # SKIP");
         return;
     }
-    check(spool_look(dir, "file.csv", &signature) == SPOOL_FILE &&
-              spool_open(dir, "file.csv", &fd, &signature) == SPOOL_UNREADABLE,
+    check(beneath_stat(dir, "file.csv", &file_id) == FILE_REGULAR &&
+              beneath_open(dir, "file.csv", &fd, &file_id) == FILE_UNREADABLE,
           "a file without permission");
-    check(spool_open(dir, "user/in.csv", &fd, &signature) == SPOOL_FILE &&
-              spool_writer(fd) == SPOOL_WRITER_UNKNOWN,
+    check(beneath_open(dir, "user/in.csv", &fd, &file_id) == FILE_REGULAR &&
+              lease_probe(fd) == LEASE_UNKNOWN,
           "of another's file nobody tells who writes");
     close(fd);
     check_text(scan("user", true, &ignored), "user/ user/deep:4 user/in.csv:0",

@@ -9,7 +9,7 @@ static int dir;
 
 /* What came since the last piece: so many rows, of a user of its own, and what they are written as.
  */
-static void read_on(struct judgement *result, struct spill *rows, unsigned piece)
+static void read_on(struct check_result *result, struct spill *rows, unsigned piece)
 {
     static const char letters[] = "abcde";
     struct buffer bytes = {0};
@@ -29,7 +29,7 @@ static void read_on(struct judgement *result, struct spill *rows, unsigned piece
     buffer_free(&bytes);
 }
 
-static void read_all(struct pieces *pieces, struct judgement *result, struct spill *rows)
+static void read_all(struct pieces *pieces, struct check_result *result, struct spill *rows)
 {
     struct cause cause;
     unsigned i;
@@ -48,7 +48,7 @@ int main(void)
 {
     const struct config config = {0};
     struct pieces pieces = {0};
-    struct judgement result;
+    struct check_result result;
     struct spill rows;
     struct cause cause;
     uint64_t bytes, length;
@@ -56,7 +56,7 @@ int main(void)
     size_t round;
 
     dir = place_enter();
-    judgement_init(&result, &config);
+    check_result_init(&result, &config);
     spill_init(&rows, dir);
     for (round = 0; round < 2; round++) {
         read_all(&pieces, &result, &rows);
@@ -105,7 +105,7 @@ int main(void)
     pieces_free(&pieces);
     pieces_free(&pieces);
     spill_free(&rows);
-    judgement_free(&result);
+    check_result_free(&result);
     close(dir);
     return unit_done();
 }

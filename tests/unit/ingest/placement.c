@@ -67,14 +67,14 @@ static bool holds(int fd, const char *name, const char *suffix, const char *text
     return place_holds(fd, full, text);
 }
 
-static struct signature drop(const char *name, const char *text)
+static struct file_id drop(const char *name, const char *text)
 {
-    struct signature signature;
+    struct file_id file_id;
 
     place_put_text(dir.drop, name, text);
-    if (spool_look(dir.drop, name, &signature) != SPOOL_FILE)
+    if (beneath_stat(dir.drop, name, &file_id) != FILE_REGULAR)
         abort();
-    return signature;
+    return file_id;
 }
 
 /* Books a verdict on the content; the number of its line. */
@@ -99,10 +99,10 @@ static void write_reasons(uint64_t seq, uint64_t line)
     struct buffer *message;
 
     violations_init(&violations, 10);
-    message = violations_add(&violations, CODE_BLANK_ROW, line, 0, NULL, NULL, 0);
+    message = violations_add(&violations, VIOLATION_BLANK_ROW, line, 0, NULL, NULL, 0);
     buffer_string(message, "a line too many");
     violations_added(&violations);
-    if (disposal_write_reasons(&dir, seq, &violations, NULL, NULL, &cause) < 0)
+    if (placement_write_reasons(&dir, seq, &violations, NULL, NULL, &cause) < 0)
         abort();
     violations_free(&violations);
 }
@@ -117,24 +117,24 @@ static void write_rejects(uint64_t seq, const char *text)
 
 static int quarantine(const char *name, const char *text, uint64_t line)
 {
-    struct signature signature = drop(name, text);
+    struct file_id file_id = drop(name, text);
     uint64_t seq = ledger.next_seq;
 
     write_reasons(seq, line);
     book(VERDICT_QUARANTINED, name, text);
-    if (disposal_take(&dir, name, &signature, seq, &cause) < 0)
+    if (placement_take(&dir, name, &file_id, seq, &cause) < 0)
         return -1;
-    return disposal_finish(&dir, name, seq, DISPOSAL_QUARANTINE, &cause);
+    return placement_finish(&dir, name, seq, PLACE_QUARANTINE, &cause);
 }
 
-static int accept_as(enum disposal disposal, const char *name, const char *text)
+static int accept_as(enum placement disposal, const char *name, const char *text)
 {
-    struct signature signature = drop(name, text);
+    struct file_id file_id = drop(name, text);
     uint64_t seq = book(VERDICT_MERGED, name, text);
 
-    if (disposal_take(&dir, name, &signature, seq, &cause) < 0)
+    if (placement_take(&dir, name, &file_id, seq, &cause) < 0)
         return -1;
-    return disposal_finish(&dir, name, seq, disposal, &cause);
+    return placement_finish(&dir, name, seq, disposal, &cause);
 }
 
 /* ---- places -----------------------------------------------------------------------------------
@@ -182,19 +182,18 @@ static void test_accepted(void)
     uint64_t seq;
 
     open_dir();
-    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "first") == 0 &&
+    check(accept_as(PLACE_ARCHIVE, "a.csv", "first") == 0 &&
               holds(dir.archive, "a.csv", "", "first"),
           "an accepted file is archived");
-    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "second") == 0 &&
-              accept_as(DISPOSAL_ARCHIVE, "a.csv", "third") == 0 &&
+    check(accept_as(PLACE_ARCHIVE, "a.csv", "second") == 0 &&
+              accept_as(PLACE_ARCHIVE, "a.csv", "third") == 0 &&
               holds(dir.archive, "a.csv", "", "first") &&
               holds(dir.archive, "a.csv.~2~", "", "second") &&
               holds(dir.archive, "a.csv.~3~", "", "third"),
           "a second one of the name beside it");
-    check(accept_as(DISPOSAL_ARCHIVE, "a.csv", "second") == 0 && count_in(dir.archive) == 3,
+    check(accept_as(PLACE_ARCHIVE, "a.csv", "second") == 0 && count_in(dir.archive) == 3,
           "an equal one is dropped");
-    check(accept_as(DISPOSAL_DELETE, "b.csv", "data") == 0 && count_in(dir.archive) == 3,
-          "deleted");
+    check(accept_as(PLACE_DELETE, "b.csv", "data") == 0 && count_in(dir.archive) == 3, "deleted");
     check(count_in(dir.drop) == 0 && count_in(dir.moving) == 0 && count_in(dir.quarantine) == 0,
           "nothing is left of these");
     drop("k.csv", "good\nbad\n");
@@ -203,7 +202,7 @@ static void test_accepted(void)
     write_rejects(seq, "header\nwrong and longer\n");
     write_rejects(seq, "header\nbad\n");
     book(VERDICT_MERGED, "k.csv", "good\nbad\n");
-    check(disposal_finish(&dir, "k.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+    check(placement_finish(&dir, "k.csv", seq, PLACE_KEEP, &cause) == 0 &&
               holds(dir.drop, "k.csv", "", "good\nbad\n") &&
               holds(dir.quarantine, "k.csv", ".errors.csv", REASONS("2")) &&
               holds(dir.quarantine, "k.csv", ".rejects.csv", "header\nbad\n") &&
@@ -213,15 +212,15 @@ static void test_accepted(void)
               holds(dir.quarantine, "k.csv", ".rejects.csv", "header\nbad\n"),
           "keep their place");
     config.source = CONFIG_SOURCE_KEEP;
-    check(disposal_of_accepted(&config) == DISPOSAL_KEEP, "source = keep");
+    check(placement_of_accepted(&config) == PLACE_KEEP, "source = keep");
     config.source = CONFIG_SOURCE_ARCHIVE;
-    check(disposal_of_accepted(&config) == DISPOSAL_ARCHIVE, "source = archive");
+    check(placement_of_accepted(&config) == PLACE_ARCHIVE, "source = archive");
     config.source = CONFIG_SOURCE_DELETE;
-    check(disposal_of_accepted(&config) == DISPOSAL_DELETE, "source = delete");
+    check(placement_of_accepted(&config) == PLACE_DELETE, "source = delete");
     write_reasons(77, 1);
     write_rejects(77, "x");
-    disposal_drop_reasons(&dir, 77);
-    disposal_drop_reasons(&dir, 78);
+    placement_drop_reasons(&dir, 77);
+    placement_drop_reasons(&dir, 78);
     check(count_in(dir.moving) == 0, "reasons can be taken back");
     close_dir();
 }
@@ -231,7 +230,7 @@ static void test_accepted(void)
 static uint64_t take_with_sidecars(enum verdict verdict, const char *name, const char *text,
                                    const char *sum)
 {
-    struct signature signature = drop(name, text);
+    struct file_id file_id = drop(name, text);
     struct sidecars sidecars;
     char path[64];
     uint64_t seq;
@@ -240,13 +239,13 @@ static uint64_t take_with_sidecars(enum verdict verdict, const char *name, const
     place_put_text(dir.drop, path, sum);
     snprintf(path, sizeof path, "%s.done", name);
     place_put_text(dir.drop, path, "");
-    if (sidecar_look(dir.drop, name, geteuid(), &sidecars) != SPOOL_FILE)
+    if (sidecar_look(dir.drop, name, geteuid(), &sidecars) != FILE_REGULAR)
         abort();
     if (verdict == VERDICT_QUARANTINED)
         write_reasons(ledger.next_seq, 1);
     seq = book(verdict, name, text);
-    if (disposal_take_sidecars(&dir, name, &sidecars, seq, &cause) < 0 ||
-        disposal_take(&dir, name, &signature, seq, &cause) < 0)
+    if (placement_take_sidecars(&dir, name, &sidecars, seq, &cause) < 0 ||
+        placement_take(&dir, name, &file_id, seq, &cause) < 0)
         abort();
     return seq;
 }
@@ -260,38 +259,38 @@ static void test_sidecars(void)
     config.source = CONFIG_SOURCE_ARCHIVE;
     seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "1");
     check(count_in(dir.drop) == 0 && count_in(dir.moving) == 3, "sidecars go with their file");
-    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+    check(placement_finish(&dir, "a.csv", seq, PLACE_ARCHIVE, &cause) == 0 &&
               holds(dir.archive, "a.csv", ".sha256", "1") &&
               holds(dir.archive, "a.csv", ".done", "") && count_in(dir.moving) == 0,
           "to the archive");
     seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "1");
-    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+    check(placement_finish(&dir, "a.csv", seq, PLACE_ARCHIVE, &cause) == 0 &&
               count_in(dir.archive) == 3 && count_in(dir.moving) == 0,
           "a copy of all of them is dropped");
     seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "one", "2");
-    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+    check(placement_finish(&dir, "a.csv", seq, PLACE_ARCHIVE, &cause) == 0 &&
               holds(dir.archive, "a.csv", ".~2~", "one") &&
               holds(dir.archive, "a.csv", ".~2~.sha256", "2") && count_in(dir.archive) == 6,
           "with another checksum it is no copy");
     unlinkat(dir.archive, "a.csv", 0);
     seq = take_with_sidecars(VERDICT_MERGED, "a.csv", "two", "3");
-    check(disposal_finish(&dir, "a.csv", seq, DISPOSAL_ARCHIVE, &cause) == 0 &&
+    check(placement_finish(&dir, "a.csv", seq, PLACE_ARCHIVE, &cause) == 0 &&
               holds(dir.archive, "a.csv", ".~3~.sha256", "3") &&
               holds(dir.archive, "a.csv", ".sha256", "1"),
           "a checksum that was left alone is not overwritten");
     seq = take_with_sidecars(VERDICT_MERGED, "d.csv", "one", "1");
-    check(disposal_finish(&dir, "d.csv", seq, DISPOSAL_DELETE, &cause) == 0 &&
+    check(placement_finish(&dir, "d.csv", seq, PLACE_DELETE, &cause) == 0 &&
               count_in(dir.moving) == 0,
           "or are deleted");
     seq = take_with_sidecars(VERDICT_MERGED, "k.csv", "one", "1");
-    check(disposal_finish(&dir, "k.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+    check(placement_finish(&dir, "k.csv", seq, PLACE_KEEP, &cause) == 0 &&
               count_in(dir.moving) == 0 && count_in(dir.drop) == 3,
           "or come back");
     close_dir();
 
     open_dir();
     seq = take_with_sidecars(VERDICT_QUARANTINED, "q.csv", "bad", "1");
-    check(disposal_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
+    check(placement_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
               count_in(dir.quarantine) == 4 && holds(dir.quarantine, "q.csv", ".sha256", "1"),
           "a crash before they are placed");
     seq = take_with_sidecars(VERDICT_QUARANTINED, "r.csv", "bad", "1");
@@ -301,16 +300,16 @@ static void test_sidecars(void)
         snprintf(name, sizeof name, "%" PRIu64 ".csv", seq);
         renameat(dir.moving, name, dir.drop, "r.csv");
     }
-    check(disposal_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
+    check(placement_recover(&dir, &ledger, &config, &cause) == 0 && count_in(dir.moving) == 0 &&
               count_in(dir.drop) == 3 && holds(dir.drop, "r.csv", ".sha256", "1"),
           "without their file they come back");
     sidecar_look(dir.drop, "r.csv", geteuid(), &sidecars);
     place_put_text(dir.drop, "r.csv.sha256", "another");
-    check(disposal_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
+    check(placement_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
               count_in(dir.moving) == 1 && holds(dir.drop, "r.csv", ".sha256", "another"),
           "one that is another by now stays");
     place_put_text(dir.drop, "r.csv.done", "newer");
-    check(disposal_return_sidecars(&dir, "r.csv", 90, &cause) == 0 && count_in(dir.moving) == 0 &&
+    check(placement_return_sidecars(&dir, "r.csv", 90, &cause) == 0 && count_in(dir.moving) == 0 &&
               holds(dir.drop, "r.csv", ".done", "newer"),
           "and one that comes back overwrites nothing");
     close_dir();
@@ -331,8 +330,8 @@ static void test_long_names(void)
     check(quarantine(eva, "more", 3) == 0 && count_in(dir.quarantine) == 6, "and a second copy");
     check(quarantine(eva, "eva", 4) == 0 && count_in(dir.quarantine) == 6,
           "equal ones are dropped");
-    check(accept_as(DISPOSAL_ARCHIVE, eva, "eva") == 0 && count_in(dir.archive) == 1 &&
-              accept_as(DISPOSAL_ARCHIVE, eva, "udo") == 0 && count_in(dir.archive) == 2,
+    check(accept_as(PLACE_ARCHIVE, eva, "eva") == 0 && count_in(dir.archive) == 1 &&
+              accept_as(PLACE_ARCHIVE, eva, "udo") == 0 && count_in(dir.archive) == 2,
           "in the archive too");
     eva[0] = '\xFF';
     eva[1] = '\n';
@@ -363,9 +362,9 @@ static void test_directories(void)
               holds(dir.quarantine, "eva/a.csv.~2~", ".errors.csv", REASONS("6")) &&
               quarantine("eva/a.csv", "other", 7) == 0 && count_in(dir.moving) == 0,
           "with the numbers of each directory");
-    check(accept_as(DISPOSAL_ARCHIVE, "eva/a.csv", "one") == 0 &&
-              accept_as(DISPOSAL_ARCHIVE, "eva/a.csv", "two") == 0 &&
-              accept_as(DISPOSAL_ARCHIVE, "udo/a.csv", "one") == 0 &&
+    check(accept_as(PLACE_ARCHIVE, "eva/a.csv", "one") == 0 &&
+              accept_as(PLACE_ARCHIVE, "eva/a.csv", "two") == 0 &&
+              accept_as(PLACE_ARCHIVE, "udo/a.csv", "one") == 0 &&
               holds(dir.archive, "eva/a.csv", "", "one") &&
               holds(dir.archive, "eva/a.csv.~2~", "", "two") &&
               holds(dir.archive, "udo/a.csv", "", "one"),
@@ -483,26 +482,26 @@ static void replace_and_drop(void)
     before_rename = NULL;
 }
 
-static bool take_fails(const char *name, const struct signature *read)
+static bool take_fails(const char *name, const struct file_id *read)
 {
     int result;
 
     cause = (struct cause){0};
-    result = disposal_take(&dir, name, read, 5, &cause);
+    result = placement_take(&dir, name, read, 5, &cause);
     if (writer > 0)
         waitpid(writer, NULL, 0);
     writer = 0;
-    return result < 0 && cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0;
+    return result < 0 && cause.kind == CAUSE_CHANGED && count_in(dir.moving) == 0;
 }
 
 static void test_take(void)
 {
-    struct signature read, other;
+    struct file_id read, other;
 
     open_dir();
     victim = "a.csv";
     read = drop("a.csv", "first");
-    check(disposal_take(&dir, "a.csv", &read, 5, &cause) == 0 && count_in(dir.drop) == 0 &&
+    check(placement_take(&dir, "a.csv", &read, 5, &cause) == 0 && count_in(dir.drop) == 0 &&
               holds(dir.moving, "5.csv", "", "first"),
           "what was read is taken");
     unlinkat(dir.moving, "5.csv", 0);
@@ -531,10 +530,10 @@ static void test_take(void)
           "rewritten in place with the same size at the last instant: put back");
     read = drop("a.csv", "first");
     before_rename = open_victim;
-    if (disposal_take(&dir, "a.csv", &read, 5, &cause) == 0) {
-        check(spool_writer(held) == SPOOL_WRITER_UNKNOWN, "leases are not to be had # SKIP");
+    if (placement_take(&dir, "a.csv", &read, 5, &cause) == 0) {
+        check(lease_probe(held) == LEASE_UNKNOWN, "leases are not to be had # SKIP");
     } else {
-        check(cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0 &&
+        check(cause.kind == CAUSE_CHANGED && count_in(dir.moving) == 0 &&
                   holds(dir.drop, "a.csv", "", "first"),
               "opened for writing at the last instant: put back");
     }
@@ -553,7 +552,7 @@ static void replace_then_drop_again(void)
 static void test_put_back_beside(const char *name, const char *what)
 {
     struct buffer content = {0};
-    struct signature read;
+    struct file_id read;
     DIR *list;
     const struct dirent *entry;
     bool newest = false, other = false;
@@ -564,12 +563,12 @@ static void test_put_back_beside(const char *name, const char *what)
     read = drop(name, "first");
     before_rename = replace_then_drop_again;
     cause = (struct cause){0};
-    result = disposal_take(&dir, name, &read, 5, &cause);
-    check(result < 0 && cause.kind == CAUSE_AGAIN && count_in(dir.moving) == 0,
+    result = placement_take(&dir, name, &read, 5, &cause);
+    check(result < 0 && cause.kind == CAUSE_CHANGED && count_in(dir.moving) == 0,
           "%s: a file whose name was taken meanwhile goes back: %s", what, cause.text);
     list = fdopendir(openat(dir.drop, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     while ((entry = readdir(list)) != NULL) {
-        if (!spool_name_counts(entry->d_name) || !place_get(dir.drop, entry->d_name, &content))
+        if (!csv_name_is_accepted(entry->d_name) || !place_get(dir.drop, entry->d_name, &content))
             continue;
         newest |= strcmp(buffer_text(&content), "newest") == 0 && strcmp(entry->d_name, name) == 0;
         other |= strcmp(buffer_text(&content), "other") == 0 && strcmp(entry->d_name, name) != 0;
@@ -595,7 +594,7 @@ static void replace_then_drop_longer(void)
  */
 static void test_put_back_into_longer(void)
 {
-    struct signature read;
+    struct file_id read;
 
     open_dir();
     victim = "a.csv";
@@ -609,7 +608,7 @@ static void test_put_back_into_longer(void)
 /* Directories of the drop directory go, come back, and are replaced by links. */
 static void test_take_from_directory(void)
 {
-    struct signature read, in;
+    struct file_id read, in;
     uint64_t seq;
 
     open_dir();
@@ -623,16 +622,16 @@ static void test_take_from_directory(void)
     unlinkat(dir.drop, "eva", 0);
     renameat(dir.root, "elsewhere", dir.drop, "eva");
     victim = "eva/a.csv";
-    spool_look(dir.drop, "eva/a.csv", &read);
+    beneath_stat(dir.drop, "eva/a.csv", &read);
     before_rename = append_victim;
     check(take_fails("eva/a.csv", &read) && holds(dir.drop, "eva/a.csv", "", "first and more"),
           "appended to at the last instant: back in its directory");
-    spool_look(dir.drop, "eva/a.csv", &in);
+    beneath_stat(dir.drop, "eva/a.csv", &in);
     seq = book(VERDICT_MERGED, "eva/a.csv", "first and more");
-    if (disposal_take(&dir, "eva/a.csv", &in, seq, &cause) < 0)
+    if (placement_take(&dir, "eva/a.csv", &in, seq, &cause) < 0)
         abort();
     unlinkat(dir.drop, "eva", AT_REMOVEDIR);
-    check(disposal_finish(&dir, "eva/a.csv", seq, DISPOSAL_KEEP, &cause) == 0 &&
+    check(placement_finish(&dir, "eva/a.csv", seq, PLACE_KEEP, &cause) == 0 &&
               holds(dir.drop, "eva/a.csv", "", "first and more"),
           "a file goes back into a directory that was removed meanwhile");
     close_dir();
@@ -670,13 +669,13 @@ static bool recovered(void);
 /* Others may have made something of the names that we hide files under. */
 static void test_squatters(void)
 {
-    struct signature read = drop("d.csv", "taken");
+    struct file_id read = drop("d.csv", "taken");
 
     place_put_text(dir.drop, ".phasesentinel", "mine");
     symlinkat("eva", dir.drop, ".phasesentinel.~2~");
     mkdirat(dir.drop, ".phasesentinel.~3~", 0755);
     place_put_text(dir.drop, ".phasesentinel.~3~/mine.csv", "mine");
-    check(disposal_take(&dir, "d.csv", &read, 5, &cause) == 0 &&
+    check(placement_take(&dir, "d.csv", &read, 5, &cause) == 0 &&
               holds(dir.moving, "5.csv", "", "taken") && holds(dir.drop, "d.csv", "", NULL),
           "what stands in the way of a hiding is passed by");
     check(recovered() && holds(dir.drop, ".phasesentinel", "", "mine") &&
@@ -687,7 +686,7 @@ static void test_squatters(void)
 
 static void test_across(void)
 {
-    struct signature read;
+    struct file_id read;
     char name[64];
     uint64_t seq;
     int step;
@@ -698,7 +697,7 @@ static void test_across(void)
         return;
     }
     check(quarantine("eva/a.csv", "bad", 1) == 0 && holds(dir.quarantine, "eva/a.csv", "", "bad") &&
-              accept_as(DISPOSAL_ARCHIVE, "b.csv", "good") == 0 &&
+              accept_as(PLACE_ARCHIVE, "b.csv", "good") == 0 &&
               holds(dir.archive, "b.csv", "", "good") && count_in(dir.moving) == 0 &&
               count_in(dir.drop) == 1,
           "from another file system");
@@ -747,7 +746,7 @@ static void resolve(const char *name, const char *text)
 
     place_put_text(dir.drop, name, text);
     fd = openat(dir.drop, name, O_RDONLY | O_CLOEXEC);
-    if (disposal_resolve(&dir, name, fd, strlen(text), &cause) < 0)
+    if (placement_resolve(&dir, name, fd, strlen(text), &cause) < 0)
         abort();
     close(fd);
 }
@@ -796,9 +795,9 @@ static void test_resolve(void)
 
 static bool recovered(void)
 {
-    bool right = disposal_recover(&dir, &ledger, &config, &cause) == 0;
+    bool right = placement_recover(&dir, &ledger, &config, &cause) == 0;
 
-    right = right && disposal_recover(&dir, &ledger, &config, &cause) == 0;
+    right = right && placement_recover(&dir, &ledger, &config, &cause) == 0;
     if (!right)
         printf("# %s\n", cause.text);
     return right && count_in(dir.moving) == 0;
@@ -810,7 +809,7 @@ static void test_recover_quarantine(void)
     static const char *const steps[] = {"its reasons are written", "the line is booked",
                                         "the file is taken", "its reasons are placed",
                                         "it is placed"};
-    struct signature read;
+    struct file_id read;
     uint64_t seq;
     char from[32];
     size_t step;
@@ -823,7 +822,7 @@ static void test_recover_quarantine(void)
         write_reasons(seq, 2);
         if (step >= 1)
             book(VERDICT_QUARANTINED, "a.csv", "bad");
-        if (step >= 2 && disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+        if (step >= 2 && placement_take(&dir, "a.csv", &read, seq, &cause) < 0)
             abort();
         snprintf(from, sizeof from, "%" PRIu64 ".errors.csv", seq);
         if (step >= 3)
@@ -850,7 +849,7 @@ static void test_recover_quarantine(void)
 static void test_recover_accepted(void)
 {
     static const char *const sources[] = {"keep", "archive", "delete"};
-    struct signature read;
+    struct file_id read;
     uint64_t seq;
     char from[32];
     int source, placed;
@@ -861,7 +860,7 @@ static void test_recover_accepted(void)
         place_put_text(dir.archive, "a.csv", "older");
         read = drop("a.csv", "good");
         seq = book(VERDICT_MERGED, "a.csv", "good");
-        if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+        if (placement_take(&dir, "a.csv", &read, seq, &cause) < 0)
             abort();
         check(recovered() && holds(dir.archive, "a.csv", "", "older"), "taken, and source = %s",
               sources[source]);
@@ -893,19 +892,19 @@ static void test_recover_accepted(void)
 }
 
 /* Takes a packed file with this inside, of which the line says `booked`. */
-static struct buffer take_packed(enum unpack_format format, const char *inside, const char *name,
-                                 const char *booked)
+static struct buffer take_packed(enum decompress_format format, const char *inside,
+                                 const char *name, const char *post_commit)
 {
     struct buffer packed = {0};
-    struct signature read;
+    struct file_id read;
     uint64_t seq;
 
     pack(&packed, format, inside, strlen(inside));
     place_put(dir.drop, name, packed.data, packed.len);
-    if (spool_look(dir.drop, name, &read) != SPOOL_FILE)
+    if (beneath_stat(dir.drop, name, &read) != FILE_REGULAR)
         abort();
-    seq = book(VERDICT_MERGED, name, booked);
-    if (disposal_take(&dir, name, &read, seq, &cause) < 0)
+    seq = book(VERDICT_MERGED, name, post_commit);
+    if (placement_take(&dir, name, &read, seq, &cause) < 0)
         abort();
     return packed;
 }
@@ -929,16 +928,16 @@ static void test_recover_packed(void)
 
     open_dir();
     config.source = CONFIG_SOURCE_ARCHIVE;
-    packed = take_packed(UNPACK_GZIP, "good", "a.csv.gz", "good");
+    packed = take_packed(DECOMPRESS_GZIP, "good", "a.csv.gz", "good");
     check(recovered() && holds_packed(dir.archive, "a.csv.gz", &packed), "a packed file goes on");
-    packed = take_packed(UNPACK_ZSTD, "good", "a.csv.zst", "good");
+    packed = take_packed(DECOMPRESS_ZSTD, "good", "a.csv.zst", "good");
     check(recovered() && holds_packed(dir.archive, "a.csv.zst", &packed), "of either kind");
-    packed = take_packed(UNPACK_PLAIN, "\x1F\x8B\x08", "b.csv.gz", "\x1F\x8B\x08");
+    packed = take_packed(DECOMPRESS_PLAIN, "\x1F\x8B\x08", "b.csv.gz", "\x1F\x8B\x08");
     check(recovered() && holds_packed(dir.archive, "b.csv.gz", &packed), "or known by its bytes");
-    packed = take_packed(UNPACK_GZIP, "other", "c.csv.gz", "good");
+    packed = take_packed(DECOMPRESS_GZIP, "other", "c.csv.gz", "good");
     check(recovered() && holds_packed(dir.drop, "c.csv.gz", &packed), "another one goes back");
     packed = (struct buffer){0};
-    pack(&packed, UNPACK_ZSTD, "good", 4);
+    pack(&packed, DECOMPRESS_ZSTD, "good", 4);
     snprintf(from, sizeof from, "%" PRIu64 ".csv", ledger.next_seq + 7);
     place_put(dir.moving, from, packed.data, packed.len);
     snprintf(from, sizeof from, "recovered.%" PRIu64 ".csv.zst", ledger.next_seq + 7);
@@ -949,7 +948,7 @@ static void test_recover_packed(void)
 
 static void test_recover_odd(void)
 {
-    struct signature read;
+    struct file_id read;
     uint64_t seq;
 
     open_dir();
@@ -961,12 +960,12 @@ static void test_recover_odd(void)
     read = drop("a.csv", "bad");
     write_reasons(ledger.next_seq, 1);
     seq = book(VERDICT_QUARANTINED, "a.csv", "what was read");
-    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+    if (placement_take(&dir, "a.csv", &read, seq, &cause) < 0)
         abort();
     check(recovered() && holds(dir.drop, "a.csv", "", "bad") && count_in(dir.quarantine) == 0,
           "what is not what was booked goes back");
     read = drop("a.csv", "bad");
-    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+    if (placement_take(&dir, "a.csv", &read, seq, &cause) < 0)
         abort();
     place_put_text(dir.drop, "a.csv", "newer");
     check(recovered() && holds(dir.drop, "a.csv", "", "newer") && count_in(dir.drop) == 2,
@@ -981,13 +980,13 @@ static void test_recover_odd(void)
 /* Somebody clears the quarantine before the next start. */
 static void test_recover_cleared(void)
 {
-    struct signature read;
+    struct file_id read;
     uint64_t seq;
 
     open_dir();
     read = drop("a.csv", "bad");
     seq = book(VERDICT_QUARANTINED, "a.csv", "bad");
-    if (disposal_take(&dir, "a.csv", &read, seq, &cause) < 0)
+    if (placement_take(&dir, "a.csv", &read, seq, &cause) < 0)
         abort();
     check(recovered() && holds(dir.quarantine, "a.csv", "", "bad"),
           "a file whose reasons are gone has its place still");
@@ -1004,14 +1003,13 @@ static void test_recover_cleared(void)
 
 static void test_survey(void)
 {
-    struct quarantine_survey survey = {.files = 9};
+    struct quarantine_summary survey = {.files = 9};
     char longest[256];
     uint64_t total = 0;
     size_t i;
 
     open_dir();
-    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
-          "nothing yet");
+    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0, "nothing yet");
     quarantine("a.csv", "1", 1);
     quarantine("a.csv", "2", 2);
     quarantine("b.csv", "3", 3);
@@ -1029,40 +1027,41 @@ static void test_survey(void)
     place_put_text(dir.quarantine, "notes.txt", "mine");
     place_put_text(dir.quarantine, "stranger.csv", "mine");
     mkdirat(dir.quarantine, "x.errors.csv", 0777);
-    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
+    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
           "%" PRIu64 " files to look at", survey.files);
     check(survey.resolved == 1, "%" PRIu64 " resolved", survey.resolved);
-    for (i = 0; i < CODE_COUNT; i++)
+    for (i = 0; i < VIOLATION_CODE_COUNT; i++)
         total += survey.violations[i];
-    check(survey.violations[CODE_BLANK_ROW] == 4 && survey.violations[CODE_TYPE_ERROR] == 43 &&
-              survey.violations[CODE_FILE_TOO_LARGE] == 1 && total == 48,
+    check(survey.violations[VIOLATION_BLANK_ROW] == 4 &&
+              survey.violations[VIOLATION_TYPE_ERROR] == 43 &&
+              survey.violations[VIOLATION_FILE_TOO_LARGE] == 1 && total == 48,
           "%" PRIu64 " violations, those that are not listed too", total);
     book(VERDICT_MERGED, "a.csv", "good");
-    survey_quarantine(&dir, &ledger, &survey, &cause);
+    quarantine_scan(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 3, "a later file resolves all of its name");
     memset(longest, 'x', 255);
     memcpy(longest + 251, ".csv", 5);
     quarantine(longest, "5", 5);
-    survey_quarantine(&dir, &ledger, &survey, &cause);
+    quarantine_scan(&dir, &ledger, &survey, &cause);
     check(survey.files == 2, "a name of 255 bytes");
     mkdirat(dir.drop, "eva", 0777);
     mkdirat(dir.drop, "b.csv", 0777);
     quarantine("eva/b.csv", "6", 6);
     quarantine("eva/b.csv", "7", 7);
     quarantine("b.csv/c.csv", "8", 8);
-    survey_quarantine(&dir, &ledger, &survey, &cause);
-    check(survey.files == 5 && survey.resolved == 3 && survey.violations[CODE_BLANK_ROW] == 8,
+    quarantine_scan(&dir, &ledger, &survey, &cause);
+    check(survey.files == 5 && survey.resolved == 3 && survey.violations[VIOLATION_BLANK_ROW] == 8,
           "and in directories: %" PRIu64, survey.files);
     book(VERDICT_MERGED, "b.csv", "good");
-    survey_quarantine(&dir, &ledger, &survey, &cause);
+    quarantine_scan(&dir, &ledger, &survey, &cause);
     check(survey.files == 4 && survey.resolved == 4, "b.csv is not eva/b.csv");
     book(VERDICT_MERGED, "eva/b.csv", "good");
     book(VERDICT_MERGED, "b.csv/c.csv", "good");
-    survey_quarantine(&dir, &ledger, &survey, &cause);
+    quarantine_scan(&dir, &ledger, &survey, &cause);
     check(survey.files == 1 && survey.resolved == 7, "their own later files resolve them");
     datadir_close(&dir);
     dir.quarantine = -1;
-    check(survey_quarantine(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
+    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
           "where there is no quarantine there is nothing in it");
     ledger_close(&ledger);
 }

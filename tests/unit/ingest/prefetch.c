@@ -9,8 +9,8 @@
 #define FILES 200
 
 static int dir;
-static struct waiting waiting;
-static struct waiting_file *files[FILES];
+static struct pending pending;
+static struct pending_file *files[FILES];
 
 static size_t open_files(void)
 {
@@ -33,62 +33,62 @@ static void put_files(void)
         snprintf(name, sizeof name, "%zu.csv", i);
         if (i % 10 != 3)
             place_put_text(dir, name, name);
-        waiting_add(&waiting, name);
+        pending_add(&pending, name);
     }
     for (i = 0; i < FILES; i++)
-        files[i] = &waiting.files[i];
+        files[i] = &pending.files[i];
 }
 
-static bool is_file(const struct spool_taken *taken, size_t number)
+static bool is_file(const struct opened_file *taken, size_t number)
 {
     char name[32], text[32] = "";
 
     if (number % 10 == 3)
-        return taken->kind == SPOOL_GONE && taken->fd < 0;
+        return taken->kind == FILE_GONE && taken->fd < 0;
     snprintf(name, sizeof name, "%zu.csv", number);
-    return taken->kind == SPOOL_FILE && taken->writer != SPOOL_WRITER &&
-           taken->signature.size == strlen(name) && read(taken->fd, text, sizeof text - 1) > 0 &&
+    return taken->kind == FILE_REGULAR && taken->writer != LEASE_WRITER &&
+           taken->file_id.size == strlen(name) && read(taken->fd, text, sizeof text - 1) > 0 &&
            strcmp(text, name) == 0;
 }
 
-static void test_order(struct pool *pool, size_t count, size_t asked, const char *how)
+static void test_order(struct thread_pool *pool, size_t count, size_t asked, const char *how)
 {
-    struct ahead ahead = {0};
-    struct spool_taken taken;
+    struct prefetch prefetch = {0};
+    struct opened_file taken;
     size_t before = open_files(), i, good = 0;
 
-    ahead_begin(&ahead, pool, dir, files, count);
+    prefetch_begin(&prefetch, pool, dir, files, count);
     for (i = 0; i < asked; i++) {
-        ahead_next(&ahead, &taken);
+        prefetch_next(&prefetch, &taken);
         good += is_file(&taken, i);
         if (taken.fd >= 0)
             close(taken.fd);
     }
     check(good == asked, "%s: %zu of %zu files come in their order, %zu of them right", how, asked,
           count, good);
-    ahead_end(&ahead);
+    prefetch_end(&prefetch);
     check(open_files() == before, "%s: what was not asked for is closed", how);
-    ahead_end(&ahead);
+    prefetch_end(&prefetch);
     check(open_files() == before, "%s: once", how);
 }
 
 int main(void)
 {
-    struct ahead none = {0};
-    struct pool *pool = pool_open();
+    struct prefetch none = {0};
+    struct thread_pool *pool = thread_pool_open();
 
     dir = place_enter();
     put_files();
     test_order(NULL, FILES, FILES, "without a pool");
     test_order(pool, FILES, FILES, "with a pool");
-    test_order(pool, FILES, AHEAD_GROUP + 1, "a batch that ends early");
+    test_order(pool, FILES, PREFETCH_GROUP + 1, "a batch that ends early");
     test_order(pool, FILES, 0, "one that nothing is asked of");
-    test_order(pool, AHEAD_GROUP - 1, AHEAD_GROUP - 1, "less than a group");
-    test_order(pool, AHEAD_GROUP * AHEAD_GROUPS, AHEAD_GROUP * AHEAD_GROUPS,
+    test_order(pool, PREFETCH_GROUP - 1, PREFETCH_GROUP - 1, "less than a group");
+    test_order(pool, PREFETCH_GROUP * PREFETCH_GROUPS, PREFETCH_GROUP * PREFETCH_GROUPS,
                "as many as there are");
-    ahead_end(&none);
-    pool_close(pool);
-    waiting_free(&waiting);
+    prefetch_end(&none);
+    thread_pool_close(pool);
+    pending_free(&pending);
     close(dir);
     return unit_done();
 }

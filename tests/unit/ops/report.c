@@ -8,8 +8,8 @@
 
 static struct schema schema;
 static struct ledger ledger;
-static struct stats stats;
-static struct quarantine_survey quarantine;
+static struct tally_file stats;
+static struct quarantine_summary quarantine;
 static struct cause cause;
 static struct buffer out;
 static struct report report = {.stats = &stats, .ledger = &ledger, .quarantine = &quarantine};
@@ -48,10 +48,10 @@ static void fill(void)
     ledger.files[VERDICT_QUARANTINED] = 7;
     quarantine.files = 6;
     quarantine.resolved = 1;
-    quarantine.violations[CODE_TYPE_ERROR] = 21;
+    quarantine.violations[VIOLATION_TYPE_ERROR] = 21;
     report.user_files = 31;
     report.total_user_samples = 32;
-    report.waiting = 33;
+    report.pending = 33;
     report.training_inode = 34;
     report.time = INT64_C(1704110404000000000);
 }
@@ -63,8 +63,8 @@ static void empty(void)
     counter_free(&stats.rejected);
     counter_free(&stats.arrivals);
     ledger = (struct ledger){0};
-    quarantine = (struct quarantine_survey){0};
-    report.user_files = report.total_user_samples = report.waiting = report.training_inode = 0;
+    quarantine = (struct quarantine_summary){0};
+    report.user_files = report.total_user_samples = report.pending = report.training_inode = 0;
 }
 
 /* ---- stats.json -------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ static void test_status(void)
     struct status status = {.daemon = "phasesentineld, process 7",
                             .daemon_up = true,
                             .data_dir = "/data",
-                            .waiting = files,
+                            .pending = files,
                             .waiting_count = 2,
                             .ignored = 3,
                             .quarantined = 4,

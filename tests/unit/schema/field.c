@@ -216,7 +216,7 @@ static void test_shortcut(void)
                                       {"7", "7"},       {"0", "1e400"},
                                       {"1e-400", NULL}, {"999999999999999999", "1e18"}};
     static const char letters[] = "019.-e";
-    struct field plain, quick;
+    struct field plain, fast_path;
     char text[32];
     long wrong = 0, count = 0, n;
     size_t i, len;
@@ -228,20 +228,20 @@ static void test_shortcut(void)
                                    .minimum = bounds[i][0],
                                    .maximum = bounds[i][1],
                                    NO_LIMIT};
-            quick = plain;
-            field_prepare(&quick);
+            fast_path = plain;
+            field_prepare(&fast_path);
             for (n = 1; n < 6 * 6 * 6 * 6 * 6; n++, count++) {
                 long rest = n;
 
                 for (len = 0; rest > 0; rest /= 6)
                     text[len++] = letters[rest % 6];
-                wrong +=
-                    field_check(&plain, text, len, NULL) != field_check(&quick, text, len, NULL);
+                wrong += field_check(&plain, text, len, NULL) !=
+                         field_check(&fast_path, text, len, NULL);
             }
             for (n = 0; n < 3; n++, count++) {
                 len = (size_t)snprintf(text, sizeof text, "%lld", 999999999999999998LL + n);
-                wrong +=
-                    field_check(&plain, text, len, NULL) != field_check(&quick, text, len, NULL);
+                wrong += field_check(&plain, text, len, NULL) !=
+                         field_check(&fast_path, text, len, NULL);
             }
         }
     }
@@ -267,7 +267,7 @@ static void test_names(void)
 /* A value longer than a pattern is tried on. */
 static void test_too_long(void)
 {
-    char text[PATTERN_LONGEST + 1];
+    char text[REGEX_LONGEST + 1];
     struct buffer why = {0};
 
     memset(text, 'a', sizeof text);
@@ -280,13 +280,13 @@ static void test_too_long(void)
 
 int main(void)
 {
-    char why[PATTERN_WHY_SIZE];
+    char why[REGEX_WHY_SIZE];
 
-    id.pattern = pattern_compile("[a-z]{1,3}", why);
+    id.pattern = regex_compile("[a-z]{1,3}", why);
     test_cases();
     test_shortcut();
     test_names();
     test_too_long();
-    pattern_free(id.pattern);
+    regex_free(id.pattern);
     return unit_done();
 }

@@ -29,7 +29,7 @@ static const char *load(const char *content, size_t len, struct ini *ini)
     if (ini_load(ini, path, &cause) < 0)
         *ini = (struct ini){0};
     else
-        problem_report(&ini->problems, &cause);
+        ini_problems_report(&ini->problems, &cause);
     for (p = cause.text; *p != '\0';) {
         if (strncmp(p, path, strlen(path)) == 0) {
             *out++ = '@';
@@ -263,7 +263,7 @@ static void test_readers(void)
     check(ini_number(&ini, &ini.entries[5], 1, 10, " s", &number) == -1 && number == 10,
           "and in the range");
     check(ini_number(&ini, &ini.entries[6], 1, 10, "", &number) == -1, "and not negative");
-    check(problem_report(&ini.problems, &cause) < 0, "what is wrong is told");
+    check(ini_problems_report(&ini.problems, &cause) < 0, "what is wrong is told");
     check(strstr(cause.text,
                  ":3: x: 'Timer' is not one of arrival, timer; did you mean timer?\n") != NULL &&
               strstr(cause.text, ":5: z: '010x' is no whole number from 1 to 10 s\n") != NULL &&

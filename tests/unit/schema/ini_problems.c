@@ -6,29 +6,29 @@
 
 static void test_report(void)
 {
-    struct problem_list list = {.path = "etc/x.ini"};
+    struct ini_problems list = {.path = "etc/x.ini"};
     struct cause cause = {.text = "untouched"};
     int i;
 
-    check(problem_report(&list, &cause) == 0, "no problem");
+    check(ini_problems_report(&list, &cause) == 0, "no problem");
     check_text(cause.text, "untouched", "and the cause is left alone");
-    problem_add(&list, 7, "seven");
-    problem_add(&list, 0, "all of it is %s", "odd");
-    problem_add(&list, 3, "three");
-    problem_add(&list, 7, "seven again");
-    check(problem_report(&list, &cause) < 0 && cause.kind == CAUSE_CONFIG,
+    ini_problems_add(&list, 7, "seven");
+    ini_problems_add(&list, 0, "all of it is %s", "odd");
+    ini_problems_add(&list, 3, "three");
+    ini_problems_add(&list, 7, "seven again");
+    check(ini_problems_report(&list, &cause) < 0 && cause.kind == CAUSE_CONFIG,
           "problems are a fault of the configuration");
     check_text(cause.text,
                "etc/x.ini: all of it is odd\netc/x.ini:3: three\netc/x.ini:7: seven\netc/x.ini:7: "
                "seven again",
                "sorted by line, else in the order of their finding");
     for (i = 0; i < 200; i++)
-        problem_add(&list, 10, "one more of many");
-    problem_report(&list, &cause);
+        ini_problems_add(&list, 10, "one more of many");
+    ini_problems_report(&list, &cause);
     check(strstr(cause.text, "\nand 17") != NULL && strlen(cause.text) < sizeof cause.text,
           "what does not fit is counted: %s", strrchr(cause.text, '\n') + 1);
-    problem_free(&list);
-    check(problem_report(&list, &cause) == 0, "freed, it is empty");
+    ini_problems_free(&list);
+    check(ini_problems_report(&list, &cause) == 0, "freed, it is empty");
 }
 
 static void test_nearest(void)
@@ -46,12 +46,12 @@ static void test_nearest(void)
     size_t i;
 
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        nearest = problem_nearest(cases[i][0], words);
+        nearest = suggestion_nearest(cases[i][0], words);
         check_text(nearest == NULL ? "" : nearest, cases[i][1], cases[i][0]);
     }
     memset(longer, 's', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    check(problem_nearest(longer, words) == NULL, "a long word is near to none");
+    check(suggestion_nearest(longer, words) == NULL, "a long word is near to none");
 }
 
 int main(void)

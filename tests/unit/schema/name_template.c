@@ -19,21 +19,21 @@ static struct field fields[] = {
 static const char *match(const char *text, const char *name, struct buffer *out)
 {
     char *values[FIELDS] = {NULL};
-    struct template template;
+    struct name_template template;
     struct cause cause;
     size_t i;
 
     buffer_clear(out);
-    if (template_parse(&template, text, fields, FIELDS, out) < 0)
+    if (name_template_parse(&template, text, fields, FIELDS, out) < 0)
         return buffer_text(out);
-    if (template_match(&template, fields, name, values, &cause) < 0)
+    if (name_template_match(&template, fields, name, values, &cause) < 0)
         buffer_string(out, cause.text);
     for (i = 0; i < FIELDS; i++) {
         if (values[i] != NULL)
             buffer_printf(out, "%s%s=%s", out->len > 0 ? " " : "", fields[i].name, values[i]);
         free(values[i]);
     }
-    template_free(&template);
+    name_template_free(&template);
     return buffer_text(out);
 }
 
@@ -109,7 +109,7 @@ static void test_cost(void)
     static char names[30][16];
     struct field many[30] = {0};
     char *values[30] = {NULL}, text[256] = "", name[256];
-    struct template template;
+    struct name_template template;
     struct buffer why = {0};
     struct cause cause;
     int i;
@@ -122,13 +122,13 @@ static void test_cost(void)
     strcat(text, "!");
     memset(name, '_', 255);
     name[255] = '\0';
-    check(template_parse(&template, text, many, 30, &why) == 0, "a template of thirty fields: %s",
-          buffer_text(&why));
+    check(name_template_parse(&template, text, many, 30, &why) == 0,
+          "a template of thirty fields: %s", buffer_text(&why));
     /* A search that tries one way after the other would not come to an end. */
     for (i = 0; i < 100; i++)
-        template_match(&template, many, name, values, &cause);
+        name_template_match(&template, many, name, values, &cause);
     check(values[0] == NULL, "255 bytes that nearly match, do not");
-    template_free(&template);
+    name_template_free(&template);
     buffer_free(&why);
 }
 

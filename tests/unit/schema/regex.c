@@ -7,25 +7,25 @@
 
 #include "lib/unit.h"
 
-static enum pattern_match match(struct pattern *pattern, const char *text)
+static enum regex_match match(struct pattern *pattern, const char *text)
 {
-    return pattern_match(pattern, text, strlen(text));
+    return regex_match(pattern, text, strlen(text));
 }
 
 static void test_whole_values(void)
 {
-    char why[PATTERN_WHY_SIZE];
-    struct pattern *pattern = pattern_compile("ab|c+", why);
+    char why[REGEX_WHY_SIZE];
+    struct pattern *pattern = regex_compile("ab|c+", why);
 
     check(pattern != NULL && why[0] == '\0', "a pattern");
-    check_text(pattern_text(pattern), "ab|c+", "as it was written");
-    check(match(pattern, "ab") == PATTERN_MATCHES && match(pattern, "ccc") == PATTERN_MATCHES,
+    check_text(regex_text(pattern), "ab|c+", "as it was written");
+    check(match(pattern, "ab") == REGEX_MATCHES && match(pattern, "ccc") == REGEX_MATCHES,
           "each branch matches");
-    check(match(pattern, "abc") == PATTERN_DIFFERS && match(pattern, "xab") == PATTERN_DIFFERS &&
-              match(pattern, "") == PATTERN_DIFFERS && match(pattern, "ab\n") == PATTERN_DIFFERS,
+    check(match(pattern, "abc") == REGEX_DIFFERS && match(pattern, "xab") == REGEX_DIFFERS &&
+              match(pattern, "") == REGEX_DIFFERS && match(pattern, "ab\n") == REGEX_DIFFERS,
           "the whole value only");
-    pattern_free(pattern);
-    pattern_free(NULL);
+    regex_free(pattern);
+    regex_free(NULL);
 }
 
 static void test_refused(void)
@@ -37,11 +37,11 @@ static void test_refused(void)
         {"(a)\\1", "it has a back-reference"},
         {"[a-", "Unmatched [, [^, [:, [., or [="},
     };
-    char why[PATTERN_WHY_SIZE];
+    char why[REGEX_WHY_SIZE];
     size_t i;
 
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-        check(pattern_compile(bad[i][0], why) == NULL, "'%s' is refused", bad[i][0]);
+        check(regex_compile(bad[i][0], why) == NULL, "'%s' is refused", bad[i][0]);
         check_text(why, bad[i][1], "and why");
     }
 }
@@ -49,8 +49,8 @@ static void test_refused(void)
 /* Each byte of noise may add a state of some kilobytes that glibc would remember for ever. */
 static void test_bounded(void)
 {
-    char why[PATTERN_WHY_SIZE], *noise = malloc(PATTERN_LONGEST + 1);
-    struct pattern *pattern = pattern_compile("(a|b)*a(a|b){60}c", why);
+    char why[REGEX_WHY_SIZE], *noise = malloc(REGEX_LONGEST + 1);
+    struct pattern *pattern = regex_compile("(a|b)*a(a|b){60}c", why);
     const int values = getenv("UNIT_SHORT") != NULL ? 2 : 20;
     struct rusage before, after;
     bool right = noise != NULL && pattern != NULL;
@@ -59,12 +59,12 @@ static void test_bounded(void)
     srandom(1);
     getrusage(RUSAGE_SELF, &before);
     for (i = 0; right && i < values; i++) {
-        for (j = 0; j < PATTERN_LONGEST; j++)
+        for (j = 0; j < REGEX_LONGEST; j++)
             noise[j] = random() & 1 ? 'a' : 'b';
-        noise[PATTERN_LONGEST - 62] = 'a';
-        noise[PATTERN_LONGEST - 1] = i % 2 == 0 ? 'c' : 'b';
-        right = pattern_match(pattern, noise, PATTERN_LONGEST) ==
-                (i % 2 == 0 ? PATTERN_MATCHES : PATTERN_DIFFERS);
+        noise[REGEX_LONGEST - 62] = 'a';
+        noise[REGEX_LONGEST - 1] = i % 2 == 0 ? 'c' : 'b';
+        right = regex_match(pattern, noise, REGEX_LONGEST) ==
+                (i % 2 == 0 ? REGEX_MATCHES : REGEX_DIFFERS);
     }
     getrusage(RUSAGE_SELF, &after);
     check(right, "the longest values match, or differ");
@@ -74,9 +74,9 @@ static void test_bounded(void)
     check(after.ru_maxrss - before.ru_maxrss < 200 * 1024,
           "states are given back: %ld KiB for %d values", after.ru_maxrss - before.ru_maxrss,
           values);
-    check(pattern_match(pattern, noise, PATTERN_LONGEST + 1) == PATTERN_TOO_LONG,
+    check(regex_match(pattern, noise, REGEX_LONGEST + 1) == REGEX_TOO_LONG,
           "a longer one is not tried");
-    pattern_free(pattern);
+    regex_free(pattern);
     free(noise);
 }
 

@@ -9,7 +9,7 @@
 #define MIB (1024 * 1024)
 
 static int dir;
-static struct pool *pool;
+static struct thread_pool *pool;
 
 /* `len` bytes, each `fill`, as the rows of a file. */
 static void give(struct spill *spill, size_t len, char fill)
@@ -59,7 +59,7 @@ static bool holds(int fd, const char *fills, const size_t *lens)
     return size_of(fd) == at;
 }
 
-static void test_order(struct pool *threads)
+static void test_order(struct thread_pool *threads)
 {
     static const size_t lens[] = {10, 30 * MIB, 70000, 100, 2 * MIB};
     struct appender appender = {.fd = -1};
@@ -70,7 +70,7 @@ static void test_order(struct pool *threads)
     uint64_t begun;
 
     spill_init(&spill, dir);
-    appender_stand(&appender, fd, "rows", 0);
+    appender_reset(&appender, fd, "rows", 0);
     for (i = 0; i < sizeof lens / sizeof *lens; i++) {
         const uint64_t cut = lens[i] / 3;
 
@@ -88,7 +88,7 @@ static void test_order(struct pool *threads)
     failed += appender_add(&appender, &spill, 0, spill.length, threads, &cause) < 0;
     give(&spill, 7, 'y');
     failed += appender_add(&appender, &spill, 0, 5, threads, &cause) < 0;
-    check(failed == 0 && appender_abandon(&appender, appender.end, &cause) == 0 &&
+    check(failed == 0 && appender_rollback(&appender, appender.end, &cause) == 0 &&
               appender_commit(&appender, &cause) == 0 && holds(fd, "abcde", lens),
           "what is abandoned leaves nothing, in the file or in memory");
     spill_free(&spill);
@@ -107,18 +107,18 @@ static void test_failed_sync(void)
 
     spill_init(&spill, dir);
     give(&spill, 20 * MIB, 'x');
-    appender_stand(&appender, null, "rows", 0);
+    appender_reset(&appender, null, "rows", 0);
     check(appender_add(&appender, &spill, 0, spill.length, pool, &cause) < 0 ||
               appender_commit(&appender, &cause) < 0,
           "an early sync fails: %s", cause.text);
-    check(cause.kind == CAUSE_STOP, "that stops us");
-    pool_wait(pool, &appender.job, 0);
+    check(cause.kind == CAUSE_PANIC, "that stops us");
+    thread_pool_wait(pool, &appender.job, 0);
     appender.fd = good; /* as a kernel that reports the error once */
     cause = (struct cause){0};
-    check(appender_commit(&appender, &cause) < 0 && cause.kind == CAUSE_STOP,
+    check(appender_commit(&appender, &cause) < 0 && cause.kind == CAUSE_PANIC,
           "no later sync makes it good: not at the end,");
     cause = (struct cause){0};
-    check(appender_abandon(&appender, 0, &cause) < 0 && cause.kind == CAUSE_STOP,
+    check(appender_rollback(&appender, 0, &cause) < 0 && cause.kind == CAUSE_PANIC,
           "nor when all is abandoned");
     spill_free(&spill);
     appender_free(&appender);
@@ -129,13 +129,13 @@ static void test_failed_sync(void)
 int main(void)
 {
     dir = place_enter();
-    pool = pool_open();
+    pool = thread_pool_open();
     if (dir < 0 || pool == NULL)
         abort();
     test_order(NULL);
     test_order(pool);
     test_failed_sync();
-    pool_close(pool);
+    thread_pool_close(pool);
     close(dir);
     return unit_done();
 }

@@ -45,7 +45,7 @@ static void test_open(const char *path)
     check(data.drop < 0, "closed");
     renameat(dir, "data/user_data", dir, "data/old");
     cause = (struct cause){0};
-    check(datadir_open_drop(&data, &cause) < 0 && cause.kind == CAUSE_TROUBLE && data.drop < 0,
+    check(datadir_open_drop(&data, &cause) < 0 && cause.kind == CAUSE_RETRY && data.drop < 0,
           "it is gone: %s", cause.text);
     mkdirat(dir, "data/user_data", 0777);
     check(datadir_open_drop(&data, &cause) == 0 && place_holds(data.drop, "a.csv", NULL),
@@ -69,7 +69,7 @@ static void test_look(const char *path)
     check(!is_directory("data/archive") && !is_directory("data/state"), "and creates nothing");
     datadir_close(&data);
     place_put_text(dir, "data/state", "a file");
-    check(datadir_open(&data, path, &cause) < 0 && cause.kind == CAUSE_TROUBLE && data.path == NULL,
+    check(datadir_open(&data, path, &cause) < 0 && cause.kind == CAUSE_RETRY && data.path == NULL,
           "a file where a directory should be: %s", cause.text);
     check(datadir_look(&data, path, &cause) < 0, "also for who looks");
     unlinkat(dir, "data/state", 0);

@@ -260,7 +260,7 @@ static void test_lookups(void)
     check(ledger.training_end == 30 && ledger.training_rows == 3 && ledger.start_is_last &&
               content(&ledger, 1, NULL) == 1 && ledger.rows == 14,
           "another start begins the training file anew; what was merged stays known");
-    ledger_abandon(&ledger, &cause);
+    ledger_rollback(&ledger, &cause);
     check_lookups(&ledger, "a start is abandoned");
     ledger_close(&ledger);
 }
@@ -335,14 +335,14 @@ static void test_abandon(void)
     add(&ledger, VERDICT_MERGED, "a.csv", 1);
     add(&ledger, VERDICT_MERGED, "b.csv", 2);
     check(content(&ledger, 1, NULL) == 1 && ledger.next_seq == 4, "lines are booked");
-    check(ledger_abandon(&ledger, &cause) == 0 && content(&ledger, 1, NULL) == 0 &&
+    check(ledger_rollback(&ledger, &cause) == 0 && content(&ledger, 1, NULL) == 0 &&
               ledger.next_seq == 2 && ledger.training_end == 90 && ledger.rows == 0 &&
               ledger_last_at(&ledger, "a.csv") == 0 && ledger.start_is_last && ledger.has_start,
           "and never were");
     check(place_holds(dir, LEDGER_FILE, buffer_text(&before)), "the file is as it was");
     add(&ledger, VERDICT_MERGED, "a.csv", 3);
     place_append(dir, LEDGER_FILE, "2,2,half a wri");
-    check(ledger_abandon(&ledger, &cause) == 0 && ledger.next_seq == 2 &&
+    check(ledger_rollback(&ledger, &cause) == 0 && ledger.next_seq == 2 &&
               place_holds(dir, LEDGER_FILE, buffer_text(&before)),
           "half a write is cut off");
     check(ledger_commit(&ledger, &cause) == 0 &&
@@ -351,7 +351,7 @@ static void test_abandon(void)
     add(&ledger, VERDICT_MERGED, "c.csv", 4);
     commit(&ledger);
     check(ledger_last(&ledger, "c.csv", &found, &cause) == 1 && found.seq == 2, "it goes on");
-    check(ledger_abandon(&ledger, &cause) == 0 &&
+    check(ledger_rollback(&ledger, &cause) == 0 &&
               ledger_last(&ledger, "c.csv", &found, &cause) == 1,
           "what is committed cannot be abandoned");
     buffer_free(&before);
@@ -409,7 +409,7 @@ static void test_others(void)
     check(open_again(&ours, true) == 0 && ours.fd < 0 && ours.next_seq == 1 &&
               ledger_by_seq(&ours, 1, &found, &cause) == 0 &&
               ledger_last(&ours, "a.csv", &found, &cause) == 0 &&
-              ledger_abandon(&ours, &cause) == 0 && ledger_make_durable(&ours, &cause) == 0,
+              ledger_rollback(&ours, &cause) == 0 && ledger_make_durable(&ours, &cause) == 0,
           "where there is none there is nothing to do");
     ledger_close(&ours);
 }
@@ -502,7 +502,7 @@ static bool is_damaged(const struct buffer *bytes)
 
     cause = (struct cause){0};
     place_put(dir, LEDGER_FILE, bytes->data, bytes->len);
-    right = open_again(&ledger, true) < 0 && cause.kind == CAUSE_DAMAGED &&
+    right = open_again(&ledger, true) < 0 && cause.kind == CAUSE_CORRUPT &&
             strstr(cause.text, "adopt") != NULL;
     ledger_close(&ledger);
     place_get(dir, LEDGER_FILE, &now);
@@ -548,7 +548,7 @@ static void test_damage(void)
     bytes.data[ends[2] - 5] ^= 1;
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     cause = (struct cause){0};
-    check(ledger_at(&ledger, ends[1], &found, &cause) < 0 && cause.kind == CAUSE_DAMAGED,
+    check(ledger_at(&ledger, ends[1], &found, &cause) < 0 && cause.kind == CAUSE_CORRUPT,
           "a line that changes under our hands is not believed");
     ledger_close(&ledger);
     buffer_free(&bytes);

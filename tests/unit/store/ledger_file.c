@@ -70,17 +70,17 @@ static void test_changed(void)
 
     cause = (struct cause){0};
     check(ledger_file_line(fd, starts[7] + 1, &line, &next, &cause) < 0 &&
-              cause.kind == CAUSE_DAMAGED,
+              cause.kind == CAUSE_CORRUPT,
           "where no line begins there is none");
     cause = (struct cause){0};
     check(ledger_file_line(fd, starts[LINES], &line, &next, &cause) < 0 &&
-              cause.kind == CAUSE_DAMAGED,
+              cause.kind == CAUSE_CORRUPT,
           "nor behind the end");
     if (ftruncate(fd, (off_t)starts[10]) < 0)
         abort();
     cause = (struct cause){0};
     check(ledger_file_by_seq(fd, starts[LINES], LINES, &line, &cause) < 0 &&
-              cause.kind == CAUSE_DAMAGED,
+              cause.kind == CAUSE_CORRUPT,
           "a file that shrinks under our hands: %s", cause.text);
 }
 

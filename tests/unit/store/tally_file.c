@@ -13,7 +13,7 @@ static struct schema schema;
 static struct datadir dir;
 static struct ledger ledger;
 static struct training training;
-static struct stats stats;
+static struct tally_file stats;
 static struct cause cause;
 
 static void open_dir(const char *own)
@@ -29,7 +29,7 @@ static void open_dir(const char *own)
     if (ledger_open(&ledger, dir.state, &cause) < 0 ||
         (training_init(&training, &dir, &schema), false) ||
         training_open(&training, &ledger, &cause) < 0 ||
-        stats_open(&stats, &dir, &schema, &cause) < 0) {
+        tally_file_open(&stats, &dir, &schema, &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         exit(1);
     }
@@ -37,8 +37,8 @@ static void open_dir(const char *own)
 
 static void close_dir(void)
 {
-    stats_close(&stats);
-    stats_close(&stats);
+    tally_file_close(&stats);
+    tally_file_close(&stats);
     training_close(&training);
     ledger_close(&ledger);
     datadir_close(&dir);
@@ -63,7 +63,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
         abort();
     line.rows = tally.rows;
     if (ledger_add(&ledger, &line, &cause) < 0 || ledger_commit(&ledger, &cause) < 0 ||
-        (counted && stats_apply(&stats, &line, &tally, &cause) < 0))
+        (counted && tally_file_apply(&stats, &line, &tally, &cause) < 0))
         abort();
     if (counted)
         stats.at = ledger.end;
@@ -72,7 +72,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
 
 static void catch_up(void)
 {
-    if (stats_catch_up(&stats, &ledger, &training, &cause) < 0) {
+    if (tally_file_catch_up(&stats, &ledger, &training, &cause) < 0) {
         check(false, "caught up: %s", cause.text);
         exit(1);
     }
@@ -80,8 +80,8 @@ static void catch_up(void)
 
 static void reopen(void)
 {
-    stats_close(&stats);
-    if (stats_open(&stats, &dir, &schema, &cause) < 0)
+    tally_file_close(&stats);
+    if (tally_file_open(&stats, &dir, &schema, &cause) < 0)
         abort();
 }
 
@@ -139,7 +139,7 @@ static void test_counts(void)
     check(stats.tally.rows == 0 && stats.at == ledger.end, "nothing yet");
     merge_all(true);
     check_counts("while merged");
-    check(stats_save(&stats, &cause) == 0, "saved");
+    check(tally_file_save(&stats, &cause) == 0, "saved");
     reopen();
     check_counts("read again");
     catch_up();
@@ -169,7 +169,7 @@ static void test_counts(void)
 
     open_dir(NULL);
     merge(VERDICT_MERGED, "eva_1.csv", "1,eva,idle\n", 10, true);
-    stats_save(&stats, &cause);
+    tally_file_save(&stats, &cause);
     merge(VERDICT_MERGED, "both.csv", "2,eva,idle\n3,udo,\n", 20, true);
     merge(VERDICT_QUARANTINED, "eva_2.csv", "", 30, true);
     reopen();
@@ -192,7 +192,7 @@ static void test_starts(void)
           "rows of an adopted file are counted, by its own header");
     merge(VERDICT_MERGED, "eva_1.csv", "idle,eva\n", 10, true);
     check(stats.tally.rows == 3 && get(&stats.tally.by[TALLY_USERS], "eva") == 2, "and others");
-    stats_save(&stats, &cause);
+    tally_file_save(&stats, &cause);
     unlinkat(dir.root, DATADIR_TRAINING, 0);
     if (training_open(&training, &ledger, &cause) < 0)
         abort();
@@ -212,7 +212,7 @@ static void test_starts(void)
     check(stats.tally.rows == 1 && get(&stats.tally.by[TALLY_USERS], "udo") == 1,
           "nor do ranges of a file that is gone");
     stats.at = ledger.end + 1000;
-    stats_save(&stats, &cause);
+    tally_file_save(&stats, &cause);
     reopen();
     catch_up();
     check(stats.tally.rows == 1 && stats.at == ledger.end,

@@ -170,7 +170,7 @@ static void test_header_foreign(void)
         unlinkat(w.dir.root, DATADIR_TRAINING, 0);
         place_put_text(w.dir.root, DATADIR_TRAINING, files[i]);
         result = reopen();
-        check((result == 0 || cause.kind == CAUSE_DAMAGED || cause.kind == CAUSE_CONFIG) &&
+        check((result == 0 || cause.kind == CAUSE_CORRUPT || cause.kind == CAUSE_CONFIG) &&
                   file_is(files[i]),
               "a file that is no torn header is not written over: %s",
               result == 0 ? "taken" : cause.text);
@@ -190,7 +190,7 @@ static bool refused(enum cause_kind kind)
 {
     struct buffer ledger = {0}, file = {0}, now = {0};
     bool right, there = place_get(w.dir.root, DATADIR_TRAINING, &file);
-    bool booked = place_get(w.dir.state, LEDGER_FILE, &ledger);
+    bool post_commit = place_get(w.dir.state, LEDGER_FILE, &ledger);
 
     cause = (struct cause){0};
     right = reopen() < 0 && cause.kind == kind;
@@ -198,7 +198,7 @@ static bool refused(enum cause_kind kind)
         printf("# kind %d: %s\n", (int)cause.kind, cause.text);
     right &= place_get(w.dir.root, DATADIR_TRAINING, &now) == there && now.len == file.len &&
              (now.len == 0 || memcmp(now.data, file.data, now.len) == 0);
-    right &= place_get(w.dir.state, LEDGER_FILE, &now) == booked && now.len == ledger.len &&
+    right &= place_get(w.dir.state, LEDGER_FILE, &now) == post_commit && now.len == ledger.len &&
              (now.len == 0 || memcmp(now.data, ledger.data, now.len) == 0);
     right &= cut_is(NULL);
     /* And still when asked again. */
@@ -220,14 +220,14 @@ static void test_disagree(void)
     place_get(w.dir.root, DATADIR_TRAINING, &file);
     for (i = 0; i < file.len; i++) {
         place_put(w.dir.root, DATADIR_TRAINING, file.data, i);
-        wrong += !refused(CAUSE_DAMAGED);
+        wrong += !refused(CAUSE_CORRUPT);
     }
     check(wrong == 0, "a file that is shorter is refused and left alone: %zu wrong", wrong);
     for (i = file.len - strlen("3,4,last,x\n"); i < file.len; i++) {
         file.data[i] ^= 4;
         place_put(w.dir.root, DATADIR_TRAINING, file.data, file.len);
         file.data[i] ^= 4;
-        wrong += !refused(CAUSE_DAMAGED);
+        wrong += !refused(CAUSE_CORRUPT);
     }
     check(wrong == 0, "so is one whose last range is another: %zu wrong", wrong);
     place_put(w.dir.root, DATADIR_TRAINING, file.data, file.len);
@@ -237,15 +237,15 @@ static void test_disagree(void)
     check(training_open(&w.training, &w.ledger, &cause) == 0, "so is a copy of it");
     place_put(w.dir.root, "copy", file.data, file.len - 1);
     renameat(w.dir.root, "copy", w.dir.root, DATADIR_TRAINING);
-    check(training_open(&w.training, &w.ledger, &cause) < 0 && cause.kind == CAUSE_DAMAGED,
+    check(training_open(&w.training, &w.ledger, &cause) < 0 && cause.kind == CAUSE_CORRUPT,
           "but not a shorter one");
     unlinkat(w.dir.root, DATADIR_TRAINING, 0);
     mkdirat(w.dir.root, DATADIR_TRAINING, 0777);
-    check(reopen() < 0 && cause.kind == CAUSE_DAMAGED, "nor a directory");
+    check(reopen() < 0 && cause.kind == CAUSE_CORRUPT, "nor a directory");
     unlinkat(w.dir.root, DATADIR_TRAINING, AT_REMOVEDIR);
     place_put(w.dir.root, "copy", file.data, file.len);
     symlinkat("copy", w.dir.root, DATADIR_TRAINING);
-    check(reopen() < 0 && cause.kind == CAUSE_DAMAGED && place_get(w.dir.root, "copy", &file) &&
+    check(reopen() < 0 && cause.kind == CAUSE_CORRUPT && place_get(w.dir.root, "copy", &file) &&
               file.len > 0,
           "nor a link");
     unlinkat(w.dir.root, DATADIR_TRAINING, 0);
@@ -356,9 +356,9 @@ static void test_not_adopted(void)
     check(refused(CAUSE_CONFIG) && strstr(cause.text, "'v'") != NULL,
           "a required field must be in its header");
     place_put_text(w.dir.root, DATADIR_TRAINING, "t,\"v\n1,2\n");
-    check(refused(CAUSE_DAMAGED), "its header must be one");
+    check(refused(CAUSE_CORRUPT), "its header must be one");
     place_put(w.dir.root, DATADIR_TRAINING, "t,v\0\n1,2\n", 9);
-    check(refused(CAUSE_DAMAGED), "without NULs");
+    check(refused(CAUSE_CORRUPT), "without NULs");
     unlinkat(w.dir.root, DATADIR_TRAINING, 0);
     cause = (struct cause){0};
     check(training_adopt(&w.training, &w.ledger, &cause) < 0 && cause.kind == CAUSE_NO_INPUT,
@@ -372,7 +372,7 @@ static void test_adopt(void)
     start_world();
     merge("a.csv", "1,2,,x\n");
     place_put_text(w.dir.root, DATADIR_TRAINING, "v,t\n8,9");
-    check(reopen() < 0 && cause.kind == CAUSE_DAMAGED, "a file that somebody edited");
+    check(reopen() < 0 && cause.kind == CAUSE_CORRUPT, "a file that somebody edited");
     check(training_adopt(&w.training, &w.ledger, &cause) == 0 &&
               ledger_commit(&w.ledger, &cause) == 0 && file_is("v,t\n8,9\n") &&
               w.ledger.training_end == 8 && w.ledger.training_rows == 1,
@@ -391,7 +391,7 @@ static void test_adopt_nothing(void)
 {
     start_world();
     place_put_text(w.dir.root, DATADIR_TRAINING, "");
-    check(training_adopt(&w.training, &w.ledger, &cause) < 0 && cause.kind == CAUSE_DAMAGED,
+    check(training_adopt(&w.training, &w.ledger, &cause) < 0 && cause.kind == CAUSE_CORRUPT,
           "an empty file has no header to adopt");
     close_world();
 }
@@ -448,7 +448,7 @@ static void test_appending(void)
         for (j = place_below(4); j > 0; j--)
             wrong += !append_random(&model, place_below(5) == 0 ? 3000000 : 20000);
         if (place_below(3) == 0) {
-            if (training_abandon(&w.training, w.training.tail.end, &cause) < 0)
+            if (training_rollback(&w.training, w.training.tail.end, &cause) < 0)
                 abort();
             model.len = (size_t)w.training.tail.end;
         } else if (training_commit(&w.training, &cause) < 0) {

@@ -9,7 +9,7 @@
 
 static struct schema schema;
 static struct datadir dir;
-static struct merge merge;
+static struct transaction merge;
 static struct cause cause;
 
 static void open_dir(void)
@@ -19,7 +19,7 @@ static void open_dir(void)
 
     snprintf(path, sizeof path, "%s/%u", place, ++count);
     if (datadir_open(&dir, path, &cause) < 0 || datadir_open_drop(&dir, &cause) < 0 ||
-        merge_open(&merge, &dir, &schema, "unit", &cause) < 0) {
+        transaction_open(&merge, &dir, &schema, "unit", &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         exit(1);
     }
@@ -27,18 +27,18 @@ static void open_dir(void)
 
 static void close_dir(void)
 {
-    merge_close(&merge);
-    merge_close(&merge);
+    transaction_close(&merge);
+    transaction_close(&merge);
     datadir_close(&dir);
 }
 
 /* As the next process would. */
 static int begin_again(void)
 {
-    merge_close(&merge);
-    if (merge_open(&merge, &dir, &schema, "unit", &cause) < 0)
+    transaction_close(&merge);
+    if (transaction_open(&merge, &dir, &schema, "unit", &cause) < 0)
         abort();
-    return merge_begin(&merge, 0, false, &cause);
+    return transaction_begin(&merge, 0, false, &cause);
 }
 
 static void add(const char *name, const char *rows)
@@ -63,41 +63,43 @@ static bool file_is(const char *text)
 
 static void test_batches(void)
 {
-    struct merge other;
+    struct transaction other;
 
     open_dir();
     check(file_is(NULL) && place_holds(dir.state, LEDGER_FILE, NULL) &&
               place_holds(dir.state, "lock", NULL),
           "opening changes nothing");
-    check(merge_begin(&merge, 0, false, &cause) == 0 && !merge.recovered && file_is(HEADER),
+    check(transaction_begin(&merge, 0, false, &cause) == 0 && !merge.recovered && file_is(HEADER),
           "the first batch starts the training file");
     check(!place_holds(dir.state, "lock", ""), "the lock is marked meanwhile");
-    if (merge_open(&other, &dir, &schema, "other", &cause) < 0)
+    if (transaction_open(&other, &dir, &schema, "other", &cause) < 0)
         abort();
     cause = (struct cause){0};
-    check(merge_begin(&other, 20, false, &cause) < 0 && cause.kind == CAUSE_BUSY, "one at a time");
+    check(transaction_begin(&other, 20, false, &cause) < 0 && cause.kind == CAUSE_BUSY,
+          "one at a time");
     add("a.csv", "1,2\n");
     add("b.csv", "3,4\n");
-    check(merge_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n"), "rows are merged");
-    merge_end(&merge, true);
+    check(transaction_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n"),
+          "rows are merged");
+    transaction_end(&merge, true);
     check(place_holds(dir.state, "lock", ""), "the mark is gone");
-    check(merge_begin(&other, 0, false, &cause) == 0 && !other.recovered &&
+    check(transaction_begin(&other, 0, false, &cause) == 0 && !other.recovered &&
               ledger_last_at(&other.ledger, "b.csv") != 0 && other.ledger.next_seq == 4,
           "another program sees them");
-    merge_end(&other, true);
-    merge_close(&other);
-    check(merge_begin(&merge, 0, false, &cause) == 0, "it goes on");
+    transaction_end(&other, true);
+    transaction_close(&other);
+    check(transaction_begin(&merge, 0, false, &cause) == 0, "it goes on");
     add("c.csv", "5,6\n");
-    check(merge_abandon(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n") &&
+    check(transaction_rollback(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n") &&
               ledger_last_at(&merge.ledger, "c.csv") == 0,
           "a batch is abandoned");
     add("d.csv", "7,8\n");
-    check(merge_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n7,8\n") &&
+    check(transaction_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n7,8\n") &&
               merge.ledger.next_seq == 5,
           "and another is not");
-    merge_end(&merge, true);
+    transaction_end(&merge, true);
     check(begin_again() == 0 && !merge.recovered, "all of it agrees");
-    merge_end(&merge, true);
+    transaction_end(&merge, true);
     close_dir();
 }
 
@@ -131,10 +133,10 @@ static void test_crashes(void)
 
     for (step = 1; step <= 5; step++) {
         open_dir();
-        if (merge_begin(&merge, 0, false, &cause) < 0)
+        if (transaction_begin(&merge, 0, false, &cause) < 0)
             abort();
         add("a.csv", "1,2\n");
-        if (merge_commit(&merge, &cause) < 0)
+        if (transaction_commit(&merge, &cause) < 0)
             abort();
         if (step >= 2)
             add("b.csv", "3,4\n");
@@ -145,9 +147,9 @@ static void test_crashes(void)
             buffer_append(&line, merge.ledger.pending.data, merge.ledger.pending.len / 2);
             place_append(dir.state, LEDGER_FILE, buffer_text(&line));
         }
-        if (step == 5 && merge_commit(&merge, &cause) < 0)
+        if (step == 5 && transaction_commit(&merge, &cause) < 0)
             abort();
-        merge_end(&merge, false);
+        transaction_end(&merge, false);
         fstatat(dir.state, LEDGER_FILE, &before, 0);
         check(begin_again() == 0 && merge.recovered, "stopped after '%s': recovered", steps[step]);
         fstatat(dir.state, LEDGER_FILE, &after, 0);
@@ -158,11 +160,11 @@ static void test_crashes(void)
                   count_cut() == (step >= 2 && step <= 4),
               "rows and lines agree; what was never committed is kept");
         add("c.csv", "5,6\n");
-        check(merge_commit(&merge, &cause) == 0, "it goes on");
-        merge_end(&merge, true);
+        check(transaction_commit(&merge, &cause) == 0, "it goes on");
+        transaction_end(&merge, true);
         check(begin_again() == 0 && !merge.recovered && merge.ledger.cut == 0,
               "and then all is well");
-        merge_end(&merge, true);
+        transaction_end(&merge, true);
         close_dir();
     }
     buffer_free(&line);
@@ -170,32 +172,32 @@ static void test_crashes(void)
 
 static void test_fails(void)
 {
-    struct lock lock;
+    struct lock_file lock;
 
     open_dir();
-    if (merge_begin(&merge, 0, false, &cause) < 0)
+    if (transaction_begin(&merge, 0, false, &cause) < 0)
         abort();
     add("a.csv", "1,2\n");
-    if (merge_commit(&merge, &cause) < 0)
+    if (transaction_commit(&merge, &cause) < 0)
         abort();
-    merge_end(&merge, true);
+    transaction_end(&merge, true);
     place_put_text(dir.root, DATADIR_TRAINING, "t,v\n9,9");
-    check(begin_again() < 0 && cause.kind == CAUSE_DAMAGED && file_is("t,v\n9,9"),
+    check(begin_again() < 0 && cause.kind == CAUSE_CORRUPT && file_is("t,v\n9,9"),
           "file and ledger contradict each other");
-    check(lock_take(&lock, dir.state, "lock", 0, &cause) == 0 && !lock.died,
+    check(lock_file_take(&lock, dir.state, "lock", 0, &cause) == 0 && !lock.died,
           "the lock is given back, unmarked: nothing is in doubt");
-    lock_mark(&lock, "dead", &cause);
-    lock_release(&lock);
-    check(begin_again() < 0 && cause.kind == CAUSE_DAMAGED, "after another's crash as well");
-    check(lock_take(&lock, dir.state, "lock", 0, &cause) == 0 && lock.died,
+    lock_file_mark(&lock, "dead", &cause);
+    lock_file_release(&lock);
+    check(begin_again() < 0 && cause.kind == CAUSE_CORRUPT, "after another's crash as well");
+    check(lock_file_take(&lock, dir.state, "lock", 0, &cause) == 0 && lock.died,
           "and that is not forgotten");
-    lock_release(&lock);
-    check(merge_begin(&merge, 0, true, &cause) == 0 && file_is("t,v\n9,9\n") &&
+    lock_file_release(&lock);
+    check(transaction_begin(&merge, 0, true, &cause) == 0 && file_is("t,v\n9,9\n") &&
               merge.ledger.start.verdict == VERDICT_ADOPTED,
           "until somebody adopts the file as it is");
     add("b.csv", "5,6\n");
-    check(merge_commit(&merge, &cause) == 0 && file_is("t,v\n9,9\n5,6\n"), "then it goes on");
-    merge_end(&merge, true);
+    check(transaction_commit(&merge, &cause) == 0 && file_is("t,v\n9,9\n5,6\n"), "then it goes on");
+    transaction_end(&merge, true);
     close_dir();
 }
 

@@ -10,8 +10,8 @@
  * Content that is booked already under this name may be a prefix of the file: then only what
  * follows it is parsed and checked, and the rows before it cost no more than their hash.
  */
-#ifndef PHASESENTINEL_CHECK_H
-#define PHASESENTINEL_CHECK_H
+#ifndef PHASESENTINEL_FILE_CHECK_H
+#define PHASESENTINEL_FILE_CHECK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,57 +35,58 @@
  * All return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
  * rows by putting another buffer in their place; what it leaves is cleared.
  *
- * piece is called each JUDGE_PIECE bytes of accepted rows, as long as nothing is wrong: bytes,
+ * piece is called each FILE_CHECK_PIECE bytes of accepted rows, as long as nothing is wrong: bytes,
  * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
  * tally, that it speaks of the next piece alone.
  */
-#define JUDGE_PIECE (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most */
+#define FILE_CHECK_PIECE (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most  \
+                                             */
 
-struct judge_sink {
+struct file_check_sink {
     int (*accept)(void *context, struct buffer *rows, struct cause *cause);
     int (*reject)(void *context, const char *raw, size_t len, struct cause *cause);
     int (*piece)(void *context, struct cause *cause);
     void *context;
 };
 
-struct judge_order {
+struct file_check_request {
     int fd;
-    const char *name;            /* as dropped: it tells if the file is packed, and metadata may
-                                    come from it */
-    const struct layout *layout; /* of the rows that are written; NULL: none are */
-    uint64_t size;               /* so many bytes of the file are judged */
+    const char *name; /* as dropped: it tells if the file is packed, and metadata may
+                         come from it */
+    const struct training_columns *layout; /* of the rows that are written; NULL: none are */
+    uint64_t size;                         /* so many bytes of the file are judged */
     bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
     uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
     unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
-    struct judge_sink sink;
-    struct pool *pool;       /* its threads may help with a large file; NULL: they may not */
-    const atomic_bool *stop; /* set: the reading ends with CAUSE_AGAIN; NULL: it never is */
+    struct file_check_sink sink;
+    struct thread_pool *pool; /* its threads may help with a large file; NULL: they may not */
+    const atomic_bool *stop;  /* set: the reading ends with CAUSE_CHANGED; NULL: it never is */
 };
 
 /* What it takes to read; reusable from file to file. One thread uses it at a time. */
-struct judge {
+struct file_check {
     const struct schema *schema;
     const struct config *config;
-    struct unpack unpack;
-    struct rows *rows;
+    struct decompress unpack;
+    struct csv_reader *rows;
     struct buffer name; /* of the CSV */
-    struct sheet sheet;
-    struct known *known; /* [schema->count] */
-    struct quick quick;
+    struct column_map column_map;
+    struct value_cache *known; /* [schema->count] */
+    struct fast_path fast_path;
     struct buffer accepted;
     bool rejecting; /* reject-file and something is wrong: rows are counted, not written */
 };
 
 /* All are borrowed. */
-int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
-               struct cause *cause);
-void judge_free(struct judge *judge);
+int file_check_init(struct file_check *file_check, const struct schema *schema,
+                    const struct config *config, struct cause *cause);
+void file_check_free(struct file_check *file_check);
 
 /*
- * Fills *result, which has been initialised. CAUSE_AGAIN: the file became shorter while it was
- * read, or the reading was stopped. CAUSE_TROUBLE: it could not be read, or the sink failed.
+ * Fills *result, which has been initialised. CAUSE_CHANGED: the file became shorter while it was
+ * read, or the reading was stopped. CAUSE_RETRY: it could not be read, or the sink failed.
  */
-int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
-              struct cause *cause);
+int file_check_run(struct file_check *file_check, const struct file_check_request *order,
+                   struct check_result *result, struct cause *cause);
 
 #endif

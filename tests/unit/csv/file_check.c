@@ -1,4 +1,4 @@
-#include "csv/check.h"
+#include "csv/file_check.h"
 
 #include <inttypes.h>
 
@@ -10,10 +10,10 @@
 
 static int dir;
 static struct schema schema;
-static struct layout layout;
+static struct training_columns layout;
 static struct config config;
-static struct judge judge;
-static struct judgement result;
+static struct file_check file_check;
+static struct check_result result;
 static struct buffer accepted, rejected, verdict;
 
 /* What a run is asked for; zeros are the usual. */
@@ -29,10 +29,10 @@ struct ask {
 /* Under another configuration. */
 static void restart(void)
 {
-    judge_free(&judge);
-    judgement_free(&result);
-    judgement_init(&result, &config);
-    if (judge_init(&judge, &schema, &config, NULL) < 0)
+    file_check_free(&file_check);
+    check_result_free(&result);
+    check_result_init(&result, &config);
+    if (file_check_init(&file_check, &schema, &config, NULL) < 0)
         abort();
 }
 
@@ -79,9 +79,9 @@ static void note_verdict(void)
     if (result.rest > 0)
         buffer_printf(&verdict, " rest=%" PRIu64, result.rest);
     for (i = 0; i < result.violations.count; i++)
-        buffer_printf(&verdict, " %s:%" PRIu64, code_name(result.violations.list[i].code),
+        buffer_printf(&verdict, " %s:%" PRIu64, violation_code_name(result.violations.list[i].code),
                       result.violations.list[i].line);
-    if (judgement_rejects(&result, &config))
+    if (check_result_rejects(&result, &config))
         buffer_string(&verdict, " BAD");
 }
 
@@ -101,15 +101,15 @@ static void check_bytes(const char *bytes, uint64_t size, const struct ask *ask)
 
 static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
 {
-    struct judge_order order = {.name = ask.name == NULL ? "data.csv" : ask.name,
-                                .layout = &layout,
-                                .size = ask.size == 0 ? len : ask.size,
-                                .complete_only = ask.complete_only,
-                                .prefix_bytes = ask.prefix_bytes};
+    struct file_check_request order = {.name = ask.name == NULL ? "data.csv" : ask.name,
+                                       .layout = &layout,
+                                       .size = ask.size == 0 ? len : ask.size,
+                                       .complete_only = ask.complete_only,
+                                       .prefix_bytes = ask.prefix_bytes};
     struct cause cause;
 
     if (!ask.no_sink)
-        order.sink = (struct judge_sink){take_accepted, take_rejected, NULL, &accepted};
+        order.sink = (struct file_check_sink){take_accepted, take_rejected, NULL, &accepted};
     if (ask.prefix != NULL)
         order.prefix_bytes = strlen(ask.prefix);
     if (order.prefix_bytes > 0)
@@ -120,14 +120,14 @@ static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
     buffer_clear(&rejected);
     if (order.fd < 0)
         abort();
-    if (judge_run(&judge, &order, &result, &cause) < 0) {
+    if (file_check_run(&file_check, &order, &result, &cause) < 0) {
         close(order.fd);
         buffer_clear(&verdict);
         buffer_printf(&verdict, "failed: %s", cause.text);
         return buffer_text(&verdict);
     }
     close(order.fd);
-    if (unpack_format_of(order.name) == UNPACK_PLAIN)
+    if (decompress_format_of(order.name) == DECOMPRESS_PLAIN)
         check_bytes(bytes, order.size, &ask);
     note_verdict();
     return buffer_text(&verdict);
@@ -197,24 +197,24 @@ static void test_magic(void)
     static const struct {
         const char *bytes;
         size_t len;
-        enum code code;
+        enum violation_code code;
     } kinds[] = {
-        {"\x1F\x8B\x08\0\0\0\0\0", 8, CODE_FORMAT_ERROR},
-        {"PK\x03\x04\x14\0\x06\0", 8, CODE_FORMAT_ERROR},
-        {"PK\x05\x06\0\0\0\0", 8, CODE_FORMAT_ERROR},
-        {"PAR1\x15\x04\x15\x10", 8, CODE_FORMAT_ERROR},
-        {"\x28\xB5\x2F\xFD\x04\0", 6, CODE_FORMAT_ERROR},
+        {"\x1F\x8B\x08\0\0\0\0\0", 8, VIOLATION_FORMAT_ERROR},
+        {"PK\x03\x04\x14\0\x06\0", 8, VIOLATION_FORMAT_ERROR},
+        {"PK\x05\x06\0\0\0\0", 8, VIOLATION_FORMAT_ERROR},
+        {"PAR1\x15\x04\x15\x10", 8, VIOLATION_FORMAT_ERROR},
+        {"\x28\xB5\x2F\xFD\x04\0", 6, VIOLATION_FORMAT_ERROR},
         {"\xFD"
          "7zXZ\0\0\x04",
-         8, CODE_FORMAT_ERROR},
-        {"BZh91AY&SY", 10, CODE_FORMAT_ERROR},
-        {"7z\xBC\xAF\x27\x1C\0\x04", 8, CODE_FORMAT_ERROR},
-        {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, CODE_FORMAT_ERROR},
-        {"%PDF-1.7\n", 9, CODE_FORMAT_ERROR},
-        {"SQLite format 3\0\x10\0", 18, CODE_FORMAT_ERROR},
-        {"\x1F\x8B", 2, CODE_FORMAT_ERROR},
-        {"\xFF\xFEt\0,\0v\0\n\0", 10, CODE_ENCODING_ERROR},
-        {"\xFE\xFF\0t\0,\0v\0\n", 10, CODE_ENCODING_ERROR},
+         8, VIOLATION_FORMAT_ERROR},
+        {"BZh91AY&SY", 10, VIOLATION_FORMAT_ERROR},
+        {"7z\xBC\xAF\x27\x1C\0\x04", 8, VIOLATION_FORMAT_ERROR},
+        {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, VIOLATION_FORMAT_ERROR},
+        {"%PDF-1.7\n", 9, VIOLATION_FORMAT_ERROR},
+        {"SQLite format 3\0\x10\0", 18, VIOLATION_FORMAT_ERROR},
+        {"\x1F\x8B", 2, VIOLATION_FORMAT_ERROR},
+        {"\xFF\xFEt\0,\0v\0\n\0", 10, VIOLATION_ENCODING_ERROR},
+        {"\xFE\xFF\0t\0,\0v\0\n", 10, VIOLATION_ENCODING_ERROR},
     };
     char bytes[64];
     size_t i;
@@ -225,19 +225,20 @@ static void test_magic(void)
         run_bytes(bytes, kinds[i].len + (i == 11 ? 0 : 20), USUAL);
         check(result.violations.total == 1 && !result.no_rows &&
                   result.violations.counts[kinds[i].code] == 1 &&
-                  judgement_rejects(&result, &config),
-              "magic bytes %zu: one %s: %s", i, code_name(kinds[i].code), buffer_text(&verdict));
+                  check_result_rejects(&result, &config),
+              "magic bytes %zu: one %s: %s", i, violation_code_name(kinds[i].code),
+              buffer_text(&verdict));
     }
     run_bytes("t\0,\0v\0\n\0", 8, USUAL);
-    check(result.violations.counts[CODE_ENCODING_ERROR] > 0, "UTF-16 without a BOM");
+    check(result.violations.counts[VIOLATION_ENCODING_ERROR] > 0, "UTF-16 without a BOM");
     check_text(run("P,t,v\nPK,1,2\n", USUAL), "0+1 extra-label:1 BAD", "no magic, only a letter");
     config.max_file_bytes = 1 << 20;
     run(HEADER "1,2,a\n", (struct ask){.size = 0});
-    check(!judgement_rejects(&result, &config), "max_file_mib = 1 allows a small file");
+    check(!check_result_rejects(&result, &config), "max_file_mib = 1 allows a small file");
     config.max_file_bytes = 10;
     run(HEADER "1,2,a\n", USUAL);
-    check(result.violations.counts[CODE_FILE_TOO_LARGE] == 1 &&
-              judgement_rejects(&result, &config) && result.violations.total == 1,
+    check(result.violations.counts[VIOLATION_FILE_TOO_LARGE] == 1 &&
+              check_result_rejects(&result, &config) && result.violations.total == 1,
           "a file larger than the limit: %s", buffer_text(&verdict));
     config.max_file_bytes = 0;
 }
@@ -268,7 +269,7 @@ static void test_last_row(void)
     for (i = 0; i < sizeof lasts / sizeof *lasts; i++) {
         snprintf(text, sizeof text, "t,v\n%s", lasts[i].rows);
         check_text(run(text, USUAL), lasts[i].verdict, lasts[i].rows);
-        check(judgement_only_truncated(&result) ==
+        check(check_result_only_truncated(&result) ==
                   (strstr(lasts[i].verdict, " truncated") != NULL && i != 13),
               "is it only truncated: %s", lasts[i].verdict);
         config.newline_required = true;
@@ -279,7 +280,7 @@ static void test_last_row(void)
     }
     check_text(run_bytes("t,v\n1,2\n3,\0\0\0\0", 14, USUAL), "1+1 encoding-error:3 BAD",
                "NUL bytes are no row that was cut");
-    check(!judgement_only_truncated(&result), "which may not wait for its rest");
+    check(!check_result_only_truncated(&result), "which may not wait for its rest");
 }
 
 /* What scp leaves on a full disk: a hole as large as what is missing. */
@@ -295,13 +296,14 @@ static void test_nul_tail(void)
     config.bad_rows = CONFIG_REJECT_ROWS;
     memcpy(bytes + size - 9, "\n5,6\n7,8\n", 9);
     run_bytes(bytes, size, USUAL);
-    check(judgement_rejects(&result, &config),
+    check(check_result_rejects(&result, &config),
           "rows behind a row that is too long are not lost: the file is bad whole, whatever is in "
           "that row: %s",
           buffer_text(&verdict));
     memset(bytes + 10, 'x', size - 19);
     run_bytes(bytes, size, USUAL);
-    check(judgement_rejects(&result, &config) && result.violations.counts[CODE_ROW_TOO_LONG] == 1,
+    check(check_result_rejects(&result, &config) &&
+              result.violations.counts[VIOLATION_ROW_TOO_LONG] == 1,
           "likewise without NULs: %s", buffer_text(&verdict));
     config.bad_rows = CONFIG_REJECT_FILE;
     free(bytes);
@@ -336,7 +338,7 @@ static void test_complete_only(void)
 static void test_prefix(void)
 {
     static const struct {
-        const char *booked, *file, *verdict, *accepted;
+        const char *post_commit, *file, *verdict, *accepted;
     } files[] = {
         {"t,v\n1,2\n", "t,v\n1,2\n3,4\n", "1+0 prefix", "3,4,,anonymous\n"},
         {"t,v\n1,2\n", "t,v\n1,2\n3,4", "1+0 no-newline prefix", "3,4,,anonymous\n"},
@@ -367,8 +369,8 @@ static void test_prefix(void)
     size_t i;
 
     for (i = 0; i < sizeof files / sizeof *files; i++) {
-        check_text(run(files[i].file, (struct ask){.prefix = files[i].booked}), files[i].verdict,
-                   files[i].file);
+        check_text(run(files[i].file, (struct ask){.prefix = files[i].post_commit}),
+                   files[i].verdict, files[i].file);
         if (files[i].accepted != NULL)
             check_text(buffer_text(&accepted), files[i].accepted, "accepted of it");
     }
@@ -384,12 +386,12 @@ static void test_prefix_in_header(void)
     check_text(run(file, (struct ask){.prefix = "t,v\n1,2\n"}), "2+0",
                "other content, shorter than the header that is there now");
     for (i = 1; i < sizeof file; i++) {
-        char booked[sizeof file];
+        char post_commit[sizeof file];
 
-        memset(booked, 'x', sizeof booked);
-        booked[i] = '\0';
+        memset(post_commit, 'x', sizeof post_commit);
+        post_commit[i] = '\0';
         snprintf(what, sizeof what, "other content of %zu bytes", i);
-        if (strcmp(run(file, (struct ask){.prefix = booked}), "2+0") != 0)
+        if (strcmp(run(file, (struct ask){.prefix = post_commit}), "2+0") != 0)
             check_text(buffer_text(&verdict), "2+0", what);
     }
     check_text(run("\n\n\nt,v\n1,2\n", (struct ask){.prefix = "a\n"}),
@@ -508,14 +510,14 @@ static void test_reject_rows(void)
     check_text(run("\x1F\x8B\n1,2\n", USUAL), "0+0 format-error:0 BAD", "no CSV at all");
     config.max_bad_percent = 50;
     run("t,v\n1,2\nx,4\n", USUAL);
-    check(!judgement_rejects(&result, &config), "half of the rows may be bad");
+    check(!check_result_rejects(&result, &config), "half of the rows may be bad");
     run("t,v\n1,2\nx,4\nx,4\n", USUAL);
-    check(judgement_rejects(&result, &config), "two of three may not");
+    check(check_result_rejects(&result, &config), "two of three may not");
     config.max_bad_percent = 0;
     run("t,v\n1,2\nx,4\n", USUAL);
-    check(judgement_rejects(&result, &config), "none may be bad");
+    check(check_result_rejects(&result, &config), "none may be bad");
     run("t,v\n1,2\n", USUAL);
-    check(!judgement_rejects(&result, &config), "and none is");
+    check(!check_result_rejects(&result, &config), "and none is");
     config.max_bad_percent = 100;
     check_text(run("t,v\n1,2\nx,4\n", (struct ask){.prefix = "t,v\n1,2\n"}),
                "0+1 prefix type-error:3", "a grown file whose new rows are all bad");
@@ -534,8 +536,9 @@ static void test_count(void)
     restart();
     check_text(run_bytes(file.data, file.len, USUAL),
                "2500+2500 type-error:2 constraint-error:2 type-error:4 BAD", "three are listed");
-    check(result.violations.total == 5000 && result.violations.counts[CODE_TYPE_ERROR] == 2500 &&
-              result.violations.counts[CODE_CONSTRAINT_ERROR] == 2500,
+    check(result.violations.total == 5000 &&
+              result.violations.counts[VIOLATION_TYPE_ERROR] == 2500 &&
+              result.violations.counts[VIOLATION_CONSTRAINT_ERROR] == 2500,
           "all are counted");
     check_text(run_bytes(file.data, file.len, (struct ask){.no_sink = true}),
                "2500+2500 type-error:2 constraint-error:2 type-error:4 BAD",
@@ -552,29 +555,30 @@ static void test_count(void)
 static int refuse_rows(void *context, struct buffer *rows, struct cause *cause)
 {
     (void)rows;
-    return cause_set(cause, CAUSE_TROUBLE, "no %s", (const char *)context);
+    return cause_set(cause, CAUSE_RETRY, "no %s", (const char *)context);
 }
 
 static int refuse(void *context, const char *raw, size_t len, struct cause *cause)
 {
     (void)raw;
     (void)len;
-    return cause_set(cause, CAUSE_TROUBLE, "no %s", (const char *)context);
+    return cause_set(cause, CAUSE_RETRY, "no %s", (const char *)context);
 }
 
 static void test_sink(void)
 {
     static char word[] = "space";
-    struct judge_order order = {
+    struct file_check_request order = {
         .name = "x.csv", .layout = &layout, .size = 12, .sink = {refuse_rows, refuse, NULL, word}};
     struct cause cause = {0};
 
     place_put_text(dir, "file", "t,v\n1,2\nx,4\n");
     order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
-    check(judge_run(&judge, &order, &result, &cause) == 0 && judgement_rejects(&result, &config),
+    check(file_check_run(&file_check, &order, &result, &cause) == 0 &&
+              check_result_rejects(&result, &config),
           "rows of a bad file may never reach the sink");
     order.size = 8;
-    check(judge_run(&judge, &order, &result, &cause) < 0 && cause.kind == CAUSE_TROUBLE,
+    check(file_check_run(&file_check, &order, &result, &cause) < 0 && cause.kind == CAUSE_RETRY,
           "it accepts none");
     check_text(cause.text, "no space", "and says why");
     config.bad_rows = CONFIG_REJECT_ROWS;
@@ -584,10 +588,10 @@ static void test_sink(void)
     order.sink.reject = refuse;
     order.sink.accept = NULL;
     order.sink.context = word;
-    check(judge_run(&judge, &order, &result, &cause) < 0 && cause.kind == CAUSE_TROUBLE,
+    check(file_check_run(&file_check, &order, &result, &cause) < 0 && cause.kind == CAUSE_RETRY,
           "or rejects none");
     order.sink.reject = NULL;
-    check(judge_run(&judge, &order, &result, &cause) == 0 && result.rows == 1 &&
+    check(file_check_run(&file_check, &order, &result, &cause) == 0 && result.rows == 1 &&
               result.bad_rows == 1,
           "without a sink the bytes are dropped");
     config.bad_rows = CONFIG_REJECT_FILE;
@@ -628,23 +632,23 @@ static void test_pieces(void)
 {
     struct buffer file = {0};
     struct taken taken = {.file = &file};
-    struct judge_order order = {
+    struct file_check_request order = {
         .name = "data.csv", .layout = &layout, .sink = {take_rows, NULL, take_piece, &taken}};
     struct cause cause = {0};
     unsigned i, good;
 
     buffer_string(&file, "t,v\n");
-    for (i = 0; file.len < 3 * (size_t)JUDGE_PIECE; i++)
+    for (i = 0; file.len < 3 * (size_t)FILE_CHECK_PIECE; i++)
         buffer_printf(&file, "%u,%s\n", i, i % 7 == 0 ? "\"5\"" : "6");
     buffer_string(&file, "x,1\n");
     good = i;
-    for (; file.len < 5 * (size_t)JUDGE_PIECE; i++)
+    for (; file.len < 5 * (size_t)FILE_CHECK_PIECE; i++)
         buffer_printf(&file, "%u,7\n", i);
     place_put(dir, "file", file.data, file.len);
     order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
     order.size = file.len;
     config.bad_rows = CONFIG_REJECT_ROWS;
-    check(judge_run(&judge, &order, &result, &cause) == 0 && result.rows == i &&
+    check(file_check_run(&file_check, &order, &result, &cause) == 0 && result.rows == i &&
               result.bad_rows == 1,
           "a large file is judged");
     check(taken.pieces >= 2 && taken.rows <= good && taken.wrong == 0,
@@ -696,14 +700,14 @@ static struct buffer packed;
 
 static const char *const packed_names[] = {"data.csv", "data.csv.gz", "data.csv.zst"};
 
-static const char *run_as(enum unpack_format format, struct ask ask)
+static const char *run_as(enum decompress_format format, struct ask ask)
 {
     if (ask.name == NULL)
         ask.name = packed_names[format];
     return run_bytes(packed.len == 0 ? "" : packed.data, packed.len, ask);
 }
 
-static const char *run_packed(enum unpack_format format, const char *text, struct ask ask)
+static const char *run_packed(enum decompress_format format, const char *text, struct ask ask)
 {
     buffer_clear(&packed);
     pack(&packed, format, text, strlen(text));
@@ -737,11 +741,11 @@ static void check_broken(const char *what)
     check(result.broken && result.bytes == packed.len && result.violations.total == 1 &&
               hash_is(result.sha256, packed.data, packed.len) && result.rows == 0 &&
               result.bad_rows == 0 && result.rest == 0 && !result.no_rows && !result.prefix_found &&
-              judgement_rejects(&result, &config),
+              check_result_rejects(&result, &config),
           "%s counts for nothing", what);
 }
 
-static void test_packed(enum unpack_format format)
+static void test_packed(enum decompress_format format)
 {
     static const char text[] = HEADER "1,2,a\n2,3,\n";
     uint64_t meta;
@@ -758,16 +762,16 @@ static void test_packed(enum unpack_format format)
     check_text(run_packed(format, "PK\x03\x04", USUAL), "0+0 format-error:0 BAD", "a zip inside");
     check(!result.broken && says("what is inside is no CSV but zip"), "is no fault of the packing");
     check_text(run_packed(format, "\x1F\x8B\x08", USUAL), "0+0 format-error:0 BAD", "packed twice");
-    run_packed(UNPACK_PLAIN, text, (struct ask){.name = "eva_20240101.csv"});
+    run_packed(DECOMPRESS_PLAIN, text, (struct ask){.name = "eva_20240101.csv"});
     meta = result.meta;
     run_packed(format, text,
-               (struct ask){.name = format == UNPACK_GZIP ? "eva_20240101.csv.gz"
-                                                          : "eva_20240101.csv.zst"});
+               (struct ask){.name = format == DECOMPRESS_GZIP ? "eva_20240101.csv.gz"
+                                                              : "eva_20240101.csv.zst"});
     check(result.has_meta && result.meta == meta, "the name says the same of it");
     check_text(buffer_text(&accepted), "1,2,a,eva\n2,3,,eva\n", "in its rows, too");
 }
 
-static void test_packed_broken(enum unpack_format format)
+static void test_packed_broken(enum decompress_format format)
 {
     static const char text[] = HEADER "1,2,a\n2,x,\n";
     struct buffer whole = {0};
@@ -778,7 +782,7 @@ static void test_packed_broken(enum unpack_format format)
         buffer_clear(&packed);
         buffer_append(&packed, whole.data, i);
         found += strcmp(run_as(format, USUAL), "0+0 truncated-file:0 BAD") == 0 &&
-                 judgement_only_truncated(&result);
+                 check_result_only_truncated(&result);
     }
     check(found == whole.len - 1, "each cut is one, and no more is said");
     check_broken("a cut file");
@@ -807,7 +811,7 @@ static void test_packed_broken(enum unpack_format format)
     buffer_free(&whole);
 }
 
-static void test_packed_prefix(enum unpack_format format)
+static void test_packed_prefix(enum decompress_format format)
 {
     check_text(run_packed(format, HEADER "1,2,a\n3,4,\n", (struct ask){.prefix = HEADER "1,2,a\n"}),
                "1+0 prefix", "what was booked is passed over");
@@ -832,7 +836,7 @@ static void test_packed_prefix(enum unpack_format format)
                "1+0 prefix rest=3", "a member that was appended, and is no whole row yet");
 }
 
-static void test_packed_limits(enum unpack_format format)
+static void test_packed_limits(enum decompress_format format)
 {
     struct buffer text = {0};
 
@@ -858,7 +862,7 @@ static void test_packed_limits(enum unpack_format format)
 
 int main(void)
 {
-    enum unpack_format format;
+    enum decompress_format format;
 
     static const char text[] = "[schema]\nname = x\nfilename = {user_id}_20240101.csv\n"
                                "[field.1]\nname = t\ntype = number\nrequired = true\n"
@@ -876,12 +880,13 @@ int main(void)
                              .max_columns = 1024,
                              .max_bad_percent = 100,
                              .max_reported_errors = 1000};
-    if (schema_load(&schema, path, &cause) < 0 || layout_of_schema(&layout, &schema, &cause) < 0 ||
-        judge_init(&judge, &schema, &config, &cause) < 0) {
+    if (schema_load(&schema, path, &cause) < 0 ||
+        training_columns_of_schema(&layout, &schema, &cause) < 0 ||
+        file_check_init(&file_check, &schema, &config, &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         return 1;
     }
-    judgement_init(&result, &config);
+    check_result_init(&result, &config);
     test_accept();
     test_no_rows();
     test_blanks();
@@ -900,18 +905,18 @@ int main(void)
     test_limits();
     test_pieces();
     test_meta();
-    for (format = UNPACK_GZIP; format <= UNPACK_ZSTD; format++) {
+    for (format = DECOMPRESS_GZIP; format <= DECOMPRESS_ZSTD; format++) {
         test_packed(format);
         test_packed_broken(format);
         test_packed_prefix(format);
         test_packed_limits(format);
     }
     buffer_free(&packed);
-    judge_free(&judge);
-    judge_free(&judge);
-    judgement_free(&result);
-    judgement_free(&result);
-    layout_free(&layout);
+    file_check_free(&file_check);
+    file_check_free(&file_check);
+    check_result_free(&result);
+    check_result_free(&result);
+    training_columns_free(&layout);
     schema_free(&schema);
     buffer_free(&accepted);
     buffer_free(&rejected);

@@ -1,4 +1,4 @@
-#include "csv/check.h"
+#include "csv/file_check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +14,9 @@
 
 /* How a reading goes on. */
 struct reading {
-    struct judge *judge;
-    const struct judge_order *order;
-    struct judgement *result;
+    struct file_check *file_check;
+    const struct file_check_request *order;
+    struct check_result *result;
     struct hashing {
         struct job job;
         struct digest digest;
@@ -39,74 +39,75 @@ struct reading {
     uint64_t first_blank;
 };
 
-int judge_init(struct judge *judge, const struct schema *schema, const struct config *config,
-               struct cause *cause)
+int file_check_init(struct file_check *file_check, const struct schema *schema,
+                    const struct config *config, struct cause *cause)
 {
-    *judge = (struct judge){.schema = schema, .config = config};
-    judge->rows = rows_open(config->max_row_bytes, config->max_columns);
-    judge->known = calloc(schema->count + 1, sizeof *judge->known);
-    if (judge->rows == NULL || judge->known == NULL)
+    *file_check = (struct file_check){.schema = schema, .config = config};
+    file_check->rows = csv_reader_open(config->max_row_bytes, config->max_columns);
+    file_check->known = calloc(schema->count + 1, sizeof *file_check->known);
+    if (file_check->rows == NULL || file_check->known == NULL)
         return cause_memory(cause);
     return 0;
 }
 
-void judge_free(struct judge *judge)
+void file_check_free(struct file_check *file_check)
 {
-    rows_close(judge->rows);
-    quick_close(&judge->quick);
-    unpack_free(&judge->unpack);
-    buffer_free(&judge->name);
-    free(judge->known);
-    validate_free(&judge->sheet);
-    buffer_free(&judge->accepted);
-    *judge = (struct judge){0};
+    csv_reader_close(file_check->rows);
+    fast_path_close(&file_check->fast_path);
+    decompress_free(&file_check->unpack);
+    buffer_free(&file_check->name);
+    free(file_check->known);
+    column_map_free(&file_check->column_map);
+    buffer_free(&file_check->accepted);
+    *file_check = (struct file_check){0};
 }
 
 static bool is_packed(const struct reading *reading)
 {
-    return reading->judge->unpack.order.format != UNPACK_PLAIN;
+    return reading->file_check->unpack.order.format != DECOMPRESS_PLAIN;
 }
 
 static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
 {
-    struct judge *judge = reading->judge;
+    struct file_check *file_check = reading->file_check;
     bool utf16;
-    const char *kind = magic_kind(bytes, len, &utf16);
+    const char *kind = file_type_detect(bytes, len, &utf16);
     char text[128];
 
     reading->begun = true;
     if (kind != NULL) {
         snprintf(text, sizeof text, "%s is no CSV but %s%s",
                  is_packed(reading) ? "what is inside" : "the file", kind,
-                 is_packed(reading) ? "" : unpack_advice(bytes, len));
-        judgement_blame(reading->result, utf16 ? CODE_ENCODING_ERROR : CODE_FORMAT_ERROR, text);
+                 is_packed(reading) ? "" : decompress_advice(bytes, len));
+        check_result_blame(reading->result,
+                           utf16 ? VIOLATION_ENCODING_ERROR : VIOLATION_FORMAT_ERROR, text);
         reading->opaque = true;
         return;
     }
-    if (!is_packed(reading) && judge->config->max_file_bytes > 0 &&
-        reading->order->size > judge->config->max_file_bytes) {
+    if (!is_packed(reading) && file_check->config->max_file_bytes > 0 &&
+        reading->order->size > file_check->config->max_file_bytes) {
         snprintf(text, sizeof text,
                  "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
-                 reading->order->size, judge->config->max_file_bytes >> 20);
-        judgement_blame(reading->result, CODE_FILE_TOO_LARGE, text);
+                 reading->order->size, file_check->config->max_file_bytes >> 20);
+        check_result_blame(reading->result, VIOLATION_FILE_TOO_LARGE, text);
         reading->opaque = true;
         return;
     }
     if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
-        rows_skip(judge->rows, 3);
+        csv_reader_skip(file_check->rows, 3);
 }
 
 static int flush(struct reading *reading, size_t at_least, struct cause *cause)
 {
-    struct judge *judge = reading->judge;
-    struct buffer *accepted = &judge->accepted;
+    struct file_check *file_check = reading->file_check;
+    struct buffer *accepted = &file_check->accepted;
 
     if (buffer_failed(accepted))
         return cause_memory(cause);
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
     reading->accepted += accepted->len;
-    if (reading->order->sink.accept != NULL && !judge->rejecting &&
+    if (reading->order->sink.accept != NULL && !file_check->rejecting &&
         reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
         return -1;
     buffer_clear(accepted);
@@ -135,7 +136,7 @@ static bool is_hopeless(const struct row *row)
 
 static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
 {
-    struct judge *judge = reading->judge;
+    struct file_check *file_check = reading->file_check;
     uint64_t before = reading->result->violations.total;
     size_t len = row->raw_len;
 
@@ -147,12 +148,13 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
         buffer_append(&reading->result->header, row->raw, len);
         buffer_byte(&reading->result->header, '\n');
     }
-    if (validate_header(&judge->sheet, judge->schema, reading->order->layout, judge->known,
-                        buffer_text(&judge->name), row, &reading->result->violations, cause) < 0)
+    if (column_map_bind(&file_check->column_map, file_check->schema, reading->order->layout,
+                        file_check->known, buffer_text(&file_check->name), row,
+                        &reading->result->violations, cause) < 0)
         return -1;
     reading->bad_header = reading->result->violations.total > before;
-    if (!reading->bad_header &&
-        quick_open(&judge->quick, &judge->sheet, judge->config->max_row_bytes, cause) < 0)
+    if (!reading->bad_header && fast_path_open(&file_check->fast_path, &file_check->column_map,
+                                               file_check->config->max_row_bytes, cause) < 0)
         return -1;
     reading->in_prefix = reading->order->prefix_bytes > 0;
     return 0;
@@ -165,9 +167,10 @@ static void report_blanks(struct reading *reading)
 
     for (i = 0; i < reading->blanks; i++) {
         blank.fault_line = reading->first_blank + i;
-        validate_fault(&blank, &reading->result->violations);
+        row_check_fault(&blank, &reading->result->violations);
         reading->result->bad_rows++;
-        reading->judge->rejecting = reading->judge->config->bad_rows == CONFIG_REJECT_FILE;
+        reading->file_check->rejecting =
+            reading->file_check->config->bad_rows == CONFIG_REJECT_FILE;
     }
     reading->blanks = 0;
 }
@@ -175,13 +178,13 @@ static void report_blanks(struct reading *reading)
 static void add_truncated(struct reading *reading, const struct row *row)
 {
     struct violations *violations = &reading->result->violations;
-    struct buffer *message =
-        violations_add(violations, CODE_TRUNCATED_FILE, row->line, 0, NULL, row->raw, row->raw_len);
+    struct buffer *message = violations_add(violations, VIOLATION_TRUNCATED_FILE, row->line, 0,
+                                            NULL, row->raw, row->raw_len);
 
     if (message == NULL)
         return;
     buffer_printf(message, "the last line has no newline%s: the file was cut off; send it again",
-                  reading->judge->config->newline_required ? "" : " and is no valid row");
+                  reading->file_check->config->newline_required ? "" : " and is no valid row");
     violations_added(violations);
 }
 
@@ -202,17 +205,18 @@ static uint64_t last_line(const struct row *row)
  */
 static bool last_row_valid(struct reading *reading, const struct row *row)
 {
-    struct judge *judge = reading->judge;
+    struct file_check *file_check = reading->file_check;
     struct violations silent;
     bool valid;
 
     if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
         (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
-        validate_fault(row, &reading->result->violations);
+        row_check_fault(row, &reading->result->violations);
         return false;
     }
     violations_init(&silent, 0);
-    valid = validate_row(&judge->sheet, row, &silent) && !judge->config->newline_required;
+    valid =
+        row_check(&file_check->column_map, row, &silent) && !file_check->config->newline_required;
     violations_free(&silent);
     if (valid)
         reading->result->no_newline = true;
@@ -224,33 +228,34 @@ static bool last_row_valid(struct reading *reading, const struct row *row)
 /* Where the rows that are beyond doubt are written; NULL: they are not. */
 static struct buffer *quick_sink(struct reading *reading)
 {
-    struct judge *judge = reading->judge;
+    struct file_check *file_check = reading->file_check;
 
-    return judge->rejecting || reading->order->sink.accept == NULL ? NULL : &judge->accepted;
+    return file_check->rejecting || reading->order->sink.accept == NULL ? NULL
+                                                                        : &file_check->accepted;
 }
 
 /* A row whose quotes were not needed is as quick as one without. 1: it is taken; 0; -1. Behind 0
  * all that was taken is counted. */
 static int take_quick_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
-    struct quick *quick = &reading->judge->quick;
-    struct judgement *result = reading->result;
+    struct fast_path *fast_path = &reading->file_check->fast_path;
+    struct check_result *result = reading->result;
     int taken = 0;
 
     if (reading->bad_header)
         return 0;
     if (row->fault == ROW_SOUND && row->ended)
-        taken = quick_row(quick, row, quick_sink(reading), &result->tally, cause);
+        taken = fast_path_row(fast_path, row, quick_sink(reading), &result->tally, cause);
     if (taken == 0)
-        return quick_count(quick, &result->tally, cause);
+        return fast_path_count(fast_path, &result->tally, cause);
     result->rows += taken > 0;
     return taken;
 }
 
 static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
-    struct judge *judge = reading->judge;
-    struct judgement *result = reading->result;
+    struct file_check *file_check = reading->file_check;
+    struct check_result *result = reading->result;
     bool valid;
     int taken;
 
@@ -269,33 +274,33 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     if (taken != 0)
         return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
     result->cut_short |= row->last;
-    if (judge->sheet.columns == 0) {
+    if (file_check->column_map.columns == 0) {
         valid = false; /* a header that is no row: cells mean nothing */
         if (row->fault != ROW_SOUND)
-            validate_fault(row, &result->violations);
+            row_check_fault(row, &result->violations);
     } else if (!row->ended) {
         valid = last_row_valid(reading, row);
     } else {
-        valid = validate_row(&judge->sheet, row, &result->violations);
+        valid = row_check(&file_check->column_map, row, &result->violations);
     }
     valid = valid && !reading->bad_header;
 
-    if (judge->sheet.no_memory)
+    if (file_check->column_map.no_memory)
         return cause_memory(cause);
     if (!valid) {
         result->bad_rows++;
-        if (judge->config->bad_rows == CONFIG_REJECT_FILE)
-            judge->rejecting = true;
+        if (file_check->config->bad_rows == CONFIG_REJECT_FILE)
+            file_check->rejecting = true;
         else if (reading->order->sink.reject != NULL && !reading->bad_header)
             return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len,
                                                cause);
         return 0;
     }
     result->rows++;
-    if (judge->rejecting || reading->order->sink.accept == NULL)
+    if (file_check->rejecting || reading->order->sink.accept == NULL)
         return 0;
-    validate_write(&judge->sheet, row, &judge->accepted);
-    if (validate_tally(&judge->sheet, row, &result->tally, cause) < 0)
+    row_write(&file_check->column_map, row, &file_check->accepted);
+    if (row_tally(&file_check->column_map, row, &result->tally, cause) < 0)
         return -1;
     return flush(reading, FLUSH_SIZE, cause);
 }
@@ -311,7 +316,7 @@ static void run_hashing(struct job *job, unsigned worker)
 static void finish_hashing(struct reading *reading)
 {
     if (reading->order->pool != NULL)
-        pool_wait(reading->order->pool, &reading->hashing.job, 0);
+        thread_pool_wait(reading->order->pool, &reading->hashing.job, 0);
 }
 
 /* Everything handed out since the last time belongs to whole rows: it is hashed now, of a large
@@ -320,7 +325,7 @@ static void hash_consumed(struct reading *reading)
 {
     struct hashing *hashing = &reading->hashing;
     size_t len;
-    const char *bytes = rows_consumed(reading->judge->rows, &len);
+    const char *bytes = csv_reader_consumed(reading->file_check->rows, &len);
 
     finish_hashing(reading);
     reading->hashed += len;
@@ -334,14 +339,14 @@ static void hash_consumed(struct reading *reading)
     hashing->job.run = run_hashing;
     hashing->bytes = bytes;
     hashing->len = len;
-    pool_submit(reading->order->pool, &hashing->job, false);
+    thread_pool_submit(reading->order->pool, &hashing->job, false);
 }
 
 /* At the end of the prefix: is it what was booked, and does it end at a line end? */
 static void end_prefix(struct reading *reading)
 {
-    const struct judge_order *order = reading->order;
-    struct judgement *result = reading->result;
+    const struct file_check_request *order = reading->order;
+    struct check_result *result = reading->result;
     unsigned char sha[DIGEST_SIZE];
     const char *next;
     size_t len;
@@ -350,11 +355,11 @@ static void end_prefix(struct reading *reading)
     digest_final(&reading->hashing.digest, sha);
     reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
-    next = rows_rest(reading->judge->rows, &len);
+    next = csv_reader_rest(reading->file_check->rows, &len);
     if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
         reading->line_end_due = next[0] == '\n' || (len > 1 && next[0] == '\r' && next[1] == '\n');
         if (!reading->line_end_due)
-            reading->continued_line = rows_line(reading->judge->rows);
+            reading->continued_line = csv_reader_line(reading->file_check->rows);
     }
     if (reading->continued_line > 0)
         reading->prefix_differs = true;
@@ -364,7 +369,7 @@ static void end_prefix(struct reading *reading)
 
 static bool pass_prefix(struct reading *reading)
 {
-    struct rows *rows = reading->judge->rows;
+    struct csv_reader *rows = reading->file_check->rows;
     size_t behind;
 
     hash_consumed(reading);
@@ -373,9 +378,9 @@ static bool pass_prefix(struct reading *reading)
         reading->prefix_differs = true;
         return true;
     }
-    rows_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
+    csv_reader_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
     hash_consumed(reading);
-    rows_rest(rows, &behind);
+    csv_reader_rest(rows, &behind);
     /* Whether a line end comes next takes two bytes to tell. */
     if (reading->hashed == reading->order->prefix_bytes && (behind >= 2 || reading->all_read))
         end_prefix(reading);
@@ -385,7 +390,7 @@ static bool pass_prefix(struct reading *reading)
 /* The next rows, as long as they are beyond doubt. */
 static int take_quick_rows(struct reading *reading, struct cause *cause)
 {
-    struct judge *judge = reading->judge;
+    struct file_check *file_check = reading->file_check;
     uint64_t before = reading->result->rows;
     ptrdiff_t passed;
     const char *text;
@@ -393,16 +398,16 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
 
     if (!reading->has_header || reading->bad_header || reading->blanks > 0)
         return 0;
-    text = rows_peek(judge->rows, &len);
+    text = csv_reader_peek(file_check->rows, &len);
     if (text == NULL)
         return 0;
-    passed = quick_rows(&judge->quick, text, len, quick_sink(reading), &reading->result->tally,
-                        &reading->result->rows, cause);
+    passed = fast_path_rows(&file_check->fast_path, text, len, quick_sink(reading),
+                            &reading->result->tally, &reading->result->rows, cause);
     if (passed < 0)
         return -1;
     if (passed == 0)
         return 0;
-    rows_passed(judge->rows, (size_t)passed, reading->result->rows - before);
+    csv_reader_passed(file_check->rows, (size_t)passed, reading->result->rows - before);
     reading->result->no_rows = false;
     return flush(reading, FLUSH_SIZE, cause);
 }
@@ -411,7 +416,7 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
 static int hand_over(struct reading *reading, struct cause *cause)
 {
     if (reading->has_header && !reading->bad_header &&
-        quick_count(&reading->judge->quick, &reading->result->tally, cause) < 0)
+        fast_path_count(&reading->file_check->fast_path, &reading->result->tally, cause) < 0)
         return -1;
     return flush(reading, 0, cause);
 }
@@ -419,10 +424,10 @@ static int hand_over(struct reading *reading, struct cause *cause)
 /* Between rows. */
 static int end_piece(struct reading *reading, struct cause *cause)
 {
-    const struct judge_sink *sink = &reading->order->sink;
-    struct judgement *result = reading->result;
+    const struct file_check_sink *sink = &reading->order->sink;
+    struct check_result *result = reading->result;
 
-    if (sink->piece == NULL || reading->accepted < JUDGE_PIECE || reading->blanks > 0 ||
+    if (sink->piece == NULL || reading->accepted < FILE_CHECK_PIECE || reading->blanks > 0 ||
         result->violations.total > 0)
         return 0;
     if (hand_over(reading, cause) < 0)
@@ -442,17 +447,17 @@ static int take_rows(struct reading *reading, struct cause *cause)
 
     for (;;) {
         if (reading->opaque) {
-            rows_skip(reading->judge->rows, SIZE_MAX);
+            csv_reader_skip(reading->file_check->rows, SIZE_MAX);
             break;
         }
         if (reading->in_prefix && pass_prefix(reading))
             break;
         if (!reading->line_end_due && take_quick_rows(reading, cause) < 0)
             return -1;
-        result = rows_next(reading->judge->rows, &row, cause);
+        result = csv_reader_next(reading->file_check->rows, &row, cause);
         if (result < 0)
             return -1;
-        if (result != ROWS_ROW)
+        if (result != CSV_READER_ROW)
             break;
         if (reading->line_end_due) {
             reading->line_end_due = false;
@@ -465,42 +470,42 @@ static int take_rows(struct reading *reading, struct cause *cause)
     return end_piece(reading, cause);
 }
 
-static bool is_stopped(const struct judge_order *order)
+static bool is_stopped(const struct file_check_request *order)
 {
     return order->stop != NULL && atomic_load(order->stop);
 }
 
-static int stopped(const struct judge_order *order, struct cause *cause)
+static int stopped(const struct file_check_request *order, struct cause *cause)
 {
-    return cause_set(cause, CAUSE_AGAIN, "the reading of %s was stopped", order->name);
+    return cause_set(cause, CAUSE_CHANGED, "the reading of %s was stopped", order->name);
 }
 
 static int read_all(struct reading *reading, struct cause *cause)
 {
-    const struct judge_order *order = reading->order;
-    struct unpack *unpack = &reading->judge->unpack;
-    struct rows *rows = reading->judge->rows;
+    const struct file_check_request *order = reading->order;
+    struct decompress *unpack = &reading->file_check->unpack;
+    struct csv_reader *rows = reading->file_check->rows;
     size_t len;
 
     for (;;) {
-        char *space = rows_space(rows, &len);
+        char *space = csv_reader_space(rows, &len);
         ssize_t n;
 
         if (space == NULL)
             return cause_memory(cause);
         if (is_stopped(order))
             return stopped(order, cause);
-        n = unpack_read(unpack, space, len, cause);
+        n = decompress_read(unpack, space, len, cause);
         if (n < 0)
             return -1;
-        if (unpack->fault != UNPACK_SOUND)
+        if (unpack->fault != DECOMPRESS_SOUND)
             return 0;
-        rows_filled(rows, (size_t)n);
+        csv_reader_filled(rows, (size_t)n);
         reading->all_read = unpack->ended;
         if (!reading->begun && (n > 0 || reading->all_read))
             look_at_first_bytes(reading, space, (size_t)n);
         if (reading->all_read && !order->complete_only)
-            rows_finish(rows);
+            csv_reader_finish(rows);
         if (take_rows(reading, cause) < 0)
             return -1;
         /* What is packed may be shorter than what was booked. */
@@ -510,23 +515,23 @@ static int read_all(struct reading *reading, struct cause *cause)
     }
 }
 
-static enum code code_of_fault(enum unpack_fault fault)
+static enum violation_code code_of_fault(enum decompress_fault fault)
 {
     switch (fault) {
-    case UNPACK_CUT:
-        return CODE_TRUNCATED_FILE;
-    case UNPACK_TOO_LARGE:
-    case UNPACK_TOO_DENSE:
-        return CODE_FILE_TOO_LARGE;
-    case UNPACK_SOUND:
-    case UNPACK_OTHER:
-    case UNPACK_DAMAGED:
-    case UNPACK_TRAILING:
-    case UNPACK_WINDOW:
-    case UNPACK_DICTIONARY:
+    case DECOMPRESS_CUT:
+        return VIOLATION_TRUNCATED_FILE;
+    case DECOMPRESS_TOO_LARGE:
+    case DECOMPRESS_TOO_DENSE:
+        return VIOLATION_FILE_TOO_LARGE;
+    case DECOMPRESS_SOUND:
+    case DECOMPRESS_OTHER:
+    case DECOMPRESS_DAMAGED:
+    case DECOMPRESS_TRAILING:
+    case DECOMPRESS_WINDOW:
+    case DECOMPRESS_DICTIONARY:
         break;
     }
-    return CODE_FORMAT_ERROR;
+    return VIOLATION_FORMAT_ERROR;
 }
 
 /*
@@ -535,69 +540,69 @@ static enum code code_of_fault(enum unpack_fault fault)
  */
 static int take_broken(struct reading *reading, struct cause *cause)
 {
-    struct judge *judge = reading->judge;
-    struct judgement *result = reading->result;
+    struct file_check *file_check = reading->file_check;
+    struct check_result *result = reading->result;
     struct buffer text = {0};
     bool failed;
     int more;
 
-    unpack_explain(&judge->unpack, &text);
-    judgement_clear(result);
-    judgement_blame(result, code_of_fault(judge->unpack.fault), buffer_text(&text));
+    decompress_explain(&file_check->unpack, &text);
+    check_result_clear(result);
+    check_result_blame(result, code_of_fault(file_check->unpack.fault), buffer_text(&text));
     result->broken = true;
     result->bytes = reading->order->size;
     failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
     buffer_free(&text);
     if (failed)
         return cause_memory(cause);
-    while ((more = unpack_rest(&judge->unpack, cause)) > 0)
+    while ((more = decompress_rest(&file_check->unpack, cause)) > 0)
         if (is_stopped(reading->order))
             return stopped(reading->order, cause);
-    unpack_own(&judge->unpack, result->raw_sha256);
+    decompress_own(&file_check->unpack, result->raw_sha256);
     memcpy(result->sha256, result->raw_sha256, DIGEST_SIZE);
     return more;
 }
 
-static int begin_unpacking(struct judge *judge, const struct judge_order *order,
+static int begin_unpacking(struct file_check *file_check, const struct file_check_request *order,
                            struct cause *cause)
 {
-    const struct unpack_order unpack = {.fd = order->fd,
-                                        .name = order->name,
-                                        .format = unpack_format_of(order->name),
-                                        .size = order->size,
-                                        .max_bytes = judge->config->max_file_bytes,
-                                        .max_ratio = judge->config->max_expand_ratio};
+    const struct decompress_request unpack = {.fd = order->fd,
+                                              .name = order->name,
+                                              .format = decompress_format_of(order->name),
+                                              .size = order->size,
+                                              .max_bytes = file_check->config->max_file_bytes,
+                                              .max_ratio = file_check->config->max_expand_ratio};
 
-    unpack_begin(&judge->unpack, &unpack);
-    buffer_clear(&judge->name);
-    buffer_append(&judge->name, order->name, spool_csv_length(order->name));
-    buffer_text(&judge->name);
-    return buffer_failed(&judge->name) ? cause_memory(cause) : 0;
+    decompress_begin(&file_check->unpack, &unpack);
+    buffer_clear(&file_check->name);
+    buffer_append(&file_check->name, order->name, csv_name_length(order->name));
+    buffer_text(&file_check->name);
+    return buffer_failed(&file_check->name) ? cause_memory(cause) : 0;
 }
 
-static int read_once(struct judge *judge, const struct judge_order *order, struct judgement *result,
-                     bool *ret_prefix_differs, struct cause *cause)
+static int read_once(struct file_check *file_check, const struct file_check_request *order,
+                     struct check_result *result, bool *ret_prefix_differs, struct cause *cause)
 {
-    struct reading reading = {.judge = judge, .order = order, .result = result};
+    struct reading reading = {.file_check = file_check, .order = order, .result = result};
     uint64_t continued = result->continued_line;
     size_t rest;
     int done;
 
-    judgement_clear(result);
+    check_result_clear(result);
     result->continued_line = order->prefix_bytes == 0 ? continued : 0;
     result->no_rows = true;
-    validate_reset(&judge->sheet);
-    rows_reset(judge->rows);
-    buffer_clear(&judge->accepted);
-    judge->rejecting = false;
+    column_map_reset(&file_check->column_map);
+    csv_reader_reset(file_check->rows);
+    buffer_clear(&file_check->accepted);
+    file_check->rejecting = false;
     digest_init(&reading.hashing.digest);
-    if (begin_unpacking(judge, order, cause) < 0)
+    if (begin_unpacking(file_check, order, cause) < 0)
         return -1;
     done = read_all(&reading, cause);
     finish_hashing(&reading);
     if (done < 0)
         return -1;
-    if (judge->unpack.fault != UNPACK_SOUND)
+    if (file_check->unpack.fault != DECOMPRESS_SOUND)
         return take_broken(&reading, cause);
     *ret_prefix_differs = reading.prefix_differs;
     if (reading.prefix_differs) {
@@ -606,17 +611,17 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     }
     if (hand_over(&reading, cause) < 0)
         return -1;
-    rows_rest(judge->rows, &rest);
+    csv_reader_rest(file_check->rows, &rest);
     result->rest = rest;
     result->bytes = reading.hashed;
     digest_final(&reading.hashing.digest, result->sha256);
     if (is_packed(&reading))
-        unpack_own(&judge->unpack, result->raw_sha256);
+        decompress_own(&file_check->unpack, result->raw_sha256);
     else
         memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
-    result->has_meta = judge->sheet.has_meta;
-    result->meta = judge->sheet.meta;
-    result->no_columns = judge->sheet.columns == 0;
+    result->has_meta = file_check->column_map.has_meta;
+    result->meta = file_check->column_map.meta;
+    result->no_columns = file_check->column_map.columns == 0;
     if (result->prefix_found || reading.opaque)
         result->no_rows = false;
     if (buffer_failed(&result->violations.texts) || buffer_failed(&result->header))
@@ -624,19 +629,19 @@ static int read_once(struct judge *judge, const struct judge_order *order, struc
     return 0;
 }
 
-int judge_run(struct judge *judge, const struct judge_order *order, struct judgement *result,
-              struct cause *cause)
+int file_check_run(struct file_check *file_check, const struct file_check_request *order,
+                   struct check_result *result, struct cause *cause)
 {
-    struct judge_order whole = *order;
+    struct file_check_request whole = *order;
     bool prefix_differs = false;
 
-    if (unpack_format_of(order->name) == UNPACK_PLAIN && whole.prefix_bytes > whole.size)
+    if (decompress_format_of(order->name) == DECOMPRESS_PLAIN && whole.prefix_bytes > whole.size)
         whole.prefix_bytes = 0;
     result->continued_line = 0;
-    if (read_once(judge, &whole, result, &prefix_differs, cause) < 0)
+    if (read_once(file_check, &whole, result, &prefix_differs, cause) < 0)
         return -1;
     if (!prefix_differs)
         return 0;
     whole.prefix_bytes = 0;
-    return read_once(judge, &whole, result, &prefix_differs, cause);
+    return read_once(file_check, &whole, result, &prefix_differs, cause);
 }
