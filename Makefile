@@ -3,12 +3,12 @@
 # The folders of src/, and in each the modules, in their order: the architecture. A module includes headers of its own folder
 # and of folders before it, and within its folder those before it; `make lint` proves that.
 FOLDERS = base fs schema csv store drop ingest ops cli daemon
-MODULES_base = cause buffer escape log hash_index thread_pool digest decimal datetime
-MODULES_fs = durable dir_list lock_file fs_type spool backup_name privilege sandbox
+MODULES_base = cause buffer csv_name escape log hash_index thread_pool digest decimal datetime
+MODULES_fs = durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
 MODULES_schema = suggestion regex ini_problems ini field name_template field_parser config schema
 MODULES_csv = csv_reader tally violations value_cache row_check csv_scan fast_path file_type decompress check_result file_check
 MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training transaction tally_file
-MODULES_drop = sidecar pending cache_file file_cache recheck dropdir
+MODULES_drop = sidecar drop_scan pending cache_file file_cache recheck dropdir
 MODULES_ingest = pieces move_out placement quarantine_scan prefetch history upload reader_pool classify outcome adopt batch
 MODULES_ops = session report
 MODULES_cli = command cmd_check cmd_merge cmd_save cmd_stats main

@@ -14,7 +14,8 @@
 #include "csv/file_check.h"
 #include "drop/sidecar.h"
 #include "fs/backup_name.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
+#include "fs/beneath.h"
 #include "base/escape.h"
 
 struct checking {
@@ -50,7 +51,7 @@ static enum file_kind open_path(const char *path, int *ret_fd, struct file_id *f
         *ret_fd = taken.fd;
         *file_id = taken.file_id;
         if (kind == FILE_REGULAR)
-            sidecar_look(fd, path_base(path), taken.whose.owner, sidecars);
+            sidecar_look(fd, path_base(path), taken.access.owner, sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
         kind = FILE_GONE;

@@ -9,7 +9,7 @@
 
 #include "fs/durable.h"
 #include "csv/file_type.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
 
 #define BUFFER_SIZE     (64 * 1024)
 #define MOST_AT_ONCE    (1024 * 1024) /* of the file in one call, however little comes out of it */

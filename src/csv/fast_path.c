@@ -218,7 +218,8 @@ static inline size_t count_digits(const char *at)
 }
 
 /* Is it a number without sign and exponent that surely fits? */
-static inline bool is_sure_number(const struct fast_path_column *column, const char *text, size_t len)
+static inline bool is_sure_number(const struct fast_path_column *column, const char *text,
+                                  size_t len)
 {
     uint64_t marks = not_digits(load(text)), more = marks & (marks - 1);
     size_t whole = marks != 0 ? first_mark(marks) : count_digits(text);
@@ -344,7 +345,7 @@ static int pass_row(struct fast_path *fast_path, struct fast_path_row *row, stru
                     struct cause *cause)
 {
     struct fast_path_column *column = fast_path->columns,
-                        *last = column + fast_path->column_map->columns - 1;
+                            *last = column + fast_path->column_map->columns - 1;
     const uint16_t *ends = row->ends;
     const char *text = row->start, *end;
     int passed;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "csv/file_type.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
 
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */

@@ -39,8 +39,9 @@
  * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
  * tally, that it speaks of the next piece alone.
  */
-#define FILE_CHECK_PIECE (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most  \
-                                             */
+#define FILE_CHECK_PIECE                                                                           \
+    (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most                       \
+                        */
 
 struct file_check_sink {
     int (*accept)(void *context, struct buffer *rows, struct cause *cause);

@@ -19,6 +19,7 @@
 #include "fs/sandbox.h"
 #include "ops/session.h"
 #include "daemon/watch.h"
+#include "base/csv_name.h"
 
 #define RETRY_BUSY    (CLOCK_SECOND / 50) /* `merge` holds the lock: its batch is soon over */
 #define RETRY_LOST    CLOCK_SECOND        /* the drop directory is gone */

@@ -93,7 +93,8 @@ static void read_blocks(struct cache_file *file, int fd, const struct cache_file
     free(chunk);
 }
 
-bool cache_file_catch_up(struct cache_file *file, bool fresh, const struct cache_file_request *order)
+bool cache_file_catch_up(struct cache_file *file, bool fresh,
+                         const struct cache_file_request *order)
 {
     struct cause ignored;
     struct head head;
@@ -158,7 +159,8 @@ static int write_blocks(struct cache_file *file, int fd, cache_file_next *next, 
     return result;
 }
 
-static int append(struct cache_file *file, cache_file_next *next, void *context, struct cause *cause)
+static int append(struct cache_file *file, cache_file_next *next, void *context,
+                  struct cause *cause)
 {
     int fd = openat(file->dir_fd, FILE_NAME, O_WRONLY | O_NOFOLLOW | O_CLOEXEC), result;
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "ingest/placement.h"
+#include "base/csv_name.h"
+#include "drop/drop_scan.h"
 
 #define RACY_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
 #define RACY_BATCH 500                 /* what arrives meanwhile does not wait for more */
@@ -182,12 +184,12 @@ static bool is_as_it_was(const struct pending_file *file, const struct file_id *
 
 /* What is met is counted. */
 static enum file_cache_state meet(struct scan *scan, const char *name, enum file_kind kind,
-                            const struct file_id *file_id, struct pending_file *file,
-                            const struct ledger_known *known)
+                                  const struct file_id *file_id, struct pending_file *file,
+                                  const struct ledger_known *known)
 {
     struct dropdir *drop = scan->drop;
-    enum file_cache_state state = file_cache_scan_meet(&drop->file_cache, name,
-                                                 scan->count_only ? NULL : file_id, known->last_at);
+    enum file_cache_state state = file_cache_scan_meet(
+        &drop->file_cache, name, scan->count_only ? NULL : file_id, known->last_at);
 
     if (scan->part)
         return state;

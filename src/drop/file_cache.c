@@ -397,7 +397,7 @@ void file_cache_scan_begin(struct file_cache *file_cache)
 }
 
 enum file_cache_state file_cache_scan_meet(struct file_cache *file_cache, const char *name,
-                                     const struct file_id *file_id, uint64_t at)
+                                           const struct file_id *file_id, uint64_t at)
 {
     struct file_cache_entry *entry = find(file_cache, name);
 

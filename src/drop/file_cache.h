@@ -20,7 +20,7 @@
 #include "base/cause.h"
 #include "base/hash_index.h"
 #include "drop/cache_file.h"
-#include "fs/spool.h"
+#include "fs/file_id.h"
 
 /* Nanoseconds from a file's last change in which it is young. */
 #define FILE_CACHE_RACY_AGE INT64_C(2000000000)
@@ -71,7 +71,7 @@ enum file_cache_state {
 
 void file_cache_scan_begin(struct file_cache *file_cache);
 enum file_cache_state file_cache_scan_meet(struct file_cache *file_cache, const char *name,
-                                     const struct file_id *file_id, uint64_t at);
+                                           const struct file_id *file_id, uint64_t at);
 void file_cache_scan_end(struct file_cache *file_cache);
 
 /* Under the lock: reads what others have added to state/seen, and adds what has changed here. */

@@ -14,7 +14,7 @@
 
 #include "base/cause.h"
 #include "base/hash_index.h"
-#include "fs/spool.h"
+#include "fs/file_id.h"
 
 enum pending_reason {
     PENDING_NEW,         /* not looked at yet, or until the next merge */

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,35 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/csv_name.h"
+#include "fs/beneath.h"
 #include "fs/durable.h"
 
 #define DIGITS (2 * DIGEST_SIZE)
+
+static const char *const suffixes[SIDECAR_KINDS] = {".sha256", ".done"};
+
+const char *sidecar_suffix(enum sidecar_kind kind)
+{
+    return suffixes[kind];
+}
+
+size_t sidecar_target_length(const char *name)
+{
+    const size_t len = strlen(name);
+    char target[PATH_MAX];
+    size_t i, suffix;
+
+    for (i = 0; i < SIDECAR_KINDS; i++) {
+        suffix = strlen(suffixes[i]);
+        if (len <= suffix || len >= sizeof target || strcmp(name + len - suffix, suffixes[i]) != 0)
+            continue;
+        memcpy(target, name, len - suffix);
+        target[len - suffix] = '\0';
+        return csv_name_is_accepted(target) ? len - suffix : 0;
+    }
+    return 0;
+}
 
 /* ---- NAME.sha256
  * ---------------------------------------------------------------------------------- */
@@ -143,7 +170,7 @@ static enum file_kind read_sum(int dir_fd, const char *path, const char *base, u
     errno = taken.errnum;
     if (taken.kind != FILE_REGULAR)
         return taken.kind;
-    if (!counts(&taken.whose, &taken.file_id, owner, sidecars)) {
+    if (!counts(&taken.access, &taken.file_id, owner, sidecars)) {
         close(taken.fd);
         return FILE_GONE;
     }

@@ -15,11 +15,20 @@
 #include <stdint.h>
 
 #include "base/digest.h"
-#include "fs/spool.h"
 #include "csv/violations.h"
+#include "fs/file_id.h"
 
 #define SIDECAR_BYTES  (64 * 1024)
 #define SIDECAR_ANYONE ((uid_t)-1) /* an owner: who it is does not matter */
+
+enum sidecar_kind { SIDECAR_SHA256, SIDECAR_DONE, SIDECAR_KINDS };
+
+/* Return ".sha256" or ".done". */
+const char *sidecar_suffix(enum sidecar_kind kind);
+
+/* Return the length of the file name in the name of its sidecar ("one.csv" in "one.csv.done"), or 0
+ * if `name` is not that of a sidecar of an accepted file. */
+size_t sidecar_target_length(const char *name);
 
 struct sidecars {
     struct sidecar {

@@ -9,7 +9,7 @@
 
 #include "base/digest.h"
 #include "fs/durable.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
 
 /* The directory of this name, or the first of NAME.d, NAME.d.d that is one, or can be made one. */
 static int open_part(int at, const char *name, size_t len, bool create, struct cause *cause)

@@ -6,6 +6,8 @@
 
 #include "ingest/outcome.h"
 #include "base/log.h"
+#include "base/csv_name.h"
+#include "drop/drop_scan.h"
 
 struct adoption {
     const struct ingest_env *env;

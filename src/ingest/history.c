@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/csv_name.h"
+
 #define MILLISECOND INT64_C(1000000) /* of a line's time */
 
 static void add_base(struct history *history, const struct ledger_line *line)

@@ -24,7 +24,7 @@
 #include "base/digest.h"
 #include "store/ledger.h"
 #include "drop/file_cache.h"
-#include "fs/spool.h"
+#include "fs/file_id.h"
 #include "csv/decompress.h"
 
 #define HISTORY_SIBLINGS (DECOMPRESS_FORMATS - 1)

@@ -13,6 +13,10 @@
 #include "store/ledger_line.h"
 #include "base/log.h"
 #include "fs/backup_name.h"
+#include "base/csv_name.h"
+#include "fs/beneath.h"
+#include "fs/lease.h"
+#include "drop/sidecar.h"
 
 #define CHUNK_SIZE  (256 * 1024)
 #define HIDINGS     100 /* somebody may have made something of that name */

@@ -16,7 +16,7 @@
 
 #include "base/cause.h"
 #include "store/datadir.h"
-#include "fs/spool.h"
+#include "fs/file_id.h"
 
 /*
  * The file becomes state/moving/MOVING. CAUSE_CHANGED: there stands something else than was read,

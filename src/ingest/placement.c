@@ -16,6 +16,7 @@
 #include "ingest/move_out.h"
 #include "base/escape.h"
 #include "csv/decompress.h"
+#include "fs/beneath.h"
 
 #define SEQ_NAME_SIZE 64
 #define CHUNK_SIZE    (256 * 1024)

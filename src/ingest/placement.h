@@ -24,7 +24,7 @@
 #include "store/ledger.h"
 #include "drop/sidecar.h"
 #include "store/spill.h"
-#include "fs/spool.h"
+#include "fs/file_id.h"
 #include "csv/violations.h"
 
 enum placement { PLACE_KEEP, PLACE_ARCHIVE, PLACE_DELETE, PLACE_QUARANTINE };

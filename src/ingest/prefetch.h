@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "base/thread_pool.h"
-#include "fs/spool.h"
+#include "fs/beneath.h"
 #include "drop/pending.h"
 
 #define PREFETCH_GROUP  16 /* files that a thread opens at once */

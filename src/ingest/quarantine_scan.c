@@ -8,8 +8,10 @@
 #include "fs/durable.h"
 #include "csv/csv_reader.h"
 #include "fs/backup_name.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
+#include "drop/drop_scan.h"
 #include "base/escape.h"
+#include "fs/beneath.h"
 
 /* Adds up what one NAME.errors.csv counts. A file that is not of our making counts nothing. */
 static int count_errors(int dir_fd, const char *name, struct quarantine_summary *survey,

@@ -9,6 +9,7 @@
 
 #include "ingest/placement.h"
 #include "base/log.h"
+#include "base/csv_name.h"
 
 #define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
 
@@ -75,7 +76,8 @@ static bool link_waits(struct upload *upload)
         upload->file_id.inode == env->merge->training.inode)
         dropdir_wait(env->drop, upload->file, PENDING_FILE_TYPE,
                      "a hard link to training_data.csv: remove it", CLOCK_NEVER);
-    else if (upload->taken.whose.linked && upload->taken.whose.closed && !upload->history.is_ours)
+    else if (upload->taken.access.linked && upload->taken.access.is_protected &&
+             !upload->history.is_ours)
         dropdir_wait(
             env->drop, upload->file, PENDING_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
@@ -191,8 +193,8 @@ static bool claim(struct upload *upload)
     dropdir_count_in(upload->env->drop, upload->file);
     upload->sidecars = (struct sidecars){0};
     if (upload->env->drop->sidecars || upload->env->config->confirm != CONFIG_CONFIRM_NONE)
-        beside = sidecar_look(upload->env->dir->drop, upload->file->name, upload->taken.whose.owner,
-                              &upload->sidecars);
+        beside = sidecar_look(upload->env->dir->drop, upload->file->name,
+                              upload->taken.access.owner, &upload->sidecars);
     if (upload->sidecars.foreign)
         log_debug("%s: what somebody else put beside it does not count", upload->name);
     pending_look(upload->file, &upload->file_id, sidecar_hash(&upload->sidecars), upload->now);

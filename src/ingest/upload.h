@@ -32,7 +32,7 @@
 #include "ingest/history.h"
 #include "drop/sidecar.h"
 #include "store/spill.h"
-#include "fs/spool.h"
+#include "fs/beneath.h"
 #include "drop/pending.h"
 
 /* What looks need; borrowed. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fs/backup_name.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
 
 #define LONGEST_NONE 0
 #define LONGEST_LAST 1 /* the last line is it */

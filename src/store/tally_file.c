@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "fs/durable.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
 #include "base/escape.h"
 
 #define FILE_NAME "tally.csv"

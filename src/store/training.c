@@ -13,7 +13,9 @@
 #include "fs/durable.h"
 #include "base/log.h"
 #include "csv/csv_reader.h"
-#include "fs/spool.h"
+#include "base/csv_name.h"
+#include "drop/drop_scan.h"
+#include "fs/beneath.h"
 #include "base/escape.h"
 
 #define WRITE_SIZE     (1024 * 1024)

@@ -2,6 +2,7 @@
 
 #include "lib/place.h"
 #include "lib/unit.h"
+#include "fs/beneath.h"
 
 static int state, files;
 static struct cause cause;

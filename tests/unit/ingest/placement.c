@@ -12,6 +12,9 @@
 #include "lib/place.h"
 #include "ingest/quarantine_scan.h"
 #include "lib/unit.h"
+#include "base/csv_name.h"
+#include "fs/beneath.h"
+#include "fs/lease.h"
 
 #define REASONS(line)                                                                              \
     "line,column,field,code,value,message\n" line ",,,blank-row,,a line too many\n"

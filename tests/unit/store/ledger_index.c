@@ -191,8 +191,9 @@ static void test_million(void)
                  known.rows != i || known.longest_at != i * 200;
     }
     check(wrong == 0, "%zu names: %zu wrong", count, wrong);
-    bytes = (ledger_index.by_content.cap + ledger_index.by_name.cap) * sizeof(struct hash_index_slot) +
-            ledger_index.count * 32;
+    bytes =
+        (ledger_index.by_content.cap + ledger_index.by_name.cap) * sizeof(struct hash_index_slot) +
+        ledger_index.count * 32;
     check(bytes < 55 * count + 10000, "take %zu bytes each", bytes / count);
     ledger_index_free(&ledger_index);
 }

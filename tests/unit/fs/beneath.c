@@ -1,4 +1,3 @@
-#include "fs/spool.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -13,6 +12,11 @@
 
 #include "lib/place.h"
 #include "lib/unit.h"
+#include "base/csv_name.h"
+#include "fs/beneath.h"
+#include "fs/lease.h"
+#include "fs/file_id.h"
+#include "drop/drop_scan.h"
 
 static int dir;
 static struct cause cause;

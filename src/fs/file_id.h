@@ -1,0 +1,58 @@
+/*
+ * file_id: what fstat says about a file, reduced to what tells it from another one.
+ *
+ * Two equal file_ids taken with time between them mean that the file was not written to. They do
+ * not prove that the content is the same: see file_cache.h for timestamps that are too fresh.
+ */
+#ifndef PHASESENTINEL_FILE_ID_H
+#define PHASESENTINEL_FILE_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct file_id {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;
+    int64_t mtime; /* nanoseconds since the epoch, as ctime */
+    int64_t ctime;
+};
+
+bool file_id_equal(const struct file_id *left, const struct file_id *right);
+
+void file_id_of_stat(const struct stat *st, struct file_id *ret_id);
+
+enum file_kind {
+    FILE_REGULAR,
+    FILE_GONE,  /* no such name, or no longer */
+    FILE_OTHER, /* a link, FIFO, device or socket */
+    FILE_DIRECTORY,
+    FILE_UNREADABLE, /* no permission */
+    FILE_TROUBLE,    /* another error, which is in errno */
+};
+
+enum file_kind file_kind_of_stat(const struct stat *st);
+
+/* Map the errno of a failed stat or open to a kind. */
+enum file_kind file_kind_of_errno(void);
+
+/* Fill *ret_id from an open descriptor. */
+enum file_kind file_id_of_fd(int fd, struct file_id *ret_id);
+
+/* Return when the file was created, in nanoseconds since the epoch, or -1 if its file system does
+ * not record that. */
+int64_t file_id_birth_time(int fd);
+
+/* Who may read the file, and whether it has other names. A hard link may have been made by somebody
+ * who cannot read the file (where the kernel does not protect hard links). */
+struct file_access {
+    uid_t owner;
+    bool linked;       /* has another name */
+    bool is_protected; /* not readable by everybody */
+};
+
+void file_access_of_stat(const struct stat *st, struct file_access *ret_access);
+
+#endif
