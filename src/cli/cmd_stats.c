@@ -88,8 +88,7 @@ int command_stats(const struct command *command, struct session *session, int ar
     return result;
 }
 
-/* ---- status
- * -------------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------------- */
 
 struct view {
     struct session *session;

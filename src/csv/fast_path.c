@@ -67,8 +67,7 @@ static inline uint64_t first_bytes(size_t len)
     return UINT64_MAX >> 8 * (len < WORD ? WORD - len : 0);
 }
 
-/* ---- a file's plan -----------------------------------------------------------------------------
- */
+/* ---- a file's plan ------------------------------------------------------------------------ */
 
 static size_t sure_digits(const struct field *field)
 {
@@ -203,8 +202,7 @@ void fast_path_close(struct fast_path *fast_path)
     *fast_path = (struct fast_path){0};
 }
 
-/* ---- a cell ------------------------------------------------------------------------------------
- */
+/* ---- a cell ------------------------------------------------------------------------------- */
 
 /* How many digits stand here; something else follows them. */
 static inline size_t count_digits(const char *at)
@@ -324,8 +322,7 @@ static inline int pass_value(struct fast_path *fast_path, struct fast_path_colum
     return pass_new_value(fast_path, column, &key, text, tally, cause);
 }
 
-/* ---- a row -------------------------------------------------------------------------------------
- */
+/* ---- a row -------------------------------------------------------------------------------- */
 
 static inline const char *cell_start(const struct fast_path_row *row, size_t cell)
 {

@@ -40,7 +40,8 @@
  * tally, that it speaks of the next piece alone.
  */
 #define FILE_CHECK_PIECE                                                                           \
-    (15 * 1024 * 1024) /* and what comes with the last bytes: 16 MiB at most                       \
+    (15 * 1024 *                                                                                   \
+     1024) /* and what comes with the last bytes: 16 MiB at most                       \
                         */
 
 struct file_check_sink {

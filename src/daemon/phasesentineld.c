@@ -53,8 +53,7 @@ struct daemon {
     uint64_t unsaid_files, unsaid_rows;
 };
 
-/* ---- telling
- * ------------------------------------------------------------------------------------- */
+/* ---- telling ------------------------------------------------------------------------------ */
 
 static void say_unsaid(struct daemon *daemon)
 {
@@ -97,8 +96,7 @@ static void set_trouble(struct daemon *daemon, const char *text)
     daemon->next_report = clock_monotonic();
 }
 
-/* ---- the parts of a round
- * ------------------------------------------------------------------------ */
+/* ---- the parts of a round ----------------------------------------------------------------- */
 
 static int64_t arrival_due(const struct daemon *daemon, int64_t now)
 {
@@ -498,8 +496,7 @@ static int round_once(struct daemon *daemon, struct cause *cause)
     return 0;
 }
 
-/* ---- starting
- * ------------------------------------------------------------------------------------ */
+/* ---- starting ----------------------------------------------------------------------------- */
 
 static int open_wakeups(struct daemon *daemon, struct cause *cause)
 {

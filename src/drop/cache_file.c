@@ -38,8 +38,7 @@ int cache_file_open(struct cache_file *file, int dir_fd, struct cause *cause)
     return 0;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* Takes the block that the bytes begin with; returns its length, or 0: there is no whole one. */
 static size_t take_block(struct cache_file *file, const char *bytes, size_t len,
@@ -124,8 +123,7 @@ bool cache_file_catch_up(struct cache_file *file, bool fresh,
     return ours;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 static int write_blocks(struct cache_file *file, int fd, cache_file_next *next, void *context,
                         struct cause *cause)

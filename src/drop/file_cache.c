@@ -15,8 +15,7 @@
 
 #define SLACK 4096 /* replaced entries that are not worth a new file */
 
-/* ---- in memory
- * ----------------------------------------------------------------------------------- */
+/* ---- in memory ---------------------------------------------------------------------------- */
 
 static uint64_t hash_name(const struct file_cache *file_cache, const char *name)
 {
@@ -188,8 +187,7 @@ static void drop_entry(struct file_cache *file_cache, size_t i)
     }
 }
 
-/* ---- on disk
- * ------------------------------------------------------------------------------------- */
+/* ---- on disk ------------------------------------------------------------------------------ */
 
 /* An entry of the file; what is known here and is not there yet is newer. Without memory for it, it
  * is not known. */
@@ -317,8 +315,7 @@ void file_cache_close(struct file_cache *file_cache)
     *file_cache = (struct file_cache){0};
 }
 
-/* ---- asking and telling
- * -------------------------------------------------------------------------- */
+/* ---- asking and telling ------------------------------------------------------------------- */
 
 static bool stands_for(const struct file_cache *file_cache, const struct file_cache_entry *entry,
                        const struct file_id *file_id, uint64_t at)

@@ -47,8 +47,7 @@ size_t sidecar_target_length(const char *name)
     return 0;
 }
 
-/* ---- NAME.sha256
- * ---------------------------------------------------------------------------------- */
+/* ---- NAME.sha256 -------------------------------------------------------------------------- */
 
 static bool parse_digits(const char *text, size_t len, unsigned char out[DIGEST_SIZE])
 {
@@ -135,9 +134,7 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
     return others == 1;
 }
 
-/* ---- both
- * -----------------------------------------------------------------------------------------
- */
+/* ---- both --------------------------------------------------------------------------------- */
 
 #define MOMENT INT64_C(2000000000) /* in which a rename by link and unlink is over */
 

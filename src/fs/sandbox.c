@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ---- Capabilities ---------------------------------------------------------------------------- */
+/* ---- Capabilities ------------------------------------------------------------------------- */
 
 /* A read lease on a stranger's file; a stranger's file that is closed to us. Root, who was told to
  * stay root, also keeps what makes it root in directories of others. */
@@ -64,7 +64,7 @@ static bool drop_capabilities(struct buffer *said)
     return true;
 }
 
-/* ---- Landlock -------------------------------------------------------------------------------- */
+/* ---- Landlock ----------------------------------------------------------------------------- */
 
 /* Debian 12's header ends with version 2; the numbers are the kernel's. */
 #define ACCESS_TRUNCATE     (UINT64_C(1) << 14) /* version 3 */

@@ -72,9 +72,7 @@ bool batch_has_large(const struct batch *batch)
     return reader_pool_background(batch->reader_pool) != NULL;
 }
 
-/* ---- the lock
- * ------------------------------------------------------------------------------------
- */
+/* ---- the lock ----------------------------------------------------------------------------- */
 
 static void end(struct batch *batch, bool whole)
 {
@@ -151,9 +149,7 @@ int batch_look_into(struct batch *batch, const char *directory, int64_t due, str
     return result;
 }
 
-/* ---- a batch
- * -------------------------------------------------------------------------------------
- */
+/* ---- a batch ------------------------------------------------------------------------------ */
 
 /* The same content as the large file has that is booked in part? That will be known as a whole. */
 static bool is_copy_of_paused(struct batch *batch, struct upload *upload)
@@ -418,9 +414,7 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
     return result;
 }
 
-/* ---- adopting
- * ------------------------------------------------------------------------------------
- */
+/* ---- adopting ----------------------------------------------------------------------------- */
 
 int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
 {
@@ -440,9 +434,7 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
     return result;
 }
 
-/* ---- reporting
- * -----------------------------------------------------------------------------------
- */
+/* ---- reporting ---------------------------------------------------------------------------- */
 
 /* A file that was touched, and found to be as it was, waits no more: that changes nothing else. */
 bool batch_report_due(const struct batch *batch)

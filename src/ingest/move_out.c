@@ -47,8 +47,7 @@ int same_bytes(int left, int right, uint64_t limit, struct cause *cause)
     return result;
 }
 
-/* ---- back
- * ---------------------------------------------------------------------------------------- */
+/* ---- back --------------------------------------------------------------------------------- */
 
 static bool is_beginning_of(int from_dir, const char *from, int home, const char *base)
 {
@@ -106,8 +105,7 @@ int move_back(const struct datadir *dir, int from_dir, const char *from, const c
     return result;
 }
 
-/* ---- out
- * ----------------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------- */
 
 /* A file on its way. */
 struct taking {
@@ -152,8 +150,7 @@ static int changed(const struct taking *taking, const char *when, struct cause *
     return cause_set(cause, CAUSE_CHANGED, "%s changed %s", taking->name, when);
 }
 
-/* ---- out, from a file system of its own --------------------------------------------------------
- */
+/* ---- out, from a file system of its own --------------------------------------------------- */
 
 static void hiding_name(char out[HIDING_SIZE], unsigned n)
 {
@@ -279,9 +276,7 @@ int move_out_recover(const struct datadir *dir, const char *marker, struct cause
     return result;
 }
 
-/* ---- out, on
- * --------------------------------------------------------------------------------------
- */
+/* ---- out, on ------------------------------------------------------------------------------ */
 
 static int take_open(struct taking *taking, const char *moving, const char *marker,
                      struct cause *cause)

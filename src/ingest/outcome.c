@@ -359,8 +359,7 @@ int outcome_sync(struct outcome *outcome, struct cause *cause)
     return durable_group_sync(&outcome->reasons, "state/moving/ (reasons)", cause);
 }
 
-/* ---- once it is durable -------------------------------------------------------------------------
- */
+/* ---- once it is durable ------------------------------------------------------------------- */
 
 /* Earlier copies in quarantine that are the beginning of this file. */
 static int resolve(struct outcome *outcome, const struct post_commit *post_commit,

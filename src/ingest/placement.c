@@ -45,8 +45,7 @@ static void seq_sidecar(char out[SEQ_NAME_SIZE], uint64_t seq, int sidecar)
     seq_name(out, seq, sidecar_suffix((enum sidecar_kind)sidecar) + 1);
 }
 
-/* ---- reasons
- * ------------------------------------------------------------------------------------- */
+/* ---- reasons ------------------------------------------------------------------------------ */
 
 static int write_reason(const struct datadir *dir, const char *name, const struct buffer *bytes,
                         struct durable_group *group, struct cause *cause)
@@ -90,8 +89,7 @@ void placement_drop_reasons(const struct datadir *dir, uint64_t seq)
     unlinkat(dir->moving, name, 0);
 }
 
-/* ---- places
- * ----------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------------- */
 
 static bool exists(int dir_fd, const char *name)
 {
@@ -113,8 +111,7 @@ static int same_file(int dir_fd, const char *name, int fd, struct cause *cause)
     return result;
 }
 
-/* ---- taking
- * -------------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------- */
 
 int placement_take(const struct datadir *dir, const char *name, const struct file_id *read,
                    uint64_t seq, struct cause *cause)
@@ -466,8 +463,7 @@ int placement_resolve(const struct datadir *dir, const char *name, int fd, uint6
     return result;
 }
 
-/* ---- recovering
- * ---------------------------------------------------------------------------------- */
+/* ---- recovering --------------------------------------------------------------------------- */
 
 /* Is it the file of which the line speaks? A packed file is known by what is inside, or by its own
  * bytes where it could not be unpacked. */

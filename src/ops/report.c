@@ -8,8 +8,7 @@
 #include "fs/durable.h"
 #include "base/escape.h"
 
-/* ---- JSON
- * ---------------------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 static json_t *number(uint64_t value)
 {
@@ -158,8 +157,7 @@ int report_status_json(const struct status *status, struct buffer *out, struct c
     return dump(json, out, cause);
 }
 
-/* ---- for a person
- * -------------------------------------------------------------------------------- */
+/* ---- for a person ------------------------------------------------------------------------- */
 
 static int by_rows(const void *left, const void *right)
 {
@@ -248,8 +246,7 @@ void report_summary(const struct report *report, struct buffer *out)
         buffer_byte(out, '\n');
 }
 
-/* ---- for scripts
- * --------------------------------------------------------------------------------- */
+/* ---- for scripts -------------------------------------------------------------------------- */
 
 static void write_users(const struct report *report, struct buffer *out)
 {

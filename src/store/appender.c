@@ -19,8 +19,7 @@ void appender_free(struct appender *appender)
     buffer_free(&appender->buffer);
 }
 
-/* ---- early syncs -------------------------------------------------------------------------------
- */
+/* ---- early syncs -------------------------------------------------------------------------- */
 
 static void sync_early(struct job *job, unsigned worker)
 {
@@ -59,8 +58,7 @@ static int note_written(struct appender *appender, uint64_t len, struct cause *c
     return 0;
 }
 
-/* ---- appending ---------------------------------------------------------------------------------
- */
+/* ---- appending ---------------------------------------------------------------------------- */
 
 static int write_out(struct appender *appender, const char *bytes, size_t len, struct cause *cause)
 {

@@ -60,8 +60,7 @@ int ledger_index_reserve(struct ledger_index *index, size_t lines)
                : 0;
 }
 
-/* ---- names
- * --------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------- */
 
 static struct ledger_name *find_name(const struct ledger_index *index, struct digest_wide hash)
 {
@@ -185,8 +184,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
     return 0;
 }
 
-/* ---- content
- * ------------------------------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------------------------ */
 
 static bool counts_as_known(enum verdict verdict)
 {

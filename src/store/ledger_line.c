@@ -33,8 +33,7 @@ void ledger_line_copy(struct ledger_line *to, const struct ledger_line *from)
     memcpy(to, from, offsetof(struct ledger_line, name) + strlen(from->name) + 1);
 }
 
-/* ---- printing
- * ------------------------------------------------------------------------------------ */
+/* ---- printing ----------------------------------------------------------------------------- */
 
 static void put_number(struct buffer *out, uint64_t number)
 {
@@ -93,8 +92,7 @@ void ledger_line_print(struct buffer *out, const struct ledger_line *line)
     buffer_byte(out, '\n');
 }
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------ */
 
 /* What is left of a line. Each take_ reads a cell and its comma, or returns false. */
 struct cells {

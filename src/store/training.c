@@ -54,8 +54,7 @@ static void stand_at(struct training *training, uint64_t end)
     appender_reset(&training->tail, training->fd, DATADIR_TRAINING, end);
 }
 
-/* ---- the header
- * ---------------------------------------------------------------------------------- */
+/* ---- the header --------------------------------------------------------------------------- */
 
 static int write_header_text(const struct schema *schema, struct buffer *out, struct cause *cause)
 {
@@ -223,8 +222,7 @@ out:
     return result;
 }
 
-/* ---- opening: file and ledger must agree
- * --------------------------------------------------------- */
+/* ---- opening: file and ledger must agree -------------------------------------------------- */
 
 /* -1 trouble, 0 it is not there, 1 open. *ret_other: it is another file than before. */
 static int open_file(struct training *training, bool *ret_other, struct cause *cause)
@@ -598,8 +596,7 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
     return result;
 }
 
-/* ---- appending
- * ----------------------------------------------------------------------------------- */
+/* ---- appending ---------------------------------------------------------------------------- */
 
 int training_append(struct training *training, const struct spill *rows, uint64_t from,
                     uint64_t len, struct thread_pool *pool, struct cause *cause)

@@ -25,8 +25,7 @@ struct view {
 
 static int dir = -1;
 
-/* ---- the format, read once more ---------------------------------------------------------------
- */
+/* ---- the format, read once more ----------------------------------------------------------- */
 
 /* How many cells a line has; the first of them. */
 static size_t split(const char *line, size_t len, struct view cells[CELLS])
@@ -128,8 +127,7 @@ static void mend(struct buffer *out, const char *text, size_t len)
     }
 }
 
-/* ---- what must hold ----------------------------------------------------------------------------
- */
+/* ---- what must hold ----------------------------------------------------------------------- */
 
 static bool file_is(const char *bytes, size_t len)
 {

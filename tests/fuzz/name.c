@@ -19,8 +19,7 @@
 
 static struct schema schema;
 
-/* ---- what each output is read back with --------------------------------------------------------
- */
+/* ---- what each output is read back with --------------------------------------------------- */
 
 static void require_same(const struct buffer *got, const char *want, size_t len, const char *what)
 {
@@ -108,8 +107,7 @@ static const char *next_cell(const char *at, const char *end, struct buffer *out
     return at + 1;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------
- */
+/* ---- text --------------------------------------------------------------------------------- */
 
 static void try_percent(const char *value, size_t len)
 {
@@ -187,8 +185,7 @@ static void try_csv(const char *value, size_t len)
     buffer_free(&cell);
 }
 
-/* ---- the log: linked with --wrap=write ----------------------------------------------------------
- */
+/* ---- the log: linked with --wrap=write ---------------------------------------------------- */
 
 static struct buffer logged;
 static bool logging;
@@ -219,8 +216,7 @@ static void try_log(const char *name)
     buffer_free(&back);
 }
 
-/* ---- violations --------------------------------------------------------------------------------
- */
+/* ---- violations --------------------------------------------------------------------------- */
 
 /* Neither a terminal nor a spreadsheet does anything with a cell of errors.csv. */
 static void check_shown(struct buffer *cell, const char *value, size_t len)
@@ -291,8 +287,7 @@ static void try_violation(const char *value, size_t len, const char *name)
     buffer_free(&out);
 }
 
-/* ---- the statistics ----------------------------------------------------------------------------
- */
+/* ---- the statistics ----------------------------------------------------------------------- */
 
 static void check_json(const struct counter *counter, const struct buffer *text)
 {
@@ -481,8 +476,7 @@ static void try_status(const char *name)
     buffer_free(&back);
 }
 
-/* ---- what a file name says ---------------------------------------------------------------------
- */
+/* ---- what a file name says ---------------------------------------------------------------- */
 
 static bool all_digits(const char *text, size_t len)
 {
@@ -588,7 +582,7 @@ static void try_template(const char *text, const char *name)
     buffer_free(&back);
 }
 
-/* ---- */
+/* ----  ------------------------------------------------------------------------------------- */
 
 static void start(void)
 {

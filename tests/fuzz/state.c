@@ -26,8 +26,7 @@ static void put(const char *name, const struct buffer *bytes)
     place_put(where.state, name, bytes->data == NULL ? "" : bytes->data, bytes->len);
 }
 
-/* ---- waiting.csv --------------------------------------------------------------------------------
- */
+/* ---- waiting.csv -------------------------------------------------------------------------- */
 
 static void load_waiting(struct pending *pending)
 {
@@ -111,8 +110,7 @@ static void try_details(const char *bytes, size_t len)
     pending_free(&pending);
 }
 
-/* ---- tally.csv ---------------------------------------------------------------------------------
- */
+/* ---- tally.csv ---------------------------------------------------------------------------- */
 
 static bool same_counter(const struct counter *left, const struct counter *right)
 {
@@ -153,8 +151,7 @@ static void try_tally(const char *bytes, size_t len, bool mend)
     buffer_free(&text);
 }
 
-/* ---- seen --------------------------------------------------------------------------------------
- */
+/* ---- seen --------------------------------------------------------------------------------- */
 
 /* A byte says how many entries follow it; each block gets its number and its check. */
 static size_t mend_seen(struct buffer *out, const char *bytes, size_t len)

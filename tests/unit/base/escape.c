@@ -5,8 +5,7 @@
 #include "lib/place.h"
 #include "lib/unit.h"
 
-/* ---- buffer -----------------------------------------------------------------------------------
- */
+/* ---- buffer ------------------------------------------------------------------------------- */
 
 static void test_buffer(void)
 {
@@ -43,8 +42,7 @@ static void test_buffer(void)
     check(buffer.data == NULL && buffer.cap == 0, "freed it is zeroed");
 }
 
-/* ---- UTF-8 ------------------------------------------------------------------------------------
- */
+/* ---- UTF-8 -------------------------------------------------------------------------------- */
 
 /* The sequence for a code point, without any rule. */
 static size_t encode(uint32_t point, size_t len, char *out)
@@ -122,8 +120,7 @@ static void test_utf8(void)
           "NUL is valid UTF-8");
 }
 
-/* ---- escapes ----------------------------------------------------------------------------------
- */
+/* ---- escapes ------------------------------------------------------------------------------ */
 
 static const char *escaped(void (*escape)(struct buffer *, const char *, size_t), const char *text,
                            size_t len)
@@ -224,8 +221,7 @@ static void test_repair(void)
                "each byte");
 }
 
-/* ---- numbers and times ------------------------------------------------------------------------
- */
+/* ---- numbers and times -------------------------------------------------------------------- */
 
 static void test_number(void)
 {

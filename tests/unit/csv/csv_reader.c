@@ -180,8 +180,7 @@ static struct csv_reader *open_rows(const struct way *way)
     return rows;
 }
 
-/* ---- by hand ----------------------------------------------------------------------------------
- */
+/* ---- by hand ------------------------------------------------------------------------------ */
 
 #define CASE(bytes) bytes, sizeof bytes - 1
 static const struct {
@@ -382,8 +381,7 @@ static void test_limits(void)
         }
 }
 
-/* ---- the quick way against libcsv -------------------------------------------------------------
- */
+/* ---- the quick way against libcsv --------------------------------------------------------- */
 
 static size_t generate(char *out, size_t pieces)
 {
@@ -545,8 +543,7 @@ static void test_large(void)
     free_reading(&got);
 }
 
-/* ---- the rest of the interface ----------------------------------------------------------------
- */
+/* ---- the rest of the interface ------------------------------------------------------------ */
 
 static void feed(struct csv_reader *rows, const char *text)
 {

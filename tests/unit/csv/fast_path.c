@@ -60,8 +60,7 @@ static void show(const char *bytes, size_t len, const char *what)
     putchar('\n');
 }
 
-/* ---- corners ----------------------------------------------------------------------------------
- */
+/* ---- corners ------------------------------------------------------------------------------ */
 
 /* Cells that stand where the passes could part. */
 static const char *const cells[] = {
@@ -217,8 +216,7 @@ static void test_corners(void)
     buffer_free(&text);
 }
 
-/* ---- at random --------------------------------------------------------------------------------
- */
+/* ---- at random ---------------------------------------------------------------------------- */
 
 static size_t add(char *out, const char *text)
 {

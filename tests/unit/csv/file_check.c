@@ -332,8 +332,7 @@ static void test_complete_only(void)
                "failed: data.csv became shorter while it was read", "it became shorter");
 }
 
-/* ---- content that is booked already -----------------------------------------------------------
- */
+/* ---- content that is booked already ------------------------------------------------------- */
 
 static void test_prefix(void)
 {
@@ -485,8 +484,7 @@ static void test_large(void)
     buffer_free(&want);
 }
 
-/* ---- bad rows ---------------------------------------------------------------------------------
- */
+/* ---- bad rows ----------------------------------------------------------------------------- */
 
 static void test_reject_rows(void)
 {
@@ -693,8 +691,7 @@ static void test_meta(void)
     check_text(buffer_text(&accepted), "1,2,,udo\n", "which rules");
 }
 
-/* ---- packed
- * -------------------------------------------------------------------------------------- */
+/* ---- packed ------------------------------------------------------------------------------- */
 
 static struct buffer packed;
 

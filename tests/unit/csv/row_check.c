@@ -86,8 +86,7 @@ static void check_run(const char *name, const char *text, const char *want, cons
     check_text(buffer_text(&said), wrong, what);
 }
 
-/* ---- what is written --------------------------------------------------------------------------
- */
+/* ---- what is written ---------------------------------------------------------------------- */
 
 static void test_columns(void)
 {
@@ -173,8 +172,7 @@ static void test_tally(void)
           "not by what the schema has not");
 }
 
-/* ---- what the name says -----------------------------------------------------------------------
- */
+/* ---- what the name says ------------------------------------------------------------------- */
 
 static void test_name(void)
 {
@@ -208,8 +206,7 @@ static void test_name(void)
               "there is no such day");
 }
 
-/* ---- what is wrong ----------------------------------------------------------------------------
- */
+/* ---- what is wrong ------------------------------------------------------------------------ */
 
 static void test_header(void)
 {

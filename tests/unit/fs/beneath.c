@@ -330,8 +330,7 @@ static void without_openat2(int error, const char *what)
               status);
 }
 
-/* ---- scanning ---------------------------------------------------------------------------------
- */
+/* ---- scanning ----------------------------------------------------------------------------- */
 
 static struct buffer said;
 static unsigned wrong;

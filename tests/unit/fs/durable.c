@@ -10,8 +10,7 @@
 static int dir;
 static struct cause cause;
 
-/* ---- the calls that fail, ours instead of libc's ----------------------------------------------
- */
+/* ---- the calls that fail, ours instead of libc's ------------------------------------------ */
 
 static size_t most_written = SIZE_MAX, most_read = SIZE_MAX;
 static unsigned interrupted;
@@ -96,8 +95,7 @@ static int open_file(const char *name)
     return openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------
- */
+/* ---- bytes -------------------------------------------------------------------------------- */
 
 static void test_write(void)
 {
@@ -147,8 +145,7 @@ static void test_write(void)
     unlinkat(dir, "a", 0);
 }
 
-/* ---- whole files ------------------------------------------------------------------------------
- */
+/* ---- whole files -------------------------------------------------------------------------- */
 
 static void test_replace(void)
 {
@@ -215,8 +212,7 @@ static void test_copy(void)
     buffer_free(&copy);
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names -------------------------------------------------------------------------------- */
 
 static void test_move(int error, const char *how)
 {

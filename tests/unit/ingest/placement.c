@@ -24,8 +24,7 @@ static struct ledger ledger;
 static struct config config;
 static struct cause cause;
 
-/* ---- a data directory of its own --------------------------------------------------------------
- */
+/* ---- a data directory of its own ---------------------------------------------------------- */
 
 static void open_dir(void)
 {
@@ -140,8 +139,7 @@ static int accept_as(enum placement disposal, const char *name, const char *text
     return placement_finish(&dir, name, seq, disposal, &cause);
 }
 
-/* ---- places -----------------------------------------------------------------------------------
- */
+/* ---- places ------------------------------------------------------------------------------- */
 
 static void test_quarantine(void)
 {
@@ -392,8 +390,7 @@ static void test_directories(void)
     close_dir();
 }
 
-/* ---- what comes between reading and taking ----------------------------------------------------
- */
+/* ---- what comes between reading and taking ------------------------------------------------ */
 
 static void (*before_rename)(void);
 static const char *victim;
@@ -640,8 +637,7 @@ static void test_take_from_directory(void)
     close_dir();
 }
 
-/* ---- across file systems ----------------------------------------------------------------------
- */
+/* ---- across file systems ------------------------------------------------------------------ */
 
 static char other_place[] = "/dev/shm/phasesentinel-unit.XXXXXX";
 
@@ -740,8 +736,7 @@ static void test_across(void)
     close_across();
 }
 
-/* ---- resolving --------------------------------------------------------------------------------
- */
+/* ---- resolving ---------------------------------------------------------------------------- */
 
 static void resolve(const char *name, const char *text)
 {
@@ -793,8 +788,7 @@ static void test_resolve(void)
     close_dir();
 }
 
-/* ---- recovering -------------------------------------------------------------------------------
- */
+/* ---- recovering --------------------------------------------------------------------------- */
 
 static bool recovered(void)
 {
@@ -1001,8 +995,7 @@ static void test_recover_cleared(void)
     close_dir();
 }
 
-/* ---- survey -----------------------------------------------------------------------------------
- */
+/* ---- survey ------------------------------------------------------------------------------- */
 
 static void test_survey(void)
 {

@@ -67,8 +67,7 @@ static void empty(void)
     report.user_files = report.total_user_samples = report.pending = report.training_inode = 0;
 }
 
-/* ---- stats.json -------------------------------------------------------------------------------
- */
+/* ---- stats.json --------------------------------------------------------------------------- */
 
 static json_t *parse(void)
 {
@@ -160,8 +159,7 @@ static void test_status(void)
     json_decref(json);
 }
 
-/* ---- phasesentinel.prom -----------------------------------------------------------------------
- */
+/* ---- phasesentinel.prom ------------------------------------------------------------------- */
 
 /* Is each line a comment or NAME{LABELS} VALUE, with HELP and TYPE before it, once? */
 static void check_prometheus(const char *text)

@@ -69,8 +69,7 @@ static bool same_line(const struct ledger_line *a, const struct ledger_line *b)
            a->range_hash == b->range_hash && a->at == b->at;
 }
 
-/* ---- one line ---------------------------------------------------------------------------------
- */
+/* ---- one line ----------------------------------------------------------------------------- */
 
 static void test_format(void)
 {
@@ -189,8 +188,7 @@ static void test_round_trip(void)
     free(want);
 }
 
-/* ---- what is known ----------------------------------------------------------------------------
- */
+/* ---- what is known ------------------------------------------------------------------------ */
 
 static int content(const struct ledger *ledger, unsigned number, const char *name)
 {
@@ -358,8 +356,7 @@ static void test_abandon(void)
     ledger_close(&ledger);
 }
 
-/* ---- what others do to the file ---------------------------------------------------------------
- */
+/* ---- what others do to the file ----------------------------------------------------------- */
 
 static void test_others(void)
 {
@@ -555,8 +552,7 @@ static void test_damage(void)
     buffer_free(&other);
 }
 
-/* ---- lines that somebody made up --------------------------------------------------------------
- */
+/* ---- lines that somebody made up ---------------------------------------------------------- */
 
 #define SHA  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define TIME "2024-01-01T12:00:00.000Z"

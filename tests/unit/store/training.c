@@ -102,8 +102,7 @@ static bool cut_is(const char *text)
     return right && files == (text != NULL);
 }
 
-/* ---- a start ----------------------------------------------------------------------------------
- */
+/* ---- a start ------------------------------------------------------------------------------ */
 
 static void test_start(void)
 {
@@ -183,8 +182,7 @@ static void test_header_foreign(void)
     close_world();
 }
 
-/* ---- file and ledger disagree -----------------------------------------------------------------
- */
+/* ---- file and ledger disagree ------------------------------------------------------------- */
 
 static bool refused(enum cause_kind kind)
 {
@@ -279,8 +277,7 @@ static void test_tail(void)
     close_world();
 }
 
-/* ---- a file from before -----------------------------------------------------------------------
- */
+/* ---- a file from before ------------------------------------------------------------------- */
 
 static void check_layout(const int *fields, size_t count, const char *what)
 {
@@ -396,8 +393,7 @@ static void test_adopt_nothing(void)
     close_world();
 }
 
-/* ---- appending --------------------------------------------------------------------------------
- */
+/* ---- appending ---------------------------------------------------------------------------- */
 
 /* One file's rows, in pieces: few ones stay in memory, many go to a file of their own. */
 static bool append_random(struct buffer *model, size_t most)
