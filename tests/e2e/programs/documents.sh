@@ -13,6 +13,11 @@ SHOWN_DAY=20251124 # of the names that `save` makes in the documents
 TODAY=$(date -u +%Y%m%d)
 CALLER_PATH=$PATH
 
+# The sample files of the clone, by their names: a reader of README may have dropped others beside them.
+samples=("$PROJECT"/data/user_data/user_001_external_20240101_120000.csv
+    "$PROJECT"/data/user_data/user_002_simulation_20240101_130000.csv
+    "$PROJECT"/data/user_data/user_003_web_20240101_140000.csv)
+
 # --- What the documents show -------------------------------------------------------------------------------
 
 # page FILE [SECTION]: the man page as it is read, or that section of it.
@@ -243,7 +248,7 @@ unset MAKELEVEL MAKEFLAGS MFLAGS
 blocks_of_readme
 site readme
 stage
-cp "$PROJECT"/data/user_data/*.csv "$DROP/"
+cp "${samples[@]}" "$DROP/"
 play README 9
 end_of_background "README: make run ends with 0 when the daemon is told to end"
 leave
@@ -272,9 +277,9 @@ blocks_of_page phasesentinel.ini.5 EXAMPLES
 site ini source=archive
 stage
 real "$(cat "$BLOCKS/01.text")" >etc/phasesentinel.ini
-cp "$PROJECT"/data/user_data/user_001* "$DROP/"
+cp "${samples[0]}" "$DROP/"
 exits 0 "phasesentinel.ini.5: the configuration is one" \
-    "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" check "$DROP"/user_001*
+    "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" check "$DROP"/*
 exits 0 "phasesentinel.ini.5: and merges" "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" merge
 check "phasesentinel.ini.5: and archives" test -e "$DATA/archive/user_001_external_20240101_120000.csv"
 leave
@@ -298,14 +303,15 @@ rm -r "$DATA" # of another schema now
 
 # --- What they list ----------------------------------------------------------------------------------------
 
-# strings_of FILE PATTERN: the first quoted string of each line that matches.
-strings_of() { sed -nE "/$2/s/[^\"]*\"([^\"]*)\".*/\1/p" "$PROJECT/src/$1"; }
+# strings_of PATTERN: the first quoted string of each line of the sources that matches.
+strings_of() { sed -nE "/$1/s/[^\"]*\"([^\"]*)\".*/\1/p" "$PROJECT"/src/*/*.c; }
 
-# lists DOCUMENT TEXT WHAT WORD…: does the text have all of the words?
+# lists DOCUMENT TEXT WHAT WORD…: the text has all of the words, of which there is one at least.
 lists()
 {
     local missing='' word
 
+    (($# > 3)) || missing='no word was found to look for'
     for word in "${@:4}"; do
         grep -qE "(^|[^A-Za-z0-9_-])$word([^A-Za-z0-9_-]|\$)" <<<"$2" || missing+=" $word"
     done
@@ -316,9 +322,9 @@ page8=$(page phasesentineld.8)
 page1=$(page phasesentinel.1)
 page5=$(page phasesentinel.ini.5)
 
-mapfile -t words < <(strings_of waiting.c '^    \[WAIT_')
+mapfile -t words < <(strings_of '^    \[PENDING_[A-Z_]*\] = "')
 lists phasesentineld.8 "$page8" "every reason to wait (${#words[@]})" "${words[@]}"
-mapfile -t words < <(strings_of violation.c '^    \[CODE_')
+mapfile -t words < <(strings_of '^    \[VIOLATION_[A-Z_]*\] = "')
 lists phasesentineld.8 "$page8" "every code (${#words[@]})" "${words[@]}"
 mapfile -t words < <(python3 -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' \
     "$TMP/readme/data/stats/stats.json")
@@ -333,7 +339,7 @@ lists phasesentineld.8 "$page8" "the header of users.csv" "$(head -n 1 "$TMP/rea
 mapfile -t words < <("$CLI" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 lists phasesentinel.1 "$(grep -E '^   [a-z]' <<<"$page1")" "every command (${#words[@]})" "${words[@]}"
 lists README "$(grep phasesentinel.1 "$README")" "every command" "${words[@]}"
-mapfile -t words < <(sed -n 's/^ *"\(.*\)", *NULL,\?$/\1/p; /draft_keys\[/,/};/p' "$PROJECT/src/draft.c" |
+mapfile -t words < <(sed -n '/^const char \*const field_parser_keys\[/,/};/p' "$PROJECT"/src/*/*.c |
     grep -o '"[A-Za-z]*"' | tr -d '"' | sort -u)
 lists phasesentinel.ini.5 "$page5" "every key of a field (${#words[@]})" "${words[@]}"
 
@@ -380,10 +386,24 @@ while read -r name; do
     grep -qrw -- "$name" "$PROJECT/src" --include='*.[ch]' || missing+=" $name"
 done < <(grep -oE '`[a-z]+(_[a-z]+)+`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
 is "$missing" '' "src/README.md: every function that it names"
-modules=$(make -s -C "$PROJECT" -pn help 2>/dev/null | sed -n 's/^MODULES = *//p' | tr -s ' ')
-is "$(sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' "$PROJECT/src/README.md" | paste -sd ' ')" "$modules" \
-    "src/README.md: the modules of the Makefile, in their order"
-mapfile -t words < <(cd "$PROJECT/tests/e2e" && printf '%s\n' *.sh)
+
+# modules_of_makefile: FOLDER and its modules, a line a folder.
+modules_of_makefile()
+{
+    make -s -C "$PROJECT" -pn help 2>/dev/null | awk '
+        /^FOLDERS = / { count = split($0, folders); next }
+        /^MODULES_[a-z]+ = / { name = substr($1, 9); sub(/^[^=]*=/, ""); modules[name] = $0 }
+        END { for (i = 3; i <= count; i++) print folders[i] modules[folders[i]] }'
+}
+
+# modules_of_readme: the same from the table of src/README.md.
+modules_of_readme()
+{
+    sed -nE 's:^\| `([a-z]+)/` \|[^|]*\|(.*)\|$:\1\2:p' "$PROJECT/src/README.md" | tr -d '`,' | tr -s ' ' | sed 's/ *$//'
+}
+
+is "$(modules_of_readme)" "$(modules_of_makefile | tr -s ' ')" "src/README.md: the modules of each folder, as in the Makefile"
+mapfile -t words < <(cd "$PROJECT/tests/e2e" && basename -a ./*/*.sh)
 lists tests/README.md "$(cat "$PROJECT/tests/README.md" 2>&1)" "every end-to-end script" "${words[@]}"
 check "the license is the GPL, version 2" grep -q 'Version 2, June 1991' "$PROJECT/LICENSE"
 
