@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ingest/batch.h"
+#include "ops/publish.h"
 #include "base/escape.h"
 
 #define LOCK_WAIT 30000 /* milliseconds */
@@ -112,6 +112,7 @@ int command_merge(const struct command *command, struct session *session, int ar
                   struct cause *cause)
 {
     struct batch batch = {0};
+    struct publisher publisher;
     struct run run = {0};
     int code, result;
 
@@ -125,11 +126,12 @@ int command_merge(const struct command *command, struct session *session, int ar
     if (batch_open(&batch, &session->config, &session->schema, &session->dir, "phasesentinel merge",
                    tell, &run, cause) < 0)
         return -1;
+    publisher_init(&publisher, &batch);
     result = batch_scan(&batch, clock_monotonic(), LOCK_WAIT, cause);
     if (result == 0)
         result = command_run_intake(&batch, cause);
     if (result == 0)
-        result = batch_report(&batch, true, LOCK_WAIT, "", cause);
+        result = publish(&publisher, true, LOCK_WAIT, "", cause);
     if (result == 0) {
         print_waiting(&batch);
         printf("%" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64
@@ -150,6 +152,7 @@ int command_adopt(const struct command *command, struct session *session, int ar
     static const struct option own[] = {{"drops", required_argument, NULL, 'D'},
                                         {NULL, 0, NULL, 0}};
     struct batch batch = {0};
+    struct publisher publisher;
     const char *drops = NULL;
     int option, code, result;
 
@@ -169,11 +172,12 @@ int command_adopt(const struct command *command, struct session *session, int ar
     if (batch_open(&batch, &session->config, &session->schema, &session->dir, "phasesentinel adopt",
                    NULL, NULL, cause) < 0)
         return -1;
+    publisher_init(&publisher, &batch);
     result = batch_adopt(&batch, strcmp(drops, "merged") == 0, cause);
     if (result == 0)
         result = batch_scan(&batch, CLOCK_NEVER, LOCK_WAIT, cause);
     if (result == 0)
-        result = batch_report(&batch, false, LOCK_WAIT, "", cause);
+        result = publish(&publisher, false, LOCK_WAIT, "", cause);
     batch_close(&batch);
     return result;
 }

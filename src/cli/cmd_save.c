@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fs/durable.h"
-#include "ingest/batch.h"
+#include "ops/publish.h"
 #include "csv/file_check.h"
 #include "base/escape.h"
 
@@ -243,18 +243,20 @@ out:
 static int merge_saved(struct session *session, const char *name, struct cause *cause)
 {
     struct batch batch = {0};
+    struct publisher publisher;
     int result;
 
     if (batch_open(&batch, &session->config, &session->schema, &session->dir, "phasesentinel save",
                    NULL, NULL, cause) < 0)
         return -1;
+    publisher_init(&publisher, &batch);
     result = dropdir_arrive(&batch.drop, name, true, clock_monotonic(), cause);
     if (result == 0)
         result = command_run_intake(&batch, cause);
     if (result == 0)
         result = batch_scan(&batch, CLOCK_NEVER, 30000, cause);
     if (result == 0)
-        result = batch_report(&batch, true, 30000, "", cause);
+        result = publish(&publisher, true, 30000, "", cause);
     if (result == 0 && batch.outcome.quarantined_files > 0)
         result = COMMAND_BAD;
     batch_close(&batch);

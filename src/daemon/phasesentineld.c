@@ -17,6 +17,7 @@
 #include "fs/lock_file.h"
 #include "base/log.h"
 #include "fs/sandbox.h"
+#include "ops/publish.h"
 #include "ops/session.h"
 #include "daemon/watch.h"
 #include "base/csv_name.h"
@@ -37,6 +38,7 @@
 struct daemon {
     struct session session;
     struct batch batch;
+    struct publisher publisher;
     struct lock_file lock;
     int epoll, signals, timer;
     bool watching;
@@ -320,7 +322,7 @@ static int run_due(struct daemon *daemon, int64_t now, struct cause *cause)
     if (daemon->watching)
         set_trouble(daemon, "");
     /* Once a while is quiet, so that a report seldom stands in the way of an arrival. */
-    if (batch_report_due(&daemon->batch)) {
+    if (publisher_due(&daemon->publisher)) {
         if (daemon->next_report > now + REPORT_LATEST)
             daemon->report_latest = now + REPORT_LATEST;
         daemon->next_report =
@@ -335,7 +337,7 @@ static void report(struct daemon *daemon, int64_t now, bool file_cache, unsigned
 
     daemon->next_report = INT64_MAX;
     say_unsaid(daemon);
-    if (batch_report(&daemon->batch, file_cache, wait_ms, daemon->trouble, &cause) == 0)
+    if (publish(&daemon->publisher, file_cache, wait_ms, daemon->trouble, &cause) == 0)
         return;
     daemon->next_report = now + (cause.kind == CAUSE_BUSY ? RETRY_BUSY : RETRY_PAUSE);
     if (cause.kind != CAUSE_BUSY && daemon->trouble[0] == '\0')
@@ -361,6 +363,7 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     if (batch_open(&daemon->batch, &daemon->session.config, &daemon->session.schema,
                    &daemon->session.dir, "phasesentineld", tell, daemon, cause) < 0)
         return -1;
+    publisher_init(&daemon->publisher, &daemon->batch);
     daemon->batch.drop.enter = enter;
     daemon->batch.drop.enter_context = daemon;
     daemon->batch.drop.is_daemon = true;

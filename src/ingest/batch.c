@@ -2,14 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "ingest/adopt.h"
 #include "ingest/classify.h"
 #include "fs/durable.h"
 #include "base/log.h"
-#include "ops/report.h"
 
 #define BATCH_FILES 10000
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
@@ -434,88 +431,25 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
     return result;
 }
 
-/* ---- reporting ---------------------------------------------------------------------------- */
+/* ---- publishing --------------------------------------------------------------------------- */
 
-/* A file that was touched, and found to be as it was, waits no more: that changes nothing else. */
-bool batch_report_due(const struct batch *batch)
+void batch_end_publish(struct batch *batch)
 {
-    return batch->drop.changed || batch->outcome.quarantine_changed ||
-           pending_unjudged(&batch->drop.pending) != batch->reported_waiting;
+    give_lock_back(batch, !batch->merge.recovered);
 }
 
-/* Best effort: where this cannot be written, the log has it. */
-static void write_trouble(const struct batch *batch, const char *trouble)
+int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cause)
 {
-    struct cause ignored;
-
-    if (trouble[0] == '\0')
-        unlinkat(batch->dir->state, "trouble", 0);
-    else
-        durable_replace(batch->dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
-}
-
-/* Another process that reported after us may have seen less of the drop directory: ours are written
- * again. */
-static void notice_other_report(struct batch *batch)
-{
-    struct file_id now = {0};
-
-    beneath_stat(batch->dir->stats, "stats.json", &now);
-    if (!file_id_equal(&now, &batch->reported))
-        batch->drop.changed = batch->drop.pending.changed = batch->outcome.quarantine_changed =
-            true;
-}
-
-static int write_report(struct batch *batch, bool file_cache, struct cause *cause)
-{
-    struct dropdir *drop = &batch->drop;
-    struct outcome *outcome = &batch->outcome;
-    struct timespec now;
-    struct report report = {.stats = &outcome->stats,
-                            .ledger = &batch->merge.ledger,
-                            .quarantine = &batch->quarantine,
-                            .user_files = drop->files,
-                            .total_user_samples = drop->rows,
-                            .pending = pending_unjudged(&drop->pending),
-                            .training_inode = batch->merge.training.inode};
-
-    notice_other_report(batch);
-    if (pending_save(&drop->pending, batch->dir->state, cause) < 0 ||
-        (file_cache && file_cache_save(&drop->file_cache, cause) < 0))
-        return -1;
-    if (!batch_report_due(batch))
-        return 0;
-    if (outcome->quarantine_changed &&
-        quarantine_scan(batch->dir, &batch->merge.ledger, &batch->quarantine, cause) < 0)
-        return -1;
-    outcome->quarantine_changed = false;
-    clock_gettime(CLOCK_REALTIME, &now);
-    report.time = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-    if (tally_file_save(&outcome->stats, cause) < 0 || report_write(&report, batch->dir, cause) < 0)
-        return -1;
-    beneath_stat(batch->dir->stats, "stats.json", &batch->reported);
-    batch->reported_waiting = report.pending;
-    drop->changed = false;
-    return 0;
-}
-
-/* Under the lock, too: two processes must not write the same temporary files. */
-int batch_report(struct batch *batch, bool file_cache, unsigned wait_ms, const char *trouble,
-                 struct cause *cause)
-{
-    int result;
-
-    write_trouble(batch, trouble);
     if (take_lock(batch, wait_ms, false, cause) < 0)
         return -1;
     if (batch->recount_due && datadir_open_drop(batch->dir, cause) == 0) {
         batch->recount_due = dropdir_scan(&batch->drop, batch->dir->drop, CLOCK_NEVER, cause) < 0;
         datadir_close_drop(batch->dir);
     }
-    result = tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger,
-                                 &batch->merge.training, cause);
-    if (result == 0)
-        result = write_report(batch, file_cache, cause);
-    give_lock_back(batch, !batch->merge.recovered);
-    return result;
+    if (tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger, &batch->merge.training,
+                            cause) < 0) {
+        batch_end_publish(batch);
+        return -1;
+    }
+    return 0;
 }

@@ -9,7 +9,6 @@
  *     batch_scan; dropdir_arrive, dropdir_gone         what there is to do
  *     batch_run, as often as batch_due says     one batch; a large file takes several: it is due
  *                                                 again when batch_fd is readable
- *     batch_report                               statistics and state files
  *     batch_close
  */
 #ifndef PHASESENTINEL_BATCH_H
@@ -28,7 +27,6 @@
 #include "store/transaction.h"
 #include "ingest/reader_pool.h"
 #include "schema/schema.h"
-#include "ingest/quarantine_scan.h"
 
 struct batch {
     const struct config *config;
@@ -38,14 +36,11 @@ struct batch {
     struct ingest_env env;
     struct reader_pool *reader_pool;
     struct outcome outcome;
-    struct quarantine_summary quarantine;
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
     bool paused;         /* a large file's rows are booked in part: the lock is kept ... */
     bool yield_next;     /* ... and others have their turn */
     int64_t batch_start; /* clock_monotonic's clock */
-    struct file_id reported;   /* stats.json as we wrote it */
-    uint64_t reported_waiting; /* what it says */
 };
 
 /* Not to be moved while open: its parts point to each other. All arguments are borrowed until
@@ -83,14 +78,9 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause);
 /* Takes the training file as it is; with drops_merged the files that lie there count as merged. */
 int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause);
 
-/* Are there statistics to be written? */
-bool batch_report_due(const struct batch *batch);
-
-/*
- * Writes statistics, state/waiting.csv and, with `seen`, the cache. `trouble`: what hinders us, ""
- * for nothing. Fails as batch_run does.
- */
-int batch_report(struct batch *batch, bool file_cache, unsigned wait_ms, const char *trouble,
-                 struct cause *cause);
+/* Take the lock and bring the counts up to date, for ops/publish to write the statistics. Fails as
+ * batch_run does, and then holds no lock. */
+int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cause);
+void batch_end_publish(struct batch *batch);
 
 #endif

@@ -1,0 +1,97 @@
+#include "ops/publish.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fs/beneath.h"
+#include "fs/durable.h"
+#include "ops/report.h"
+
+void publisher_init(struct publisher *publisher, struct batch *batch)
+{
+    *publisher = (struct publisher){.batch = batch};
+}
+
+/* A file that was touched and found unchanged leaves the pending list without changing any count
+ * but this one, so compare the count instead of pending.changed. */
+bool publisher_due(const struct publisher *publisher)
+{
+    const struct batch *batch = publisher->batch;
+
+    return batch->drop.changed || batch->outcome.quarantine_changed ||
+           pending_unjudged(&batch->drop.pending) != publisher->pending;
+}
+
+/* Best effort: where state/trouble cannot be written, the log has the same text. */
+static void write_trouble(const struct datadir *dir, const char *trouble)
+{
+    struct cause ignored;
+
+    if (trouble[0] == '\0')
+        unlinkat(dir->state, "trouble", 0);
+    else
+        durable_replace(dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
+}
+
+/* Another process that published after us may have seen less of the drop directory: publish again. */
+static void detect_other_publisher(struct publisher *publisher)
+{
+    struct batch *batch = publisher->batch;
+    struct file_id now = {0};
+
+    beneath_stat(batch->dir->stats, "stats.json", &now);
+    if (!file_id_equal(&now, &publisher->stats_json))
+        batch->drop.changed = batch->drop.pending.changed = batch->outcome.quarantine_changed =
+            true;
+}
+
+static int write_statistics(struct publisher *publisher, struct cause *cause)
+{
+    struct batch *batch = publisher->batch;
+    struct report report = {.stats = &batch->outcome.stats,
+                            .ledger = &batch->merge.ledger,
+                            .quarantine = &publisher->summary,
+                            .user_files = batch->drop.files,
+                            .total_user_samples = batch->drop.rows,
+                            .pending = pending_unjudged(&batch->drop.pending),
+                            .training_inode = batch->merge.training.inode};
+    struct timespec now;
+
+    if (batch->outcome.quarantine_changed &&
+        quarantine_scan(batch->dir, report.ledger, &publisher->summary, cause) < 0)
+        return -1;
+    batch->outcome.quarantine_changed = false;
+    clock_gettime(CLOCK_REALTIME, &now);
+    report.time = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+    if (tally_file_save(report.stats, cause) < 0 || report_write(&report, batch->dir, cause) < 0)
+        return -1;
+    beneath_stat(batch->dir->stats, "stats.json", &publisher->stats_json);
+    publisher->pending = report.pending;
+    batch->drop.changed = false;
+    return 0;
+}
+
+static int write_all(struct publisher *publisher, bool save_cache, struct cause *cause)
+{
+    struct dropdir *drop = &publisher->batch->drop;
+
+    detect_other_publisher(publisher);
+    if (pending_save(&drop->pending, publisher->batch->dir->state, cause) < 0 ||
+        (save_cache && file_cache_save(&drop->file_cache, cause) < 0))
+        return -1;
+    return publisher_due(publisher) ? write_statistics(publisher, cause) : 0;
+}
+
+int publish(struct publisher *publisher, bool save_cache, unsigned wait_ms, const char *trouble,
+            struct cause *cause)
+{
+    int result;
+
+    write_trouble(publisher->batch->dir, trouble);
+    if (batch_begin_publish(publisher->batch, wait_ms, cause) < 0)
+        return -1;
+    result = write_all(publisher, save_cache, cause);
+    batch_end_publish(publisher->batch);
+    return result;
+}
