@@ -1,7 +1,6 @@
 #include "ingest/adopt.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "ingest/outcome.h"
@@ -28,7 +27,7 @@ static void adopt_drop(void *context, const char *name, enum file_kind kind,
     struct check_result *verdict = &adoption->verdict;
     struct file_check_request order = {.name = name};
     struct file_id file_id;
-    struct ledger_line *line;
+    struct ledger_line line;
 
     (void)found;
     if (adoption->failed || kind == FILE_OTHER ||
@@ -42,18 +41,13 @@ static void adopt_drop(void *context, const char *name, enum file_kind kind,
         return;
     }
     order.size = file_id.size;
-    line = malloc(sizeof *line);
-    if (line == NULL)
-        cause_memory(adoption->cause);
-    adoption->failed =
-        line == NULL || file_check_run(adoption->file_check, &order, verdict, adoption->cause) < 0;
-    if (line != NULL && !adoption->failed && !verdict->no_rows) {
-        outcome_fill_line(name, verdict, VERDICT_DUPLICATE, line);
-        line->duplicate = verdict->rows + verdict->bad_rows;
-        adoption->failed = ledger_add(&adoption->env->merge->ledger, line, adoption->cause) < 0;
+    adoption->failed = file_check_run(adoption->file_check, &order, verdict, adoption->cause) < 0;
+    if (!adoption->failed && !verdict->no_rows) {
+        outcome_fill_line(name, verdict, VERDICT_DUPLICATE, &line);
+        line.duplicate = verdict->rows + verdict->bad_rows;
+        adoption->failed = ledger_add(&adoption->env->merge->ledger, &line, adoption->cause) < 0;
         adoption->files++;
     }
-    free(line);
     close(order.fd);
 }
 

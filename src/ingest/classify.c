@@ -1,7 +1,6 @@
 #include "ingest/classify.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fs/durable.h"
@@ -89,7 +88,7 @@ static int decide_known(struct upload *upload, const struct ledger_line *known,
                         enum file_class *ret_decision, struct cause *cause)
 {
     const struct check_result *result = &upload->check_result;
-    struct ledger_line *own;
+    struct ledger_line own;
     int same_name;
 
     if (result->rest > 0) {
@@ -105,12 +104,8 @@ static int decide_known(struct upload *upload, const struct ledger_line *known,
     if (!upload->env->config->merge_duplicates || strcmp(known->name, upload->file->name) == 0 ||
         upload->history.has_inode)
         return 0;
-    own = malloc(sizeof *own);
-    if (own == NULL)
-        return cause_memory(cause);
     same_name = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
-                               result->meta, upload->file->name, own, cause);
-    free(own);
+                               result->meta, upload->file->name, &own, cause);
     return same_name < 0 ? -1 : same_name == 0;
 }
 
@@ -163,29 +158,25 @@ static int find_booked_pieces(struct upload *upload, struct cause *cause)
 {
     const struct check_result *result = &upload->check_result;
     struct pieces *pieces = &upload->pieces;
-    struct ledger_line *line;
+    struct ledger_line line;
     int found = 0;
     size_t i;
 
     if (pieces->count < 2 || result->violations.total > 0 || upload->env->config->merge_duplicates)
         return 0;
-    line = malloc(sizeof *line);
-    if (line == NULL)
-        return cause_memory(cause);
     for (i = pieces->count - 1; i > 0 && found == 0; i--) {
         found = ledger_content(&upload->env->merge->ledger, pieces->list[i - 1].sha256,
-                               result->has_meta, result->meta, NULL, line, cause);
+                               result->has_meta, result->meta, NULL, &line, cause);
         if (found > 0)
             pieces->known = pieces->next = i;
     }
-    free(line);
     return found;
 }
 
 int classify(struct upload *upload, enum file_class *ret_decision, struct cause *cause)
 {
     const struct check_result *result = &upload->check_result;
-    struct ledger_line *known;
+    struct ledger_line known;
     int found;
 
     *ret_decision = CLASS_WAITS;
@@ -197,16 +188,12 @@ int classify(struct upload *upload, enum file_class *ret_decision, struct cause 
         *ret_decision = decide_failing(upload);
         return 0;
     }
-    known = malloc(sizeof *known);
-    if (known == NULL)
-        return cause_memory(cause);
     found = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
-                           result->meta, NULL, known, cause);
+                           result->meta, NULL, &known, cause);
     if (found > 0)
-        found = decide_known(upload, known, ret_decision, cause);
+        found = decide_known(upload, &known, ret_decision, cause);
     else if (found == 0)
         found = 1;
-    free(known);
     if (found <= 0)
         return found;
     if (result->prefix_found) {

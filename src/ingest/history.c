@@ -7,19 +7,23 @@
 
 #define MILLISECOND INT64_C(1000000) /* of a line's time */
 
-static void add_base(struct history *history, const struct ledger_line *line)
+static void add_base(struct history *history, struct ledger_line *line, uint64_t rows)
 {
     size_t i;
 
+    line->name = NULL; /* valid until the next lookup only */
     for (i = 0; i < history->base_count; i++)
         if (history->bases[i]->bytes == line->bytes &&
             memcmp(history->bases[i]->sha256, line->sha256, DIGEST_SIZE) == 0)
             return;
     i = history->base_count++;
 
-    for (; i > 0 && history->bases[i - 1]->bytes < line->bytes; i--)
+    for (; i > 0 && history->bases[i - 1]->bytes < line->bytes; i--) {
         history->bases[i] = history->bases[i - 1];
+        history->base_rows[i] = history->base_rows[i - 1];
+    }
     history->bases[i] = line;
+    history->base_rows[i] = rows;
 }
 
 /* The other names that the same CSV has packed, or not packed. */
@@ -59,7 +63,7 @@ static int recall_siblings(struct history *history, const struct ledger *ledger,
         if (found < 0)
             return -1;
         if (found > 0)
-            add_base(history, &history->siblings[i]);
+            add_base(history, &history->siblings[i], ledger_rows_of_longest(ledger, names[i]));
     }
     return 0;
 }
@@ -71,7 +75,7 @@ int history_file(struct history *history, const struct ledger *ledger,
     struct cause stale; /* the cache may point anywhere */
     int last = ledger_last(ledger, name, &history->last, cause);
     int own = ledger_longest(ledger, name, &history->own, cause);
-    uint64_t at = file_cache_inode(file_cache, file_id);
+    uint64_t at = file_cache_inode(file_cache, file_id), inode_rows = 0;
 
     history->base_count = 0;
     if (last < 0 || own < 0)
@@ -85,15 +89,17 @@ int history_file(struct history *history, const struct ledger *ledger,
                          history->inode.verdict != VERDICT_QUARANTINED;
     history->is_ours = history->has_inode && strcmp(history->inode.name, name) == 0;
     history->has_inode &= !history->is_ours;
+    if (history->has_inode)
+        inode_rows = ledger_rows_of(ledger, history->inode.name);
     if (history->has_own)
-        add_base(history, &history->own);
+        add_base(history, &history->own, ledger_rows_of_longest(ledger, name));
     if (recall_siblings(history, ledger, name, cause) < 0)
         return -1;
     if (history->has_inode)
-        add_base(history, &history->inode);
+        add_base(history, &history->inode, inode_rows);
     if (history->has_last && history->last.verdict != VERDICT_QUARANTINED &&
         history->last.verdict != VERDICT_FORGOTTEN && history->last.at != history->own.at)
-        add_base(history, &history->last);
+        add_base(history, &history->last, ledger_rows_of(ledger, name));
     history->base = history->base_count > 0 ? history->bases[0] : NULL;
     return 0;
 }
@@ -158,11 +164,14 @@ bool history_is_of_another(const struct history *history, int fd, bool has_meta,
     return born < 0 || born > history->inode.time + MILLISECOND;
 }
 
-uint64_t history_base_rows(const struct history *history, const struct ledger *ledger)
+uint64_t history_base_rows(const struct history *history)
 {
-    return history->base == &history->inode || history->base == &history->last
-               ? ledger_rows_of(ledger, history->base->name)
-               : ledger_rows_of_longest(ledger, history->base->name);
+    size_t i;
+
+    for (i = 0; i < history->base_count; i++)
+        if (history->bases[i] == history->base)
+            return history->base_rows[i];
+    return 0;
 }
 
 bool history_base_is_foreign(const struct history *history)

@@ -1,6 +1,7 @@
 /*
  * recall: what the ledger knows of one dropped file: of its name, of the same CSV packed or not
- * packed, and of its inode under another name. A file may go on from all of these.
+ * packed, and of its inode under another name. A file may go on from all of these. The lines have no
+ * names.
  *
  *     history_file              before it is read: fills bases, and base, the longest of them
  *     recall->base             who reads it tries this, and sets another one of bases, or NULL
@@ -41,6 +42,7 @@ struct history {
     struct ledger_line siblings[HISTORY_SIBLINGS];
     /* What the file may begin with, the longest first: own, siblings, inode, last. */
     const struct ledger_line *bases[3 + HISTORY_SIBLINGS];
+    uint64_t base_rows[3 + HISTORY_SIBLINGS]; /* rows of their contents, good and bad */
     size_t base_count;
     const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
 };
@@ -70,7 +72,7 @@ bool history_is_overtaken(const struct history *history, const struct ledger *le
 bool history_is_of_another(const struct history *history, int fd, bool has_meta, uint64_t meta);
 
 /* The rows of the booked content that the file begins with, under this name or another. */
-uint64_t history_base_rows(const struct history *history, const struct ledger *ledger);
+uint64_t history_base_rows(const struct history *history);
 bool history_base_is_foreign(const struct history *history);
 
 #endif

@@ -73,14 +73,14 @@ int outcome_discard(struct outcome *outcome, struct cause *cause)
 void outcome_fill_line(const char *name, const struct check_result *result, enum verdict verdict,
                        struct ledger_line *line)
 {
-    *line = (struct ledger_line){.verdict = verdict,
+    *line = (struct ledger_line){.name = name,
+                                 .verdict = verdict,
                                  .time = clock_real(),
                                  .bytes = result->bytes,
                                  .has_meta = result->has_meta,
                                  .meta = result->meta,
                                  .range_hash = digest_check("", 0)};
     memcpy(line->sha256, result->sha256, DIGEST_SIZE);
-    snprintf(line->name, sizeof line->name, "%s", name);
 }
 
 /* Books the line, and its rows with those of the drop directory. */
@@ -205,7 +205,7 @@ static int book_piece(struct outcome *outcome, struct upload *upload, enum verdi
     line->rows = piece->rows;
     line->rejected = result->bad_rows; /* then there is but one */
     if (first && result->prefix_found && history_base_is_foreign(&upload->history))
-        line->duplicate = history_base_rows(&upload->history, &outcome->env->merge->ledger);
+        line->duplicate = history_base_rows(&upload->history);
     else if (first)
         line->duplicate = pieces_known_rows(&upload->pieces);
     line->length = piece->range.length;
@@ -226,67 +226,55 @@ static int accept_file(struct outcome *outcome, struct upload *upload, enum verd
 {
     const struct ingest_env *env = outcome->env;
     const struct check_result *result = &upload->check_result;
-    struct ledger_line *line = malloc(sizeof *line);
+    struct ledger_line line;
     char detail[96];
     size_t end;
-    int done = -1;
 
-    if (line == NULL)
-        return cause_memory(cause);
     /* The reasons of rejected rows go before the line that books them. */
     if (result->violations.total > 0 &&
         placement_write_reasons(env->dir, env->merge->ledger.next_seq, &result->violations,
                                 &upload->rejected, &outcome->reasons, cause) < 0)
-        goto out;
+        return -1;
     if (append_pieces(upload, &end, cause) < 0)
-        goto out;
+        return -1;
     do {
-        if (book_piece(outcome, upload, verdict, line, cause) < 0)
-            goto out;
+        if (book_piece(outcome, upload, verdict, &line, cause) < 0)
+            return -1;
     } while (upload->pieces.next < end);
-    if (upload_is_paused(upload)) {
-        done = pause_file(outcome, upload, line, cause);
-        goto out;
-    }
-    line->verdict = verdict; /* as it is told, of all pieces */
-    line->rows = result->rows - pieces_known_rows(&upload->pieces);
-    snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line->rows,
-             verdict == VERDICT_GROWN ? " new" : "", line->rows == 1 ? "" : "s");
-    if (line->rejected > 0)
+    if (upload_is_paused(upload))
+        return pause_file(outcome, upload, &line, cause);
+    line.verdict = verdict; /* as it is told, of all pieces */
+    line.rows = result->rows - pieces_known_rows(&upload->pieces);
+    snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line.rows,
+             verdict == VERDICT_GROWN ? " new" : "", line.rows == 1 ? "" : "s");
+    if (line.rejected > 0)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail),
-                 ", %" PRIu64 " rejected: see quarantine/", line->rejected);
-    done = settle(outcome, upload, line, detail, cause);
-out:
-    free(line);
-    return done;
+                 ", %" PRIu64 " rejected: see quarantine/", line.rejected);
+    return settle(outcome, upload, &line, detail, cause);
 }
 
 static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct cause *cause)
 {
     const struct ingest_env *env = outcome->env;
     const struct check_result *result = &upload->check_result;
-    struct ledger_line *line = malloc(2 * sizeof *line), *known;
+    struct ledger_line line, known;
     struct buffer detail = {0};
     int done = -1;
 
-    if (line == NULL)
-        return cause_memory(cause);
-    known = &line[1];
     if (ledger_content(&env->merge->ledger, result->sha256, result->has_meta, result->meta, NULL,
-                       known, cause) < 0)
+                       &known, cause) < 0)
         goto out;
-    buffer_printf(&detail, "the same content as %s: nothing to merge", known->name);
-    outcome_fill_line(upload->file->name, result, VERDICT_DUPLICATE, line);
-    line->duplicate = result->rows + result->bad_rows;
+    buffer_printf(&detail, "the same content as %s: nothing to merge", known.name);
+    outcome_fill_line(upload->file->name, result, VERDICT_DUPLICATE, &line);
+    line.duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line->duplicate += history_base_rows(&upload->history, &env->merge->ledger);
-    if (book(outcome, upload, line, &upload->check_result.tally, cause) < 0 ||
-        settle(outcome, upload, line, buffer_text(&detail), cause) < 0)
+        line.duplicate += history_base_rows(&upload->history);
+    if (book(outcome, upload, &line, &upload->check_result.tally, cause) < 0 ||
+        settle(outcome, upload, &line, buffer_text(&detail), cause) < 0)
         goto out;
     done = 0;
 out:
     buffer_free(&detail);
-    free(line);
     return done;
 }
 
@@ -304,24 +292,22 @@ static int quarantine_file(struct outcome *outcome, struct upload *upload, struc
     const struct ingest_env *env = outcome->env;
     const struct check_result *result = &upload->check_result;
     bool again = is_quarantined_already(upload);
-    struct ledger_line *line = malloc(sizeof *line);
+    struct ledger_line line;
     struct buffer detail = {0};
     struct post_commit *post_commit;
     int done = -1;
 
-    if (line == NULL)
-        return cause_memory(cause);
-    outcome_fill_line(upload->file->name, result, VERDICT_QUARANTINED, line);
-    line->rejected = result->rows + result->bad_rows;
-    line->seq = again ? upload->history.last.seq : env->merge->ledger.next_seq;
+    outcome_fill_line(upload->file->name, result, VERDICT_QUARANTINED, &line);
+    line.rejected = result->rows + result->bad_rows;
+    line.seq = again ? upload->history.last.seq : env->merge->ledger.next_seq;
     /* Where the line stands already nothing will wait for them. */
-    if (placement_write_reasons(env->dir, line->seq, &result->violations, NULL,
+    if (placement_write_reasons(env->dir, line.seq, &result->violations, NULL,
                                 again ? NULL : &outcome->reasons, cause) < 0 ||
-        (!again && book(outcome, upload, line, &result->tally, cause) < 0))
+        (!again && book(outcome, upload, &line, &result->tally, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
     buffer_printf(&detail, "; see quarantine/%s.errors.csv", upload->file->name);
-    post_commit = keep(outcome, upload, line, buffer_text(&detail), cause);
+    post_commit = keep(outcome, upload, &line, buffer_text(&detail), cause);
     if (post_commit == NULL)
         goto out;
     post_commit->disposal = PLACE_QUARANTINE;
@@ -329,7 +315,6 @@ static int quarantine_file(struct outcome *outcome, struct upload *upload, struc
     done = 0;
 out:
     buffer_free(&detail);
-    free(line);
     return done;
 }
 

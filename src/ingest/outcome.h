@@ -46,7 +46,8 @@ int outcome_apply(struct outcome *outcome, struct cause *cause);
  */
 int outcome_discard(struct outcome *outcome, struct cause *cause);
 
-/* A line for content that was judged just now; rows, range and name's place are the caller's. */
+/* Fill in a line for content that was checked just now, under a name that is borrowed. The caller
+ * sets rows and range. */
 void outcome_fill_line(const char *name, const struct check_result *result, enum verdict verdict,
                        struct ledger_line *line);
 

@@ -531,12 +531,12 @@ static void recovered_name(char *out, size_t size, int dir_fd, const char *file,
 }
 
 static int recover_one(const struct datadir *dir, const struct ledger *ledger,
-                       const struct config *config, uint64_t seq, struct ledger_line *line,
-                       struct cause *cause)
+                       const struct config *config, uint64_t seq, struct cause *cause)
 {
+    struct ledger_line line;
     enum placement disposal;
     char file[SEQ_NAME_SIZE], name[SEQ_NAME_SIZE + 16];
-    int post_commit = ledger_by_seq(ledger, seq, line, cause), same;
+    int post_commit = ledger_by_seq(ledger, seq, &line, cause), same;
 
     if (post_commit < 0)
         return -1;
@@ -554,18 +554,18 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
                    : placement_return_sidecars(dir, name, seq, cause);
     }
     disposal =
-        line->verdict == VERDICT_QUARANTINED ? PLACE_QUARANTINE : placement_of_accepted(config);
+        line.verdict == VERDICT_QUARANTINED ? PLACE_QUARANTINE : placement_of_accepted(config);
     if (exists(dir->moving, file)) {
-        same = hash_matches(dir->moving, file, line, cause);
+        same = hash_matches(dir->moving, file, &line, cause);
         if (same < 0)
             return -1;
         if (same == 0)
-            return move_back(dir, dir->moving, file, line->name, cause) < 0
+            return move_back(dir, dir->moving, file, line.name, cause) < 0
                        ? -1
-                       : placement_return_sidecars(dir, line->name, seq, cause);
+                       : placement_return_sidecars(dir, line.name, seq, cause);
     } else {
         /* Sidecars alone are of a file that did not follow, or is back already. */
-        if (placement_return_sidecars(dir, line->name, seq, cause) < 0)
+        if (placement_return_sidecars(dir, line.name, seq, cause) < 0)
             return -1;
         if (disposal == PLACE_QUARANTINE) {
             /* Still dropped: the next look judges it once more, writes these again and takes it. Or
@@ -574,13 +574,12 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
             return 0;
         }
     }
-    return placement_finish(dir, line->name, seq, disposal, cause);
+    return placement_finish(dir, line.name, seq, disposal, cause);
 }
 
 /* Goes through state/moving/: what was hidden first, since it comes back from there. */
 static int recover_all(const struct datadir *dir, const struct ledger *ledger,
-                       const struct config *config, bool hidden, struct ledger_line *line,
-                       struct cause *cause)
+                       const struct config *config, bool hidden, struct cause *cause)
 {
     int fd = openat(dir->moving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
@@ -602,7 +601,7 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
             if (hidden && strcmp(name + len, ".hidden") == 0)
                 result = move_out_recover(dir, name, cause);
             else if (!hidden && strcmp(name + len, ".hidden") != 0)
-                result = recover_one(dir, ledger, config, seq, line, cause);
+                result = recover_one(dir, ledger, config, seq, cause);
         } else if (len == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
             unlinkat(dir->moving, name, 0); /* a temporary file of durable_replace */
         }
@@ -614,14 +613,7 @@ static int recover_all(const struct datadir *dir, const struct ledger *ledger,
 int placement_recover(const struct datadir *dir, const struct ledger *ledger,
                       const struct config *config, struct cause *cause)
 {
-    struct ledger_line *line = malloc(sizeof *line);
-    int result;
-
-    if (line == NULL)
-        return cause_memory(cause);
-    result = recover_all(dir, ledger, config, true, line, cause);
-    if (result == 0)
-        result = recover_all(dir, ledger, config, false, line, cause);
-    free(line);
-    return result;
+    return recover_all(dir, ledger, config, true, cause) < 0
+               ? -1
+               : recover_all(dir, ledger, config, false, cause);
 }

@@ -1,7 +1,6 @@
 #include "ingest/quarantine_scan.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,7 +77,6 @@ struct surveying {
     const struct datadir *dir;
     const struct ledger *ledger;
     struct quarantine_summary *survey;
-    struct ledger_line *line;
     struct cause *cause;
     bool failed;
 };
@@ -93,20 +91,21 @@ static bool is_there(int dir_fd, const char *path)
 /* A data file has its reasons beside it, whatever its own name is. */
 static int count_file(const struct surveying *of, const char *path)
 {
+    struct ledger_line line;
     char name[LEDGER_NAME_SIZE];
     int known;
 
     snprintf(name, sizeof name, "%s", path);
     backup_name_strip(name);
-    known = ledger_last(of->ledger, name, of->line, of->cause);
+    known = ledger_last(of->ledger, name, &line, of->cause);
     if (known == 0)
-        known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+        known = ledger_last_of_slot(of->ledger, name, &line, of->cause);
     if (known == 0 && backup_name_other_origin(name)) {
-        known = ledger_last(of->ledger, name, of->line, of->cause);
+        known = ledger_last(of->ledger, name, &line, of->cause);
         if (known == 0)
-            known = ledger_last_of_slot(of->ledger, name, of->line, of->cause);
+            known = ledger_last_of_slot(of->ledger, name, &line, of->cause);
     }
-    if (known > 0 && of->line->verdict != VERDICT_QUARANTINED)
+    if (known > 0 && line.verdict != VERDICT_QUARANTINED)
         of->survey->resolved++;
     else
         of->survey->files++;
@@ -142,17 +141,14 @@ static void survey_found(void *context, const char *path, enum file_kind kind,
 int quarantine_scan(const struct datadir *dir, const struct ledger *ledger,
                     struct quarantine_summary *survey, struct cause *cause)
 {
-    struct surveying of = {dir, ledger, survey, malloc(sizeof *of.line), cause, false};
+    struct surveying of = {dir, ledger, survey, cause, false};
     const struct drop_scan_request order = {
         .recursive = true, .found = survey_found, .context = &of};
     uint64_t ignored;
     int result = 0;
 
     *survey = (struct quarantine_summary){0};
-    if (of.line == NULL)
-        return cause_memory(cause);
     if (dir->quarantine >= 0)
         result = drop_scan(dir->quarantine, &order, &ignored, cause);
-    free(of.line);
     return of.failed ? -1 : result;
 }

@@ -375,14 +375,19 @@ void upload_free(struct upload *upload)
     spill_free(&upload->accepted);
     spill_free(&upload->rejected);
     pieces_free(&upload->pieces);
+    buffer_free(&upload->name_copy);
     upload->env = NULL;
 }
 
 int upload_claim(struct upload *upload, struct pending_file *file, struct cause *cause)
 {
     upload->file = file;
-    snprintf(upload->name, sizeof upload->name, "%s", file->name);
     upload->fd = upload->taken.fd;
+    buffer_clear(&upload->name_copy);
+    buffer_string(&upload->name_copy, file->name);
+    upload->name = buffer_text(&upload->name_copy);
+    if (buffer_failed(&upload->name_copy))
+        return cause_memory(cause);
     upload->now = clock_monotonic();
     upload->layout = upload->env->merge->training.layout;
     upload->complete_only = upload->known = upload->sink_failed = upload->detached = upload->again =

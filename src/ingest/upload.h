@@ -52,7 +52,8 @@ struct ingest_env {
 struct upload {
     struct ingest_env *env;
     struct pending_file *file; /* borrowed until others arrive */
-    char name[LEDGER_NAME_SIZE];
+    const char *name;          /* a copy in name_copy, whose memory serves file after file */
+    struct buffer name_copy;
     struct opened_file taken;       /* as it was opened */
     int fd;                         /* of it; -1 once it is not needed any more */
     struct training_columns layout; /* of the training file, when it was claimed; borrowed ... */

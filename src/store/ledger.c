@@ -18,10 +18,12 @@
 static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
 {
     ledger->has_start = true;
-    ledger_line_copy(&ledger->start, line);
+    ledger->start = *line;
+    ledger->start.name = NULL;
     ledger->training_end = line->length;
     ledger->training_rows = line->rows;
-    ledger_line_copy(&ledger->last_range, line);
+    ledger->last_range = *line;
+    ledger->last_range.name = NULL;
     ledger->start_is_last = true;
 }
 
@@ -39,7 +41,8 @@ static bool absorb(struct ledger *ledger, const struct ledger_line *line)
     ledger->start_is_last = false;
     ledger->training_end = line->offset + line->length;
     if (line->length > 0)
-        ledger_line_copy(&ledger->last_range, line);
+        ledger->last_range = *line;
+    ledger->last_range.name = NULL;
     if (line->verdict == VERDICT_FORGOTTEN) {
         ledger->forgotten += line->rows;
     } else {
@@ -68,6 +71,7 @@ static void forget_all(struct ledger *ledger)
                            .device = ledger->device,
                            .inode = ledger->inode,
                            .cut = ledger->cut,
+                           .found_name = ledger->found_name,
                            .next_seq = 1};
 
     ledger_index_free(&ledger->index);
@@ -116,6 +120,9 @@ int ledger_open(struct ledger *ledger, int dir_fd, struct cause *cause)
     bool changed;
 
     *ledger = (struct ledger){.dir_fd = dir_fd, .fd = -1, .next_seq = 1};
+    ledger->found_name = malloc(LEDGER_NAME_SIZE);
+    if (ledger->found_name == NULL)
+        return cause_memory(cause);
     return open_file(ledger, &changed, cause);
 }
 
@@ -125,6 +132,8 @@ void ledger_close(struct ledger *ledger)
     if (ledger->fd >= 0)
         close(ledger->fd);
     ledger->fd = -1;
+    free(ledger->found_name);
+    ledger->found_name = NULL;
 }
 
 int ledger_create(struct ledger *ledger, struct cause *cause)
@@ -153,18 +162,20 @@ static int add_notes(struct ledger *ledger, const struct ledger_note *notes, siz
 
 /* Takes the good lines that a chunk begins with; *ret_len is their length. */
 static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size_t *ret_len,
-                      struct ledger_line *line, struct cause *cause)
+                      struct cause *cause)
 {
     const char *from = chunk, *end = chunk + len, *lf;
     struct ledger_note notes[NOTES];
+    struct ledger_line line;
     size_t count = 0;
 
     while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-        if (!ledger_line_parse(from, (size_t)(lf - from), line) || !follows(ledger, line))
+        if (!ledger_line_parse(from, (size_t)(lf - from), &line, ledger->found_name) ||
+            !follows(ledger, &line))
             break;
-        line->at = ledger->end;
-        if (absorb(ledger, line))
-            ledger_index_note(&ledger->index, line, &notes[count++]);
+        line.at = ledger->end;
+        if (absorb(ledger, &line))
+            ledger_index_note(&ledger->index, &line, &notes[count++]);
         ledger->end += (uint64_t)(lf + 1 - from);
         from = lf + 1;
         if (count == NOTES) {
@@ -192,19 +203,16 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
     bool first = ledger->end == LEDGER_HEADER_SIZE && size > 2 * CHUNK_SIZE;
     uint64_t left = size - ledger->end;
     const size_t want = left >= CHUNK_SIZE ? CHUNK_SIZE : left > CHUNK_MIN ? left : CHUNK_MIN;
-    struct ledger_line *line = malloc(sizeof *line);
     char *chunk = malloc(want);
     size_t taken;
     int result = -1;
     ssize_t n;
 
-    if (line == NULL || chunk == NULL) {
-        cause_memory(cause);
-        goto out;
-    }
+    if (chunk == NULL)
+        return cause_memory(cause);
     do {
         n = durable_read(ledger->fd, chunk, want, ledger->end, LEDGER_PATH, cause);
-        if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, line, cause) < 0 ||
+        if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, cause) < 0 ||
             (first && make_room(ledger, size, cause) < 0))
             goto out;
         first = false;
@@ -213,7 +221,6 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
     result = 0;
 out:
     free(chunk);
-    free(line);
     return result;
 }
 
@@ -287,10 +294,10 @@ static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line 
     size_t len;
 
     if (at < ledger->end)
-        return ledger_file_line(ledger->fd, at, ret_line, ret_next, cause);
+        return ledger_file_line(ledger->fd, at, ret_line, ledger->found_name, ret_next, cause);
     text = pending_at(ledger, at, &len);
     lf = memchr(text, '\n', len);
-    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line))
+    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line, ledger->found_name))
         return ledger_file_changed(at, cause);
     ret_line->at = at;
     *ret_next = at + (uint64_t)(lf + 1 - text);
@@ -401,7 +408,9 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause)
 {
-    return ledger->fd < 0 ? 0 : ledger_file_by_seq(ledger->fd, ledger->end, seq, ret_line, cause);
+    return ledger->fd < 0 ? 0
+                          : ledger_file_by_seq(ledger->fd, ledger->end, seq, ret_line,
+                                               ledger->found_name, cause);
 }
 
 int ledger_next(const struct ledger *ledger, uint64_t *at, struct ledger_line *ret_line,

@@ -39,8 +39,8 @@ struct ledger {
     uint64_t cut;      /* bytes that the last refresh cut off; whoever logs it clears it */
 
     bool has_start;                /* a started or adopted line has been read */
-    struct ledger_line start;      /* the last of them */
-    struct ledger_line last_range; /* the last line with rows in the training file */
+    struct ledger_line start;      /* the last of them, without its name */
+    struct ledger_line last_range; /* the last line with rows in the training file, likewise */
     uint64_t training_end;         /* how far the training file is booked */
     uint64_t training_rows;
     bool start_is_last;
@@ -52,6 +52,7 @@ struct ledger {
 
     struct ledger_index index;
     struct buffer pending; /* lines that are booked and not committed */
+    char *found_name;      /* owned: the name of the line that a lookup gave last */
 };
 
 /* dir_fd is borrowed. Without a ledger file it is open and empty, fd -1. */
@@ -75,7 +76,7 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause);
 /*
  * The lookups return 1 with the line, 0 for nothing, -1. ledger_content looks for content that
  * counts as known: merged, grown, duplicate or forgotten; under this very name only, if name is not
- * NULL.
+ * NULL. The line's name is valid until the next lookup or refresh.
  */
 int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
                    bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,

@@ -1,7 +1,6 @@
 #include "store/ledger_file.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -35,8 +34,8 @@ int ledger_file_check_header(int fd, struct cause *cause)
     return 0;
 }
 
-int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, uint64_t *ret_next,
-                     struct cause *cause)
+int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, char name[LEDGER_NAME_SIZE],
+                     uint64_t *ret_next, struct cause *cause)
 {
     char text[LEDGER_LINE_MAX_SIZE];
     const char *lf;
@@ -47,7 +46,7 @@ int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, uint64_t
     if (n < 0)
         return -1;
     lf = memchr(text, '\n', (size_t)n);
-    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line))
+    if (lf == NULL || !ledger_line_parse(text, (size_t)(lf - text), ret_line, name))
         return ledger_file_changed(at, cause);
     ret_line->at = at;
     *ret_next = at + (uint64_t)(lf + 1 - text);
@@ -77,7 +76,7 @@ int ledger_file_find(int fd, uint64_t end, uint64_t from, uint64_t *ret_at, stru
 }
 
 int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *ret_line,
-                       struct cause *cause)
+                       char name[LEDGER_NAME_SIZE], struct cause *cause)
 {
     uint64_t low = LEDGER_HEADER_SIZE, high = end, at = end, next = end;
 
@@ -88,7 +87,7 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
             return -1;
         if (at >= high)
             break;
-        if (ledger_file_line(fd, at, ret_line, &next, cause) < 0)
+        if (ledger_file_line(fd, at, ret_line, name, &next, cause) < 0)
             return -1;
         if (ret_line->seq <= seq)
             low = at;
@@ -96,7 +95,7 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
             high = at;
     }
     for (; low < high; low = next) {
-        if (ledger_file_line(fd, low, ret_line, &next, cause) < 0)
+        if (ledger_file_line(fd, low, ret_line, name, &next, cause) < 0)
             return -1;
         if (ret_line->seq == seq)
             return 1;
@@ -107,13 +106,14 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
 int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
                            struct cause *cause)
 {
-    struct ledger_line *line = malloc(sizeof *line);
+    char name[LEDGER_NAME_SIZE];
+    struct ledger_line line;
     struct buffer tail = {0};
     const char *from, *behind, *lf;
     int result = -1;
     ssize_t n;
 
-    if (line == NULL || buffer_reserve(&tail, size - end + 1) < 0) {
+    if (buffer_reserve(&tail, size - end + 1) < 0) {
         cause_memory(cause);
         goto out;
     }
@@ -123,8 +123,8 @@ int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, 
     from = tail.data;
     behind = tail.data + n;
     while ((lf = memchr(from, '\n', (size_t)(behind - from))) != NULL) {
-        if (ledger_line_parse(from, (size_t)(lf - from), line) && line->batch != batch &&
-            line->batch != next_seq) {
+        if (ledger_line_parse(from, (size_t)(lf - from), &line, name) && line.batch != batch &&
+            line.batch != next_seq) {
             cause_set(cause, CAUSE_CORRUPT,
                       LEDGER_PATH " is damaged at byte %" PRIu64 " (line %" PRIu64
                                   "), before its last batch: nothing was touched; put back a copy "
@@ -139,6 +139,5 @@ int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, 
     result = 0;
 out:
     buffer_free(&tail);
-    free(line);
     return result;
 }

@@ -17,16 +17,17 @@
 /* CAUSE_CORRUPT unless the file begins as a ledger does. */
 int ledger_file_check_header(int fd, struct cause *cause);
 
-/* 1 with the line at this place and where it ends, -1. CAUSE_CORRUPT: there is none. */
-int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, uint64_t *ret_next,
-                     struct cause *cause);
+/* Read the line at `at` and its name. Return 1 with *ret_next, where it ends, or -1: CAUSE_CORRUPT
+ * if no line begins there. */
+int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, char name[LEDGER_NAME_SIZE],
+                     uint64_t *ret_next, struct cause *cause);
 
 /* The first line that begins at `from` or behind it; `end` if there is none. */
 int ledger_file_find(int fd, uint64_t end, uint64_t from, uint64_t *ret_at, struct cause *cause);
 
-/* 1 with the line of this number, 0: there is none, -1. */
+/* Read the line of this number and its name. Return 1, 0 if there is none, or -1. */
 int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *ret_line,
-                       struct cause *cause);
+                       char name[LEDGER_NAME_SIZE], struct cause *cause);
 
 /*
  * Behind `end` stands something that is no next line. Was it all written in the last batch? Then no

@@ -12,7 +12,6 @@
  */
 #include "store/ledger_line.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "base/escape.h"
@@ -26,11 +25,6 @@ static const char *const verdict_names[VERDICT_COUNT] = {
 const char *verdict_name(enum verdict verdict)
 {
     return verdict_names[verdict];
-}
-
-void ledger_line_copy(struct ledger_line *to, const struct ledger_line *from)
-{
-    memcpy(to, from, offsetof(struct ledger_line, name) + strlen(from->name) + 1);
 }
 
 /* ---- printing ----------------------------------------------------------------------------- */
@@ -192,7 +186,8 @@ static bool take_meta(struct cells *cells, bool *ret_has_meta, uint64_t *ret_met
     return take_comma(cells);
 }
 
-bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line)
+bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line,
+                       char name[LEDGER_NAME_SIZE])
 {
     struct cells cells = {text, text + len};
     uint64_t check;
@@ -201,11 +196,12 @@ bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line)
         !parse_hash(text + len - HASH_DIGITS, &check) ||
         check != digest_check(text, len - HASH_DIGITS - 1))
         return false;
+    line->name = name;
     /* What is left is a cell and a comma each, up to the last comma. */
     cells.end -= HASH_DIGITS;
     return take_number(&cells, &line->seq) && take_number(&cells, &line->batch) &&
            take_time(&cells, &line->time) && take_verdict(&cells, &line->verdict) &&
-           take_name(&cells, line->name) && take_number(&cells, &line->bytes) &&
+           take_name(&cells, name) && take_number(&cells, &line->bytes) &&
            take_sha(&cells, line->sha256) && take_meta(&cells, &line->has_meta, &line->meta) &&
            take_number(&cells, &line->rows) && take_number(&cells, &line->rejected) &&
            take_number(&cells, &line->duplicate) && take_number(&cells, &line->offset) &&

@@ -47,18 +47,18 @@ struct ledger_line {
     uint64_t rows, rejected, duplicate; /* booked by this line */
     uint64_t offset, length;            /* its rows in the training file */
     uint64_t range_hash;
-    uint64_t at;                 /* where the line stands in the ledger; not written in it */
-    char name[LEDGER_NAME_SIZE]; /* as dropped, unescaped; last, so that a copy may end with it */
+    uint64_t at;      /* offset of the line in the ledger; not written in it */
+    const char *name; /* as dropped, unescaped; borrowed */
 };
 
 /* Appends the line, with its LF. */
 void ledger_line_print(struct buffer *out, const struct ledger_line *line);
 
-/* `text` is a line without its LF. False if it is none: *line holds nothing of use then. Leaves
- * line->at alone. */
-bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line);
-
-/* Copies no more of the name than there is. */
-void ledger_line_copy(struct ledger_line *to, const struct ledger_line *from);
+/*
+ * Parse `text`, a line without its LF. Return false if it is no line of a ledger; *line is of no
+ * use then. line->name points to `name`, which receives the unescaped name. line->at is not set.
+ */
+bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line,
+                       char name[LEDGER_NAME_SIZE]);
 
 #endif

@@ -229,25 +229,23 @@ int tally_file_apply(struct tally_file *stats, const struct ledger_line *line,
 int tally_file_catch_up(struct tally_file *stats, const struct ledger *ledger,
                         const struct training *training, struct cause *cause)
 {
-    struct ledger_line *line = malloc(sizeof *line);
     struct tally tally = {0};
+    struct ledger_line line;
     uint64_t at;
     int next = -1;
 
-    if (line == NULL)
-        return cause_memory(cause);
     /* Counts that reach further than the ledger are of another one. */
     if (stats->at > ledger->end)
         clear(stats);
     at = stats->at;
-    while ((next = ledger_next(ledger, &at, line, cause)) > 0) {
+    while ((next = ledger_next(ledger, &at, &line, cause)) > 0) {
         tally_clear(&tally);
         /* Ranges of a training file that is gone cannot be read, and its rows do not count any
          * more. */
-        if (line->length > 0 && line->verdict != VERDICT_STARTED && line->at >= ledger->start.at &&
-            training_tally(training, line->offset, line->length, &tally, cause) < 0)
+        if (line.length > 0 && line.verdict != VERDICT_STARTED && line.at >= ledger->start.at &&
+            training_tally(training, line.offset, line.length, &tally, cause) < 0)
             next = -1;
-        if (next < 0 || tally_file_apply(stats, line, &tally, cause) < 0) {
+        if (next < 0 || tally_file_apply(stats, &line, &tally, cause) < 0) {
             next = -1;
             break;
         }
@@ -256,7 +254,6 @@ int tally_file_catch_up(struct tally_file *stats, const struct ledger *ledger,
     if (next == 0)
         stats->at = at;
     tally_free(&tally);
-    free(line);
     return next;
 }
 

@@ -301,7 +301,7 @@ static int book_start(struct training *training, struct ledger *ledger, struct l
     if (ledger->fd < 0 && ledger_create(ledger, cause) < 0)
         return -1;
     line->time = now();
-    snprintf(line->name, sizeof line->name, DATADIR_TRAINING);
+    line->name = DATADIR_TRAINING;
     if (ledger_add(ledger, line, cause) < 0)
         return -1;
     stand_at(training, line->length);
@@ -473,9 +473,11 @@ static int cut_tail(struct training *training, uint64_t end, uint64_t size, stru
     return 0;
 }
 
-static int verify_last_range(struct training *training, const struct ledger_line *range,
+static int verify_last_range(struct training *training, const struct ledger *ledger,
                              struct cause *cause)
 {
+    const struct ledger_line *range = &ledger->last_range;
+    struct ledger_line line;
     char *bytes;
     ssize_t n;
     bool good;
@@ -490,16 +492,15 @@ static int verify_last_range(struct training *training, const struct ledger_line
     free(bytes);
     if (n < 0)
         return -1;
-    if (!good)
-        return cause_set(cause, CAUSE_CORRUPT,
-                         "bytes %" PRIu64 " to %" PRIu64 " of %s/" DATADIR_TRAINING
-                         " (rows of %s) are not what the ledger "
-                         "says: nothing was touched. Put the file back as it was, or run "
-                         "'phasesentinel adopt --drops "
-                         "merged' to take it as it is",
-                         range->offset, range->offset + range->length, training->dir->path,
-                         range->name);
-    return 0;
+    if (!good && ledger_at(ledger, range->at, &line, cause) > 0)
+        cause_set(cause, CAUSE_CORRUPT,
+                  "bytes %" PRIu64 " to %" PRIu64 " of %s/" DATADIR_TRAINING
+                  " (rows of %s) are not what the ledger "
+                  "says: nothing was touched. Put the file back as it was, or run "
+                  "'phasesentinel adopt --drops "
+                  "merged' to take it as it is",
+                  range->offset, range->offset + range->length, training->dir->path, line.name);
+    return good ? 0 : -1;
 }
 
 /* 1: a crash left the header short, or parts of it unwritten; 0: it is whole, or somebody else's.
@@ -550,7 +551,7 @@ static int agree(struct training *training, struct ledger *ledger, uint64_t size
                          "--drops merged' to take it as "
                          "it is, or move it away to start a new one",
                          training->dir->path, size, ledger->training_end);
-    if (other && verify_last_range(training, &ledger->last_range, cause) < 0)
+    if (other && verify_last_range(training, ledger, cause) < 0)
         return -1;
     if (size > ledger->training_end && cut_tail(training, ledger->training_end, size, cause) < 0)
         return -1;

@@ -166,6 +166,7 @@ static bool same_line(const struct ledger_line *a, const struct ledger_line *b)
 static void check_print(const struct ledger_line *line, const char *bytes, size_t len)
 {
     static struct ledger_line again;
+    static char name[LEDGER_NAME_SIZE];
     struct buffer out = {0};
 
     ledger_line_print(&out, line);
@@ -173,7 +174,7 @@ static void check_print(const struct ledger_line *line, const char *bytes, size_
     if (is_canonical(bytes, len))
         fuzz_require(out.len == len + 1 && memcmp(out.data, bytes, len) == 0,
                      "the same is printed again: %s", buffer_text(&out));
-    fuzz_require(ledger_line_parse(out.data, out.len - 1, &again) && same_line(&again, line),
+    fuzz_require(ledger_line_parse(out.data, out.len - 1, &again, name) && same_line(&again, line),
                  "and read as the same");
     buffer_free(&out);
 }
@@ -207,6 +208,7 @@ static void check_lookups(const struct ledger *ledger, const struct ledger_line 
 static void check_lines(const struct ledger *ledger, const char *bytes)
 {
     static struct ledger_line line;
+    static char name[LEDGER_NAME_SIZE];
     uint64_t at = 0, from = LEDGER_HEADER_SIZE, seq = 1, batch = 0, end = 0;
     struct cause cause;
     int status;
@@ -219,6 +221,9 @@ static void check_lines(const struct ledger *ledger, const char *bytes)
         fuzz_require(line.offset == (start ? 0 : end), "one range behind the other");
         fuzz_require(check_is_right(bytes + from, (size_t)(at - from) - 1), "with right checks");
         check_print(&line, bytes + from, (size_t)(at - from) - 1);
+        /* A lookup ends the life of the line's name. */
+        snprintf(name, sizeof name, "%s", line.name);
+        line.name = name;
         check_lookups(ledger, &line);
         end = line.offset + line.length;
         batch = line.batch;
@@ -235,12 +240,13 @@ static void check_lines(const struct ledger *ledger, const char *bytes)
 static bool may_be_cut(const struct ledger *ledger, const char *tail, size_t len)
 {
     static struct ledger_line line;
+    static char name[LEDGER_NAME_SIZE];
     const char *end = tail + len, *lf;
 
     for (; (lf = memchr(tail, '\n', (size_t)(end - tail))) != NULL; tail = lf + 1)
         if (check_is_right(tail, (size_t)(lf - tail)) &&
-            ledger_line_parse(tail, (size_t)(lf - tail), &line) && line.batch != ledger->batch &&
-            line.batch != ledger->next_seq)
+            ledger_line_parse(tail, (size_t)(lf - tail), &line, name) &&
+            line.batch != ledger->batch && line.batch != ledger->next_seq)
             return false;
     return true;
 }

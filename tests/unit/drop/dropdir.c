@@ -18,7 +18,7 @@ static uint64_t book(const char *name, uint64_t rows, bool racy)
 
     place_put_text(files, name, name);
     line = (struct ledger_line){.verdict = VERDICT_MERGED, .bytes = strlen(name), .rows = rows};
-    snprintf(line.name, sizeof line.name, "%s", name);
+    line.name = name;
     if (ledger_add(&ledger, &line, &cause) < 0 ||
         beneath_stat(files, name, &file_id) != FILE_REGULAR ||
         file_cache_put(&drop.file_cache, name, &file_id, line.at, racy, &cause) < 0)
@@ -36,7 +36,7 @@ static void begin(void)
         ledger_create(&ledger, &cause) < 0)
         abort();
     line->verdict = VERDICT_STARTED;
-    snprintf(line->name, sizeof line->name, "training_data.csv");
+    line->name = "training_data.csv";
     if (ledger_add(&ledger, line, &cause) < 0 ||
         dropdir_open(&drop, &config, &ledger, state, &cause) < 0)
         abort();

@@ -86,7 +86,7 @@ static uint64_t book(enum verdict verdict, const char *name, const char *text)
     struct digest digest;
 
     line = (struct ledger_line){.verdict = verdict, .bytes = strlen(text)};
-    snprintf(line.name, sizeof line.name, "%s", name);
+    line.name = name;
     digest_init(&digest);
     digest_update(&digest, text, strlen(text));
     digest_final(&digest, line.sha256);

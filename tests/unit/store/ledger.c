@@ -29,7 +29,7 @@ static struct ledger_line *line_of(enum verdict verdict, const char *name, unsig
     digest_init(&digest);
     digest_update(&digest, &content, sizeof content);
     digest_final(&digest, line.sha256);
-    snprintf(line.name, sizeof line.name, "%s", name);
+    line.name = name;
     return &line;
 }
 

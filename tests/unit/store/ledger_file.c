@@ -8,6 +8,7 @@ enum { LINES = 300 };
 static int dir, fd;
 static struct cause cause;
 static struct ledger_line line;
+static char name[LEDGER_NAME_SIZE];
 static uint64_t starts[LINES + 1]; /* and the end */
 
 /* Short lines and long ones, without every tenth number. */
@@ -21,7 +22,9 @@ static void make(void)
         starts[i] = text.len;
         line = (struct ledger_line){.seq = i + 1 + i / 9, .verdict = VERDICT_MERGED};
         len = i % 50 == 49 ? LEDGER_NAME_SIZE - 1 : 1 + place_below(300);
-        memset(line.name, i % 2 == 0 ? 'a' : '\xFF', len);
+        memset(name, i % 2 == 0 ? 'a' : '\xFF', len);
+        name[len] = '\0';
+        line.name = name;
         ledger_line_print(&text, &line);
     }
     starts[LINES] = text.len;
@@ -54,13 +57,14 @@ static void test_by_seq(void)
     for (seq = 0; seq < LINES * 2; seq++) {
         bool there = seq > 0 && seq % 10 != 0 && i < LINES;
 
-        wrong += ledger_file_by_seq(fd, starts[LINES], seq, &line, &cause) != there ||
+        wrong += ledger_file_by_seq(fd, starts[LINES], seq, &line, name, &cause) != there ||
                  (there && (line.seq != seq || line.at != starts[i]));
         i += there;
     }
     check(wrong == 0 && i == LINES, "each number is found, others are not: %zu wrong", wrong);
-    check(ledger_file_by_seq(fd, LEDGER_HEADER_SIZE, 1, &line, &cause) == 0, "of no lines none");
-    check(ledger_file_line(fd, starts[7], &line, &next, &cause) == 1 && next == starts[8],
+    check(ledger_file_by_seq(fd, LEDGER_HEADER_SIZE, 1, &line, name, &cause) == 0,
+          "of no lines none");
+    check(ledger_file_line(fd, starts[7], &line, name, &next, &cause) == 1 && next == starts[8],
           "a line, and where it ends");
 }
 
@@ -69,17 +73,17 @@ static void test_changed(void)
     uint64_t next;
 
     cause = (struct cause){0};
-    check(ledger_file_line(fd, starts[7] + 1, &line, &next, &cause) < 0 &&
+    check(ledger_file_line(fd, starts[7] + 1, &line, name, &next, &cause) < 0 &&
               cause.kind == CAUSE_CORRUPT,
           "where no line begins there is none");
     cause = (struct cause){0};
-    check(ledger_file_line(fd, starts[LINES], &line, &next, &cause) < 0 &&
+    check(ledger_file_line(fd, starts[LINES], &line, name, &next, &cause) < 0 &&
               cause.kind == CAUSE_CORRUPT,
           "nor behind the end");
     if (ftruncate(fd, (off_t)starts[10]) < 0)
         abort();
     cause = (struct cause){0};
-    check(ledger_file_by_seq(fd, starts[LINES], LINES, &line, &cause) < 0 &&
+    check(ledger_file_by_seq(fd, starts[LINES], LINES, &line, name, &cause) < 0 &&
               cause.kind == CAUSE_CORRUPT,
           "a file that shrinks under our hands: %s", cause.text);
 }

@@ -12,7 +12,7 @@ static void make_line(enum verdict verdict, const char *name, unsigned content, 
 {
     line = (struct ledger_line){.verdict = verdict, .at = at, .bytes = content * 10};
     line.sha256[0] = (unsigned char)content;
-    snprintf(line.name, sizeof line.name, "%s", name);
+    line.name = name;
 }
 
 static void add(void)

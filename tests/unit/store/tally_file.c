@@ -56,7 +56,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
 
     line = (struct ledger_line){.verdict = verdict, .bytes = ++number, .time = time * SECOND};
     memcpy(line.sha256, &number, sizeof number);
-    snprintf(line.name, sizeof line.name, "%s", name);
+    line.name = name;
     append_rows(&training, has_rows ? rows : "", has_rows ? strlen(rows) : 0, &line);
     if (training_commit(&training, &cause) < 0 ||
         (has_rows && training_tally(&training, mark, line.length, &tally, &cause) < 0))
