@@ -32,10 +32,12 @@ import tempfile
 import threading
 import zipfile
 
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [TESTS, os.path.join(TESTS, "lib")]
+
 from kill import METRICS, Report as Tap
 from playground import Guard, Options, Site, printable, wait_for
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RSS_LIMIT = 64  # MiB
 MIB = [192]     # of a huge file
 SECRET = b"root:$6$SECRETmarker$:19000:0:99999:7:::\n"

@@ -28,10 +28,12 @@ import tempfile
 import threading
 import time
 
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [TESTS, os.path.join(TESTS, "lib")]
+
 from kill import METRICS, Report
 from playground import Guard, Options, Site, wait_for
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUFFIX = ",anonymous,external,normal,"
 MARKER = "secretmarker"
 EACH = 10 ** 7  # numbers of a way
