@@ -64,18 +64,6 @@ static void wait_for_work(const struct batch *batch)
     }
 }
 
-/* Has each file been looked at? A pass may be more than one batch. */
-static bool is_passed(const struct pending *pending)
-{
-    int64_t now = clock_monotonic();
-    size_t i;
-
-    for (i = 0; i < pending->count; i++)
-        if (!pending->files[i].looked && pending->files[i].due <= now)
-            return false;
-    return true;
-}
-
 int command_run_intake(struct batch *batch, struct cause *cause)
 {
     const int64_t quiet = clock_seconds(batch->config->settle) + CLOCK_SECOND / 2;
@@ -90,22 +78,19 @@ int command_run_intake(struct batch *batch, struct cause *cause)
         /* What fails now may still be growing: it is given its time of quiet once. */
         if (reading || !passed)
             deadline = clock_monotonic() + quiet;
-        passed = passed || is_passed(&batch->drop.pending);
+        passed = passed || pending_all_checked(&batch->drop.pending, clock_monotonic());
     }
     return 0;
 }
 
 static void print_waiting(const struct batch *batch)
 {
-    size_t i;
+    struct pending_view file;
+    size_t cursor = 0;
 
-    for (i = 0; i < batch->drop.pending.count; i++) {
-        const struct pending_file *file = &batch->drop.pending.files[i];
-
-        if (file->reason != PENDING_DISPOSAL)
-            print_file("waiting", file->name,
-                       file->detail == NULL ? pending_reason_name(file->reason) : file->detail);
-    }
+    while (pending_next_waiting(&batch->drop.pending, &cursor, &file))
+        print_file("waiting", file.name,
+                   file.detail[0] == '\0' ? pending_reason_name(file.reason) : file.detail);
 }
 
 int command_merge(const struct command *command, struct session *session, int argc, char **argv,
@@ -138,7 +123,7 @@ int command_merge(const struct command *command, struct session *session, int ar
                " quarantined, %zu waiting; %" PRIu64 " rows merged, %" PRIu64
                " in training_data.csv\n",
                run.files[VERDICT_MERGED], run.files[VERDICT_GROWN], run.files[VERDICT_DUPLICATE],
-               run.files[VERDICT_QUARANTINED], pending_unjudged(&batch.drop.pending), run.rows,
+               run.files[VERDICT_QUARANTINED], pending_waiting_count(&batch.drop.pending), run.rows,
                batch.merge.ledger.training_rows);
         result = run.files[VERDICT_QUARANTINED] > 0 ? COMMAND_BAD : COMMAND_DONE;
     }

@@ -21,7 +21,7 @@
 #include "fs/beneath.h"
 #include "ingest/quarantine_scan.h"
 #include "base/escape.h"
-#include "drop/pending.h"
+#include "drop/pending_file.h"
 
 /* A small file as a string; "" where there is none. */
 static int read_text(int dir_fd, const char *name, struct buffer *out, struct cause *cause)
@@ -120,23 +120,16 @@ static void found(void *context, const char *name, enum file_kind kind,
                   const struct file_id *file_id)
 {
     struct view *view = context;
-    struct pending_file *file = pending_find(&view->pending, name);
+    enum pending_reason reason = kind == FILE_OTHER        ? PENDING_FILE_TYPE
+                                 : kind == FILE_UNREADABLE ? PENDING_UNREADABLE
+                                                           : PENDING_NEW;
     struct ledger_known known;
 
     (void)file_id;
-    if (file == NULL && ledger_name(&view->ledger, name, &known) &&
+    if (pending_find(&view->pending, name) == NULL && ledger_name(&view->ledger, name, &known) &&
         known.last != VERDICT_QUARANTINED)
         return;
-    if (file == NULL) {
-        file = pending_add(&view->pending, name);
-        if (file != NULL && kind == FILE_OTHER)
-            file->reason = PENDING_FILE_TYPE;
-        if (file != NULL && kind == FILE_UNREADABLE)
-            file->reason = PENDING_UNREADABLE;
-    }
-    view->failed |= file == NULL;
-    if (file != NULL)
-        file->counted = true;
+    view->failed |= pending_note_present(&view->pending, name, reason) < 0;
 }
 
 static void enter(void *context, const char *directory, int fd)
@@ -161,7 +154,6 @@ static int upload(struct view *view, struct cause *cause)
                                             .names_only = true,
                                             .found = found,
                                             .context = view};
-    size_t i;
 
     if (look_for_daemon(view, cause) < 0 ||
         read_text(session->dir.state, "trouble", &view->trouble, cause) < 0)
@@ -180,26 +172,19 @@ static int upload(struct view *view, struct cause *cause)
     }
     if (view->failed)
         return cause_memory(cause);
-    for (i = 0; i < view->pending.count; i++)
-        view->pending.files[i].done =
-            !view->pending.files[i].counted || view->pending.files[i].reason == PENDING_DISPOSAL;
-    pending_sweep(&view->pending);
+    pending_keep_present(&view->pending);
     return quarantine_scan(&session->dir, &view->ledger, &view->quarantine, cause);
 }
 
 /* The one thing that helps most. */
 static const char *advise(const struct view *view)
 {
-    size_t i;
-
-    if (!view->daemon_up)
-        for (i = 0; i < view->pending.count; i++)
-            if (view->pending.files[i].reason == PENDING_NEW)
-                return "phasesentinel merge";
+    if (!view->daemon_up && pending_has_reason(&view->pending, PENDING_NEW))
+        return "phasesentinel merge";
     if (view->quarantine.files > 0)
         return "read quarantine/NAME.errors.csv, mend the file, try it with: phasesentinel check "
                "FILE, and drop it again";
-    if (view->pending.count > 0)
+    if (pending_waiting_count(&view->pending) > 0)
         return view->daemon_up ? "" : "phasesentinel merge";
     return "";
 }
@@ -209,7 +194,8 @@ static void print_status(const struct view *view, const char *next)
     const bool recursive = view->session->config.recursive;
     char when[TEXT_TIME_SIZE];
     struct buffer out = {0};
-    size_t i;
+    struct pending_view file;
+    size_t cursor = 0;
 
     buffer_printf(&out, "daemon       %s", view->daemon_up ? "up: " : "down");
     escape_printable(&out, view->holder.data, view->holder.len > 0 ? view->holder.len - 1 : 0);
@@ -228,16 +214,14 @@ static void print_status(const struct view *view, const char *next)
         escape_printable(&out, view->polled.data, view->polled.len);
         buffer_byte(&out, '\n');
     }
-    buffer_printf(&out, "waiting      %zu\n", view->pending.count);
-    for (i = 0; i < view->pending.count; i++) {
-        const struct pending_file *file = &view->pending.files[i];
-
+    buffer_printf(&out, "waiting      %zu\n", pending_waiting_count(&view->pending));
+    while (pending_next_waiting(&view->pending, &cursor, &file)) {
         buffer_string(&out, "  ");
-        escape_printable(&out, file->name, strlen(file->name));
-        buffer_printf(&out, ": %s", pending_reason_name(file->reason));
-        if (file->detail != NULL) {
+        escape_printable(&out, file.name, strlen(file.name));
+        buffer_printf(&out, ": %s", pending_reason_name(file.reason));
+        if (file.detail[0] != '\0') {
             buffer_string(&out, ": ");
-            escape_printable(&out, file->detail, strlen(file->detail));
+            escape_printable(&out, file.detail, strlen(file.detail));
         }
         buffer_byte(&out, '\n');
     }
@@ -257,22 +241,22 @@ static int print_json(struct view *view, const char *next, struct cause *cause)
 {
     struct status status = {.daemon_up = view->daemon_up,
                             .data_dir = view->session->dir.path,
-                            .waiting_count = view->pending.count,
+                            .waiting_count = pending_waiting_count(&view->pending),
                             .ignored = view->ignored,
                             .last_merge = view->ledger.last_merge,
                             .quarantined = view->quarantine.files,
                             .next = next};
     struct status_file *files = calloc(view->pending.count + 1, sizeof *files);
+    struct pending_view file;
     struct buffer out = {0};
-    size_t i;
+    size_t cursor = 0, count = 0;
     int result;
 
     if (files == NULL)
         return cause_memory(cause);
-    for (i = 0; i < view->pending.count; i++)
-        files[i] = (struct status_file){
-            view->pending.files[i].name, pending_reason_name(view->pending.files[i].reason),
-            view->pending.files[i].detail == NULL ? "" : view->pending.files[i].detail};
+    while (pending_next_waiting(&view->pending, &cursor, &file))
+        files[count++] =
+            (struct status_file){file.name, pending_reason_name(file.reason), file.detail};
     status.pending = files;
     if (view->holder.len > 0)
         view->holder.len--;

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/placement.h"
 #include "base/csv_name.h"
 #include "drop/drop_scan.h"
+#include "drop/pending_file.h"
+#include "drop/sidecar.h"
 
 #define RACY_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
 #define RACY_BATCH 500                 /* what arrives meanwhile does not wait for more */
@@ -21,7 +22,8 @@ int dropdir_open(struct dropdir *drop, const struct config *config, const struct
         return -1;
     /* Directories may have been looked into at an earlier run. */
     for (i = 0; i < drop->pending.count && !config->recursive; i++)
-        drop->pending.files[i].done = strchr(drop->pending.files[i].name, '/') != NULL;
+        if (strchr(drop->pending.files[i].name, '/') != NULL)
+            pending_done(&drop->pending.files[i]);
     pending_sweep(&drop->pending);
     return 0;
 }
@@ -74,15 +76,7 @@ void dropdir_count_out(struct dropdir *drop, const char *name)
 static int arrive(struct dropdir *drop, const char *name, bool closed, int64_t due,
                   struct cause *cause)
 {
-    struct pending_file *file = pending_add(&drop->pending, name);
-
-    if (file == NULL)
-        return cause_memory(cause);
-    file->closed |= closed;
-    if (due < file->due || file->done)
-        file->due = due;
-    file->done = false;
-    return 0;
+    return pending_arrive(&drop->pending, name, closed, due) == NULL ? cause_memory(cause) : 0;
 }
 
 /* What came beside a file is a reason to look at the file. */
@@ -119,7 +113,7 @@ void dropdir_gone(struct dropdir *drop, const char *name)
     free(beside);
     /* A name that is waited for is looked at: it may be back. */
     if (file != NULL)
-        file->due = clock_monotonic();
+        pending_wake(file, clock_monotonic());
     else
         dropdir_count_out(drop, name);
 }
@@ -177,7 +171,7 @@ struct scan {
 /* It waits, and nothing about it has changed since it was last looked at. */
 static bool is_as_it_was(const struct pending_file *file, const struct file_id *file_id)
 {
-    return file->looked && file_id_equal(&file->file_id, file_id) &&
+    return file->has_file_id && file_id_equal(&file->file_id, file_id) &&
            file->reason != PENDING_UNREADABLE && file->reason != PENDING_TROUBLE &&
            file->reason != PENDING_FILE_TYPE && file->reason != PENDING_UNCONFIRMED;
 }
@@ -303,7 +297,7 @@ int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *ca
     struct scan scan = {.drop = drop,
                         .due = due,
                         .count_only = due == CLOCK_NEVER,
-                        .keeps = placement_of_accepted(drop->config) == PLACE_KEEP,
+                        .keeps = drop->config->source == CONFIG_SOURCE_KEEP,
                         .cause = cause};
     uint64_t files = drop->files, rows = drop->rows;
     size_t i;
@@ -325,7 +319,7 @@ int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *ca
         /* What was waited for and is not there has to be looked at once, to find that out. */
         for (i = 0; i < drop->pending.count; i++)
             if (!drop->pending.files[i].counted)
-                drop->pending.files[i].due = clock_monotonic();
+                pending_wake(&drop->pending.files[i], clock_monotonic());
     }
     free_scan(&scan);
     return result;
@@ -337,7 +331,7 @@ int dropdir_look_into(struct dropdir *drop, int dir_fd, const char *directory, i
     struct scan scan = {.drop = drop,
                         .due = due,
                         .part = true,
-                        .keeps = placement_of_accepted(drop->config) == PLACE_KEEP,
+                        .keeps = drop->config->source == CONFIG_SOURCE_KEEP,
                         .cause = cause};
     struct pending_file *file = pending_find(&drop->pending, directory);
     uint64_t ignored;
@@ -345,7 +339,7 @@ int dropdir_look_into(struct dropdir *drop, int dir_fd, const char *directory, i
     int result = run_scan(&scan, dir_fd, directory, &ignored);
 
     if (file != NULL)
-        file->due = clock_monotonic();
+        pending_wake(file, clock_monotonic());
     for (i = 0; i < scan.count && result >= 0; i++)
         if (arrive(drop, scan.found[i].name, false, due, cause) < 0)
             result = -1;
@@ -356,19 +350,14 @@ int dropdir_look_into(struct dropdir *drop, int dir_fd, const char *directory, i
 void dropdir_wait(struct dropdir *drop, struct pending_file *file, enum pending_reason reason,
                   const char *detail, int64_t due)
 {
-    if (!pending_set(&drop->pending, file, reason, detail, due))
+    if (!pending_requeue(&drop->pending, file, due, reason, detail))
         return;
     drop->changed = true;
-    if (reason != PENDING_NEW && reason != PENDING_WRITER && reason != PENDING_DISPOSAL)
+    if (reason != PENDING_NEW && reason != PENDING_WRITER && reason != PENDING_ACCEPTED)
         dropdir_tell(drop, "waiting", file->name, 0, detail);
 }
 
 void dropdir_merge_all_now(struct dropdir *drop)
 {
-    int64_t now = clock_monotonic();
-    size_t i;
-
-    for (i = 0; i < drop->pending.count; i++)
-        if (drop->pending.files[i].reason == PENDING_NEW && drop->pending.files[i].due > now)
-            drop->pending.files[i].due = now;
+    pending_wake_new(&drop->pending, clock_monotonic());
 }

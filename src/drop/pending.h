@@ -1,44 +1,53 @@
 /*
- * waiting: the dropped files that have no verdict yet, and why.
+ * pending: the dropped files that wait for a verdict, with the reason and the time of the next
+ * check.
  *
- * A file is here from its first sign of life until it is booked, quarantined or gone. The list is
- * kept in state/waiting.csv for `status`, and so that a run from cron knows how long a file has
- * been quiet already: times are of a clock that nobody sets (CLOCK_BOOTTIME), and hold for the same
- * boot only.
+ * A file enters the list when an event or a scan finds it, and leaves it once it was merged,
+ * quarantined or removed. This module alone writes when a file is due (`due`) and that it has left
+ * (`done`). Other modules read these fields and call
+ *
+ *     pending_arrive      when something happened to a file: it is due at that time, or earlier
+ *     pending_requeue     when a file was checked and has to wait: due when, and why
+ *     pending_hold        when a file is read in the background, or waits for that: not due
+ *     pending_done        when nothing is left to do for a file
+ *     pending_rollback    when a batch failed: all of its files are due again
+ *     pending_sweep       after a batch: removes the entries that are done
+ *
+ * Pointers to entries are valid until the next pending_add, pending_arrive or pending_sweep. Times
+ * are nanoseconds of CLOCK_BOOTTIME, which nobody sets, unless a comment says otherwise.
  */
 #ifndef PHASESENTINEL_PENDING_H
 #define PHASESENTINEL_PENDING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "base/cause.h"
 #include "base/hash_index.h"
 #include "fs/file_id.h"
 
 enum pending_reason {
-    PENDING_NEW,         /* not looked at yet, or until the next merge */
+    PENDING_NEW,         /* not checked yet, or left for the next merge */
     PENDING_EMPTY,       /* no bytes */
     PENDING_HEADER_ONLY, /* no rows */
-    PENDING_UNCONFIRMED, /* what its sender puts beside it has not come */
-    PENDING_WRITER,      /* somebody has it open, or it still changes */
+    PENDING_UNCONFIRMED, /* the sidecar that `confirm` asks for is missing */
+    PENDING_WRITER,      /* open for writing, or still changing */
     PENDING_PARTIAL,     /* mtime 0: rsync's mark of an interrupted transfer */
-    PENDING_FAILING,     /* it does not pass; it may still be growing */
-    PENDING_INCOMPLETE,  /* its last row is incomplete */
-    PENDING_NEWLINE,     /* its last row has no newline; it may still be growing */
+    PENDING_FAILING,     /* not valid, but the file may still be growing */
+    PENDING_INCOMPLETE,  /* the last row is incomplete */
+    PENDING_NEWLINE,     /* the last row has no newline; the file may still be growing */
     PENDING_FILE_TYPE,   /* no regular file */
     PENDING_UNREADABLE,  /* no permission */
-    PENDING_TROUBLE,     /* an error of ours or of the disk */
-    PENDING_DISPOSAL,    /* accepted; to be archived or deleted once it is quiet */
+    PENDING_TROUBLE,     /* an I/O error or the like, not the file's fault */
+    PENDING_ACCEPTED,    /* accepted; archived or deleted once the file is quiet */
     PENDING_REASONS,
 };
 
 const char *pending_reason_name(enum pending_reason reason);
 
-/* Times are in nanoseconds. */
 #define CLOCK_NEVER  INT64_MAX
 #define CLOCK_SECOND INT64_C(1000000000)
-#define PENDING_SOON (CLOCK_SECOND / 20) /* until another look at what just changed */
+#define PENDING_SOON (CLOCK_SECOND / 20) /* the delay before a file that just changed is checked */
 
 static inline int64_t clock_seconds(unsigned count)
 {
@@ -49,55 +58,115 @@ struct pending_file {
     char *name;   /* owned, as detail */
     char *detail; /* NULL: none */
     enum pending_reason reason;
-    struct file_id file_id;
-    uint64_t beside;   /* the hash of what its sender put beside it; 0: nothing */
-    bool looked;       /* the signature has been taken */
-    uint64_t recalled; /* from an earlier run: the hash of the signature that `since` speaks of; 0:
-                          none */
-    int64_t since;     /* when this signature was first seen; nanoseconds, as the next three */
-    int64_t judged;    /* when it was last judged, or first seen */
-    int64_t due;       /* when to look again */
-    int64_t noticed;   /* real time: when the file came to our notice */
-    uint64_t cut;      /* its size when an incomplete last row was its only fault; 0: it was not */
-    uint64_t order;    /* files are taken in the order in which they came */
-    bool closed;       /* an event said that a writer closed it, or moved it here */
-    bool counted;      /* among the files in the drop directory */
-    bool turn;         /* a large file: due once the one that is being read is done */
-    bool done;         /* nothing to wait for any more */
+    struct file_id file_id;  /* as of the last check, if has_file_id */
+    uint64_t sidecar_hash;   /* of the sidecars at the last check; 0: there were none */
+    uint64_t restored_hash;  /* of file_id and sidecars, read from state/waiting.csv; 0: none */
+    int64_t unchanged_since; /* time of the first check that found this file_id and sidecars */
+    int64_t last_checked;    /* time of the last check of the content; at first, of the arrival */
+    int64_t due;             /* time of the next check, or CLOCK_NEVER */
+    int64_t first_seen;      /* real time of the arrival */
+    uint64_t
+        truncated_size;  /* size when an incomplete last row was the only fault; 0: it was not */
+    uint64_t arrival_no; /* files are checked in the order of these numbers */
+    bool has_file_id;    /* checked by this process */
+    bool writer_closed;  /* an event said that a writer closed the file or moved it here */
+    bool counted;        /* in the totals of the drop directory (dropdir.h) */
+    bool queued_behind_large; /* to be read in the background once the present one is done */
+    bool done;                /* to be removed by pending_sweep */
 };
 
+/* A zeroed struct is an empty list. */
 struct pending {
     struct pending_file *files;
     size_t count, cap;
     struct hash_index index;
-    uint64_t next_order;
-    bool changed; /* since it was saved */
+    uint64_t next_arrival_no;
+    bool changed; /* since state/waiting.csv was written */
 };
 
 int64_t clock_monotonic(void); /* CLOCK_BOOTTIME in nanoseconds */
 
-void pending_free(struct pending *pending);
+void pending_free(struct pending *pending); /* leaves an empty list */
+
+/* Return the entry of this name, or NULL. */
 struct pending_file *pending_find(const struct pending *pending, const char *name);
 
-/* The entry of this name, a new one if need be; borrowed until the next add or sweep. NULL: out of
- * memory. */
+/* Return the entry of this name; a new entry is PENDING_NEW and not due. NULL: out of memory. */
 struct pending_file *pending_add(struct pending *pending, const char *name);
 
-/* Takes a new signature, and that of what is beside it; what has changed is quiet from now on. */
-void pending_look(struct pending_file *file, const struct file_id *file_id, uint64_t beside,
-                  int64_t now);
+/* Make the entry of this name due at `when`, or earlier if it was; add it if need be. NULL: out of
+ * memory. `writer_closed`: an event says that no writer has the file open. */
+struct pending_file *pending_arrive(struct pending *pending, const char *name, bool writer_closed,
+                                    int64_t when);
 
-/* Returns true if the reason is another one than before. */
-bool pending_set(struct pending *pending, struct pending_file *file, enum pending_reason reason,
-                 const char *detail, int64_t due);
+/* Make the file due at `when`, or earlier if it was, for the reason that it has. */
+void pending_wake(struct pending_file *file, int64_t when);
 
-/* Removes what is done. */
+/* Make all files due at `now` that are PENDING_NEW and due later. */
+void pending_wake_new(struct pending *pending, int64_t now);
+
+/* Record what a check found: `unchanged_since` becomes `now` if file_id or sidecars differ from
+ * the last check. */
+void pending_observe(struct pending_file *file, const struct file_id *file_id,
+                     uint64_t sidecar_hash, int64_t now);
+
+/* Return the XXH3-64 of file_id and sidecars of the last check, also of an earlier process. */
+uint64_t pending_signature(const struct pending_file *file);
+
+/* Record that the content was checked in the batch of the time `now`. */
+void pending_checked(struct pending_file *file, int64_t now);
+
+/* Make the file due at `when`, for this reason; `detail` may be NULL and is copied. Return true if
+ * the reason changed. */
+bool pending_requeue(struct pending *pending, struct pending_file *file, int64_t when,
+                     enum pending_reason reason, const char *detail);
+
+/* Take the file off the schedule, checked at `now`: a thread reads it. `behind_large`: it is read
+ * later, and due again at the next pending_release_queued. */
+void pending_hold(struct pending_file *file, bool behind_large, int64_t now);
+void pending_release_queued(struct pending *pending, int64_t now);
+
+void pending_done(struct pending_file *file);
+
+/* Undo a batch: each file that was done or checked since `batch_start` is due then. */
+void pending_rollback(struct pending *pending, int64_t batch_start);
+
+/* Remove the files that are done. */
 void pending_sweep(struct pending *pending);
 
-int64_t pending_due(const struct pending *pending);     /* the earliest, or CLOCK_NEVER */
-size_t pending_unjudged(const struct pending *pending); /* all but PENDING_DISPOSAL */
+int64_t pending_due(const struct pending *pending); /* the earliest time, or CLOCK_NEVER */
 
-int pending_load(struct pending *pending, int state_fd, struct cause *cause);
-int pending_save(struct pending *pending, int state_fd, struct cause *cause);
+/* Return the files that are due at `now` in the order of their arrival, in an array that the caller
+ * frees. NULL: out of memory. */
+struct pending_file **pending_list_due(const struct pending *pending, int64_t now,
+                                       size_t *ret_count);
+
+/* ---- for programs: what waits, and why ---- */
+
+/* Return how many files wait for a verdict: all but those that are PENDING_ACCEPTED. */
+size_t pending_waiting_count(const struct pending *pending);
+
+/* Return true if each file that is due at `now` was checked once by this process. */
+bool pending_all_checked(const struct pending *pending, int64_t now);
+
+bool pending_has_reason(const struct pending *pending, enum pending_reason reason);
+
+struct pending_view {
+    const char *name;
+    enum pending_reason reason;
+    const char *detail; /* "" where there is none */
+};
+
+/* Fill *ret with the next file that waits for a verdict; *cursor is 0 at first. Return false at the
+ * end. */
+bool pending_next_waiting(const struct pending *pending, size_t *cursor, struct pending_view *ret);
+
+/*
+ * Compare a loaded list with the drop directory: call pending_note_present for each file that is
+ * there and may wait, then pending_keep_present, which removes all others. A file that was not in
+ * the list gets the reason `if_new`. Return -1 when out of memory.
+ */
+int pending_note_present(struct pending *pending, const char *name, enum pending_reason if_new);
+void pending_keep_present(struct pending *pending);
 
 #endif

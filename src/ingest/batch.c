@@ -162,9 +162,7 @@ static bool is_copy_of_paused(struct batch *batch, struct upload *upload)
     if (memcmp(one->sha256, other->sha256, DIGEST_SIZE) != 0 || one->has_meta != other->has_meta ||
         one->meta != other->meta)
         return false;
-    upload->file->due = CLOCK_NEVER;
-    upload->file->judged = upload->now;
-    upload->file->turn = true;
+    pending_hold(upload->file, true, upload->now);
     return true;
 }
 
@@ -224,18 +222,6 @@ static int take_up(struct upload *upload, struct pending_file *file, int *read, 
     return result;
 }
 
-/* The next of those that wait to be read apart. */
-static void next_turn(struct pending *pending)
-{
-    size_t i;
-
-    for (i = 0; i < pending->count; i++) {
-        if (pending->files[i].turn)
-            pending->files[i].due = clock_monotonic();
-        pending->files[i].turn = false;
-    }
-}
-
 /* A large file, begun some batches ago. 1: done, or a piece of it; 0: none is ready; -1. */
 static int finish_apart(struct batch *batch, struct cause *cause)
 {
@@ -257,27 +243,24 @@ static int finish_apart(struct batch *batch, struct cause *cause)
     }
     batch->paused = batch->yield_next = reader_pool_background(batch->reader_pool) != NULL;
     if (!batch->paused)
-        next_turn(pending);
+        pending_release_queued(pending, clock_monotonic());
     /* It was judged before this batch began: undo leaves it. */
-    if (file != NULL && (result < 0 || (again && !batch->paused))) {
-        file->done = false;
-        file->due = clock_monotonic();
-    }
+    if (file != NULL && (result < 0 || (again && !batch->paused)))
+        pending_wake(file, clock_monotonic());
     return result < 0 ? -1 : 1;
 }
 
 /* It may take long, and others shall not wait for it. */
 static int begin_apart(struct batch *batch, struct upload *upload, struct cause *cause)
 {
-    upload->file->due = CLOCK_NEVER;
-    upload->file->judged = upload->now;
-    if (reader_pool_background(batch->reader_pool) != NULL) {
-        upload->file->turn = true;
-    } else if (reader_pool_read_background(batch->reader_pool, upload, cause) == 0) {
+    const bool queued = reader_pool_background(batch->reader_pool) != NULL;
+
+    pending_hold(upload->file, queued, upload->now);
+    if (!queued && reader_pool_read_background(batch->reader_pool, upload, cause) == 0)
         return 0;
-    } else {
+    if (!queued) {
         log_warning("%s: %s", upload->name, cause->text);
-        upload->file->due = upload->now + clock_seconds(1);
+        pending_wake(upload->file, upload->now + clock_seconds(1));
     }
     reader_pool_release(batch->reader_pool, upload);
     return 0;
@@ -292,7 +275,7 @@ static int begin_file(struct batch *batch, struct upload *upload, struct pending
 
     if (apart != NULL && strcmp(apart->name, file->name) == 0) {
         apart->again = true;
-        file->due = CLOCK_NEVER;
+        pending_hold(file, false, clock_monotonic());
     } else {
         result = upload_claim(upload, file, cause);
     }
@@ -312,29 +295,16 @@ static int begin_file(struct batch *batch, struct upload *upload, struct pending
     return result;
 }
 
-static int compare_order(const void *left, const void *right)
-{
-    const struct pending_file *l = *(struct pending_file *const *)left;
-    const struct pending_file *r = *(struct pending_file *const *)right;
-
-    return l->order < r->order ? -1 : l->order > r->order;
-}
-
 /* All files that are due, in the order in which they came. */
 static int run_files(struct batch *batch, struct cause *cause)
 {
-    struct pending *pending = &batch->drop.pending;
-    struct pending_file **due = calloc(pending->count + 1, sizeof(struct pending_file *));
     int64_t start = batch->batch_start, now = start;
-    size_t i, count = 0;
+    size_t i, count;
+    struct pending_file **due = pending_list_due(&batch->drop.pending, start, &count);
     int result = 0, finished;
 
     if (due == NULL)
         return cause_memory(cause);
-    for (i = 0; i < pending->count; i++)
-        if (pending->files[i].due <= start)
-            due[count++] = &pending->files[i];
-    qsort(due, count, sizeof(struct pending_file *), compare_order);
     reader_pool_begin(batch->reader_pool, due, count < BATCH_FILES ? count : BATCH_FILES);
     for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
         struct upload *upload;
@@ -356,16 +326,8 @@ static int run_files(struct batch *batch, struct cause *cause)
 static void undo(struct batch *batch, struct cause *cause)
 {
     struct cause second;
-    size_t i;
 
-    for (i = 0; i < batch->drop.pending.count; i++) {
-        struct pending_file *file = &batch->drop.pending.files[i];
-
-        if (file->done || file->judged >= batch->batch_start) {
-            file->done = false;
-            file->due = batch->batch_start;
-        }
-    }
+    pending_rollback(&batch->drop.pending, batch->batch_start);
     if (outcome_discard(&batch->outcome, &second) < 0 ||
         transaction_rollback(&batch->merge, &second) < 0) {
         *cause = second;

@@ -10,12 +10,12 @@ static enum file_class decide_failing(struct upload *upload)
 {
     const struct config *config = upload->env->config;
     struct buffer detail = {0};
-    int64_t due = upload->file->since + clock_seconds(config->settle);
+    int64_t due = upload->file->unchanged_since + clock_seconds(config->settle);
     bool truncated = check_result_only_truncated(&upload->check_result);
 
-    upload->file->cut = truncated ? upload->file_id.size : 0;
+    upload->file->truncated_size = truncated ? upload->file_id.size : 0;
     if (truncated && config->stale > config->settle)
-        due = upload->file->since + clock_seconds(config->stale);
+        due = upload->file->unchanged_since + clock_seconds(config->stale);
     if (upload->may_reject && upload->now >= due)
         return CLASS_BAD;
     violations_summary(&upload->check_result.violations, &detail);
@@ -75,7 +75,7 @@ static enum file_class wait_for_rest(struct upload *upload)
     const struct config *config = upload->env->config;
     int64_t due = upload->may_reject ? CLOCK_NEVER
                   : upload->writer   ? upload->now + clock_seconds(config->rescan)
-                                     : upload->file->since + clock_seconds(config->settle);
+                                   : upload->file->unchanged_since + clock_seconds(config->settle);
 
     dropdir_wait(upload->env->drop, upload->file, PENDING_INCOMPLETE,
                  "its last row is incomplete; the rows before it are merged",
@@ -209,10 +209,10 @@ int classify(struct upload *upload, enum file_class *ret_decision, struct cause 
         *ret_decision = decide_failing(upload);
     } else if (result->no_newline && !upload->may_reject &&
                !upload->sidecars.each[SIDECAR_SHA256].there) {
-        upload->file->cut = upload->file_id.size;
+        upload->file->truncated_size = upload->file_id.size;
         dropdir_wait(upload->env->drop, upload->file, PENDING_NEWLINE,
                      "its last row has no newline: it counts once the file is quiet",
-                     upload->file->since + clock_seconds(upload->env->config->settle));
+                     upload->file->unchanged_since + clock_seconds(upload->env->config->settle));
     } else {
         found = find_booked_pieces(upload, cause);
         if (found < 0)

@@ -159,12 +159,12 @@ static int settle(struct outcome *outcome, const struct upload *upload,
                      upload->now + settle_time);
     } else if (disposal == PLACE_KEEP || upload->may_reject) {
         post_commit->disposal = disposal;
-        upload->file->done = true;
+        pending_done(upload->file);
     } else {
         /* Who keeps it open may do so for long. */
         due = upload->writer ? upload->now + clock_seconds(env->config->rescan)
-                             : upload->file->since + settle_time;
-        dropdir_wait(env->drop, upload->file, PENDING_DISPOSAL,
+                             : upload->file->unchanged_since + settle_time;
+        dropdir_wait(env->drop, upload->file, PENDING_ACCEPTED,
                      "accepted; it leaves once it is quiet",
                      due > upload->now ? due : upload->now + PENDING_SOON);
     }
@@ -217,7 +217,7 @@ static int book_piece(struct outcome *outcome, struct upload *upload, enum verdi
 static int pause_file(struct outcome *outcome, const struct upload *upload,
                       const struct ledger_line *line, struct cause *cause)
 {
-    upload->file->due = CLOCK_NEVER;
+    pending_hold(upload->file, false, upload->now);
     return keep(outcome, upload, line, NULL, cause) == NULL ? -1 : 0;
 }
 
@@ -311,7 +311,7 @@ static int quarantine_file(struct outcome *outcome, struct upload *upload, struc
     if (post_commit == NULL)
         goto out;
     post_commit->disposal = PLACE_QUARANTINE;
-    upload->file->done = true;
+    pending_done(upload->file);
     done = 0;
 out:
     buffer_free(&detail);
@@ -321,7 +321,7 @@ out:
 int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class decision,
                    struct cause *cause)
 {
-    upload->file->judged = upload->now;
+    pending_checked(upload->file, upload->now);
     switch (decision) {
     case CLASS_WAITS:
         return 0;

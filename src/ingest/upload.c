@@ -27,7 +27,8 @@ static bool is_known(const struct upload *upload)
 static void note_writer(struct upload *upload)
 {
     enum lease_state writer = upload->taken.writer;
-    bool quiet = upload->now - upload->file->since >= clock_seconds(upload->env->config->settle);
+    bool quiet =
+        upload->now - upload->file->unchanged_since >= clock_seconds(upload->env->config->settle);
 
     if (writer == LEASE_UNKNOWN && !upload->env->lease_unknown) {
         upload->env->lease_unknown = true;
@@ -36,8 +37,8 @@ static void note_writer(struct upload *upload)
                    "and %u seconds of quiet decide",
                    upload->file->name, upload->env->config->settle);
     }
-    upload->writer =
-        writer == LEASE_WRITER || (writer == LEASE_UNKNOWN && !upload->file->closed && !quiet);
+    upload->writer = writer == LEASE_WRITER ||
+                     (writer == LEASE_UNKNOWN && !upload->file->writer_closed && !quiet);
     upload->may_reject = quiet && !upload->writer;
     /* A checksum is that of all of it. */
     upload->complete_only = upload->writer && !upload->sidecars.each[SIDECAR_SHA256].there;
@@ -82,8 +83,9 @@ static bool link_waits(struct upload *upload)
             env->drop, upload->file, PENDING_FILE_TYPE,
             "a hard link to a file that not everybody may read: send a copy, remove its other "
             "name, or chmod a+r",
-            upload->now < upload->file->since + 5 * CLOCK_SECOND ? upload->now + CLOCK_SECOND
-                                                                 : CLOCK_NEVER);
+            upload->now < upload->file->unchanged_since + 5 * CLOCK_SECOND
+                ? upload->now + CLOCK_SECOND
+                : CLOCK_NEVER);
     else
         return false;
     return true;
@@ -169,7 +171,7 @@ static bool claim(struct upload *upload)
     case FILE_GONE:
         dropdir_count_out(upload->env->drop, upload->file->name);
         upload->env->drop->changed = true; /* one less waits */
-        upload->file->done = true;
+        pending_done(upload->file);
         return false;
     case FILE_OTHER:
         dropdir_wait(
@@ -197,11 +199,11 @@ static bool claim(struct upload *upload)
                               upload->taken.access.owner, &upload->sidecars);
     if (upload->sidecars.foreign)
         log_debug("%s: what somebody else put beside it does not count", upload->name);
-    pending_look(upload->file, &upload->file_id, sidecar_hash(&upload->sidecars), upload->now);
+    pending_observe(upload->file, &upload->file_id, sidecar_hash(&upload->sidecars), upload->now);
     note_writer(upload);
     upload->known = is_known(upload);
-    quiet_at = upload->file->since + clock_seconds(upload->env->config->settle);
-    latest = upload->file->judged + clock_seconds(upload->env->config->rescan);
+    quiet_at = upload->file->unchanged_since + clock_seconds(upload->env->config->settle);
+    latest = upload->file->last_checked + clock_seconds(upload->env->config->rescan);
     if (upload->writer && upload->now < quiet_at && upload->now < latest)
         dropdir_wait(upload->env->drop, upload->file, PENDING_WRITER,
                      "a program has it open for writing", quiet_at < latest ? quiet_at : latest);
@@ -397,7 +399,7 @@ int upload_claim(struct upload *upload, struct pending_file *file, struct cause 
         return -1;
     if (!claim(upload))
         return 0;
-    upload->growing = file->cut > 0 && upload->file_id.size > file->cut;
+    upload->growing = file->truncated_size > 0 && upload->file_id.size > file->truncated_size;
     if (history_file(&upload->history, &upload->env->merge->ledger, &upload->env->drop->file_cache,
                      upload->name, &upload->file_id, cause) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #include "fs/beneath.h"
 #include "fs/durable.h"
 #include "ops/report.h"
+#include "drop/pending_file.h"
 
 void publisher_init(struct publisher *publisher, struct batch *batch)
 {
@@ -20,7 +21,7 @@ bool publisher_due(const struct publisher *publisher)
     const struct batch *batch = publisher->batch;
 
     return batch->drop.changed || batch->outcome.quarantine_changed ||
-           pending_unjudged(&batch->drop.pending) != publisher->pending;
+           pending_waiting_count(&batch->drop.pending) != publisher->pending;
 }
 
 /* Best effort: where state/trouble cannot be written, the log has the same text. */
@@ -54,7 +55,7 @@ static int write_statistics(struct publisher *publisher, struct cause *cause)
                             .quarantine = &publisher->summary,
                             .user_files = batch->drop.files,
                             .total_user_samples = batch->drop.rows,
-                            .pending = pending_unjudged(&batch->drop.pending),
+                            .pending = pending_waiting_count(&batch->drop.pending),
                             .training_inode = batch->merge.training.inode};
     struct timespec now;
 

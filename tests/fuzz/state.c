@@ -12,7 +12,7 @@
 #include "fuzz.h"
 #include "drop/file_cache.h"
 #include "store/tally_file.h"
-#include "drop/pending.h"
+#include "drop/pending_file.h"
 
 #include "fuzz_place.h"
 
@@ -51,7 +51,7 @@ static void check_waiting(struct pending *first, bool details)
         const struct pending_file *a = &first->files[i], *b = pending_find(&second, a->name);
 
         fuzz_require(b != NULL && b->reason == a->reason, "%s waits for the same", a->name);
-        fuzz_require(b->noticed / 1000000 == a->noticed / 1000000, "as long");
+        fuzz_require(b->first_seen / 1000000 == a->first_seen / 1000000, "as long");
         fuzz_require((a->detail == NULL || *a->detail == '\0') == (b->detail == NULL),
                      "with a detail or without");
         fuzz_require(!details || b->detail == NULL || strcmp(a->detail, b->detail) == 0,
@@ -102,7 +102,7 @@ static void try_details(const char *bytes, size_t len)
         }
         text[used] = '\0';
         if (file != NULL)
-            pending_set(&pending, file, (enum pending_reason)(i % PENDING_REASONS), text, 0);
+            pending_requeue(&pending, file, 0, (enum pending_reason)(i % PENDING_REASONS), text);
         file = file != NULL || *text == '\0' ? NULL : pending_add(&pending, text);
         used = 0;
     }

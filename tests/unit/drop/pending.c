@@ -1,14 +1,13 @@
 #include "drop/pending.h"
 
-#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "lib/place.h"
 #include "lib/unit.h"
 
-#define HEADER "name,reason,noticed,boot,since,signature,detail\n"
-
-static int dir;
-static struct cause cause;
 static struct pending pending;
 
 static const struct file_id first = {1, 2, 3, 4, 5};
@@ -22,91 +21,149 @@ static struct pending_file *add(const char *name)
     return file;
 }
 
-static void reload(void)
-{
-    if (pending_save(&pending, dir, &cause) < 0)
-        abort();
-    pending_free(&pending);
-    if (pending_load(&pending, dir, &cause) < 0)
-        abort();
-}
-
-static void clear(void)
-{
-    pending_free(&pending);
-    unlinkat(dir, "waiting.csv", 0);
-}
-
 static void test_list(void)
 {
     struct pending_file *a, *b;
     int64_t now = clock_monotonic();
 
     check(pending_find(&pending, "a.csv") == NULL && pending_due(&pending) == CLOCK_NEVER &&
-              pending_unjudged(&pending) == 0,
-          "nothing waits");
+              pending_waiting_count(&pending) == 0,
+          "an empty list");
     pending_sweep(&pending);
     a = add("a.csv");
-    check(a->reason == PENDING_NEW && a->due == CLOCK_NEVER && !a->looked && a->detail == NULL &&
-              a->since >= now && a->judged == a->since && a->noticed > 0 && pending.changed,
-          "a file comes");
-    check(add("a.csv") == a && pending.count == 1, "it is there once");
+    check(a->reason == PENDING_NEW && a->due == CLOCK_NEVER && !a->has_file_id &&
+              a->detail == NULL && a->unchanged_since >= now &&
+              a->last_checked == a->unchanged_since && a->first_seen > 0 && pending.changed,
+          "a new entry");
+    check(add("a.csv") == a && pending.count == 1, "a name is added once");
     b = add("\xFF\n,\".csv");
-    check(b->order > pending_find(&pending, "a.csv")->order, "files have an order");
+    check(b->arrival_no > pending_find(&pending, "a.csv")->arrival_no,
+          "entries are numbered as they arrive");
     check(pending_find(&pending, "\xFF\n,\".csv") == b && pending_find(&pending, "A.CSV") == NULL,
-          "names are bytes");
-    pending.changed = false;
-    b = pending_find(&pending, "\xFF\n,\".csv");
-    check(pending_set(&pending, b, PENDING_FAILING, "why", 500) && pending.changed,
-          "another reason is news");
-    check(!pending_set(&pending, b, PENDING_FAILING, "why, again", 400) &&
-              strcmp(b->detail, "why, again") == 0 && b->due == 400,
-          "another detail is none");
-    pending.changed = false;
-    check(!pending_set(&pending, b, PENDING_FAILING, "why, again", 300) && !pending.changed,
-          "nor is another time");
-    check(!pending_set(&pending, b, PENDING_FAILING, NULL, 300) && b->detail == NULL &&
-              pending.changed,
-          "a detail goes");
-    a = pending_find(&pending, "a.csv");
-    a->due = 200;
-    check(pending_due(&pending) == 200, "the earliest is due first");
-    pending_set(&pending, a, PENDING_DISPOSAL, NULL, CLOCK_NEVER);
-    check(pending_due(&pending) == 300 && pending_unjudged(&pending) == 1,
-          "one that is accepted is judged");
-    a->done = true;
+          "names are compared byte by byte");
+    pending_done(pending_find(&pending, "a.csv"));
     pending_sweep(&pending);
     check(pending.count == 1 && pending_find(&pending, "a.csv") == NULL &&
               pending_find(&pending, "\xFF\n,\".csv") == &pending.files[0],
-          "what is done goes");
-    clear();
+          "a file that is done is removed");
+    pending_free(&pending);
 }
 
-static void test_quiet(void)
+static void test_requeue(void)
+{
+    struct pending_file *file = add("b.csv");
+
+    pending.changed = false;
+    check(pending_requeue(&pending, file, 500, PENDING_FAILING, "why") && pending.changed,
+          "another reason changes the list");
+    check(!pending_requeue(&pending, file, 400, PENDING_FAILING, "why, again") &&
+              strcmp(file->detail, "why, again") == 0 && file->due == 400,
+          "another detail is no other reason");
+    pending.changed = false;
+    check(!pending_requeue(&pending, file, 300, PENDING_FAILING, "why, again") && !pending.changed,
+          "another time does not change the list");
+    check(!pending_requeue(&pending, file, 300, PENDING_FAILING, file->detail) &&
+              strcmp(file->detail, "why, again") == 0,
+          "a file may keep its detail");
+    check(!pending_requeue(&pending, file, 300, PENDING_FAILING, NULL) && file->detail == NULL &&
+              pending.changed,
+          "a detail is removed");
+    pending_free(&pending);
+}
+
+static void test_due(void)
+{
+    struct pending_file *a, *b, **due;
+    size_t count = 0;
+
+    a = pending_arrive(&pending, "a.csv", false, 200);
+    pending_arrive(&pending, "a.csv", true, 300);
+    check(a->due == 200 && a->writer_closed && !a->done, "a second event does not postpone a file");
+    pending_wake(a, 100);
+    check(a->due == 100, "but may make it due earlier");
+    b = pending_arrive(&pending, "b.csv", false, 50);
+    a = pending_find(&pending, "a.csv");
+    check(pending_due(&pending) == 50, "the earliest time is that of the list");
+    due = pending_list_due(&pending, 99, &count);
+    check(due != NULL && count == 1 && due[0] == b, "the files that are due");
+    free(due);
+    due = pending_list_due(&pending, 100, &count);
+    check(due != NULL && count == 2 && due[0] == a && due[1] == b, "in the order of arrival");
+    free(due);
+    pending_done(b);
+    check(pending_due(&pending) == 100, "a file that is done is not due");
+    pending_arrive(&pending, "b.csv", false, 400);
+    check(!b->done && b->due == 400, "unless something happens to it");
+    pending_requeue(&pending, b, 400, PENDING_FAILING, NULL);
+    pending_requeue(&pending, a, CLOCK_NEVER, PENDING_NEW, NULL);
+    pending_wake_new(&pending, 150);
+    check(a->due == 150 && b->due == 400, "merge now: files without a verdict are due");
+    pending_free(&pending);
+}
+
+static void test_hold(void)
+{
+    struct pending_file *a = pending_arrive(&pending, "a.csv", false, 1), *b;
+
+    b = pending_arrive(&pending, "b.csv", false, 1);
+    a = pending_find(&pending, "a.csv");
+    pending_hold(a, false, 10);
+    pending_hold(b, true, 10);
+    check(pending_due(&pending) == CLOCK_NEVER && a->last_checked == 10, "held files are not due");
+    pending_release_queued(&pending, 20);
+    check(a->due == CLOCK_NEVER && b->due == 20 && !b->queued_behind_large,
+          "a file queued behind a large one is due after it");
+    pending_requeue(&pending, b, CLOCK_NEVER, PENDING_FAILING, NULL);
+    pending_release_queued(&pending, 30);
+    check(b->due == CLOCK_NEVER, "once");
+    pending_free(&pending);
+}
+
+static void test_rollback(void)
+{
+    struct pending_file *a, *b, *c;
+
+    pending_arrive(&pending, "a.csv", false, 1);
+    pending_arrive(&pending, "b.csv", false, 1);
+    c = pending_arrive(&pending, "c.csv", false, 1);
+    a = pending_find(&pending, "a.csv");
+    b = pending_find(&pending, "b.csv");
+    a->last_checked = b->last_checked = c->last_checked = 5;
+    pending_done(a);
+    pending_checked(b, 100);
+    pending_requeue(&pending, b, 900, PENDING_FAILING, NULL);
+    pending_requeue(&pending, c, 800, PENDING_EMPTY, NULL);
+    pending_rollback(&pending, 100);
+    check(a->due == 100 && !a->done && b->due == 100 && c->due == 800,
+          "a batch that failed: what it checked is due again");
+    pending_free(&pending);
+}
+
+static void test_observe(void)
 {
     struct pending_file *file = add("a.csv");
     struct file_id now = first;
     int i;
 
-    pending_look(file, &first, 0, 100);
-    check(file->looked && file->since == 100, "the first look");
-    pending_look(file, &first, 0, 200);
-    check(file->since == 100, "unchanged it is quiet since then");
+    pending_observe(file, &first, 0, 100);
+    check(file->has_file_id && file->unchanged_since == 100, "the first check");
+    pending_observe(file, &first, 0, 200);
+    check(file->unchanged_since == 100, "an unchanged file");
     for (i = 0; i < 5; i++) {
         now = first;
         *(i == 0 ? &now.device : i == 1 ? &now.inode : &now.size) += i < 3;
         now.mtime += i == 3;
         now.ctime += i == 4;
-        pending_look(file, &now, 0, 300 + i);
-        check(file->since == 300 + i && file_id_equal(&file->file_id, &now),
-              "changed in part %d it is quiet from now on", i);
+        pending_observe(file, &now, 0, 300 + i);
+        check(file->unchanged_since == 300 + i && file_id_equal(&file->file_id, &now),
+              "a change of field %d of file_id", i);
     }
-    pending_look(file, &now, 7, 400);
-    pending_look(file, &now, 7, 500);
-    check(file->since == 400, "what comes beside it begins its quiet anew, once");
-    pending_look(file, &now, 0, 600);
-    check(file->since == 600, "and what goes");
-    clear();
+    pending_observe(file, &now, 7, 400);
+    pending_observe(file, &now, 7, 500);
+    check(file->unchanged_since == 400, "a sidecar that appears is a change, once");
+    pending_observe(file, &now, 0, 600);
+    check(file->unchanged_since == 600, "and so is one that disappears");
+    pending_free(&pending);
 }
 
 static void test_many(void)
@@ -119,10 +176,10 @@ static void test_many(void)
         k = place_below(1000);
         snprintf(name, sizeof name, "%zu.csv", k);
         if (place_below(2) == 0) {
-            add(name)->done = false;
+            pending_arrive(&pending, name, false, 1);
             there[k] = true;
         } else if (there[k]) {
-            pending_find(&pending, name)->done = true;
+            pending_done(pending_find(&pending, name));
             there[k] = false;
         }
         if (i % 50 == 0)
@@ -137,146 +194,38 @@ static void test_many(void)
         wrong += (file != NULL) != there[k] || (file != NULL && strcmp(file->name, name) != 0);
         count += there[k];
     }
-    check(wrong == 0 && pending.count == count, "files come and go: %zu left, %zu wrong", count,
-          wrong);
-    clear();
+    check(wrong == 0 && pending.count == count, "random arrivals and ends: %zu left, %zu wrong",
+          count, wrong);
+    pending_free(&pending);
 }
 
-/* ---- state/waiting.csv -------------------------------------------------------------------- */
-
-static void test_save(void)
+static void test_views(void)
 {
-    static const char *const names[] = {"a.csv",   "a b,c.csv", "\xFF\xFE.csv", "\n.csv",
-                                        "%41.csv", "u/a.csv",   "\".csv",       "=1+1.csv"};
-    static const char *const details[] = {
-        NULL,         "plain",      "a, b",
-        "\"quoted\"", "two\nlines", "line 3: cpu_percent: 105.2 is above maximum 100"};
-    struct pending_file *file;
-    size_t i, wrong = 0;
+    struct pending_view view = {0};
+    size_t cursor = 0;
 
-    check(pending_load(&pending, dir, &cause) == 0 && pending.count == 0, "there is no list");
-    check(pending_load(&pending, -1, &cause) == 0 && pending.count == 0, "nor a directory for it");
-    check(pending_save(&pending, dir, &cause) == 0 && place_holds(dir, "waiting.csv", NULL),
-          "nothing has changed: nothing is written");
-    for (i = 0; i < 8 * PENDING_REASONS; i++) {
-        char name[64];
-
-        snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
-        pending_set(&pending, add(name), (enum pending_reason)(i / 8), details[i % 6], (int64_t)i);
-    }
-    check(pending_save(&pending, dir, &cause) == 0 && !pending.changed, "it is saved");
-    reload();
-    for (i = 0; i < 8 * PENDING_REASONS; i++) {
-        char name[64];
-
-        snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
-        file = pending_find(&pending, name);
-        if (file == NULL || file->reason != (enum pending_reason)(i / 8) || file->looked ||
-            file->due > clock_monotonic() ||
-            (details[i % 6] == NULL ? file->detail != NULL
-                                    : strcmp(file->detail, details[i % 6]) != 0))
-            wrong++;
-    }
-    check(wrong == 0 && pending.count == 8 * PENDING_REASONS,
-          "all reasons, odd names and details come back and are due: %zu wrong", wrong);
-    clear();
-    pending_set(&pending, add("J\xFCrgen\r.csv"), PENDING_TROUBLE, "cannot read J\xFCrgen\r.csv",
-                0);
-    reload();
-    file = pending_find(&pending, "J\xFCrgen\r.csv");
-    check(file != NULL && strcmp(file->detail, "cannot read J\xEF\xBF\xBDrgen .csv") == 0,
-          "so does a file whose name stands raw in its detail");
-    clear();
-}
-
-/* A run from cron knows how long a file has been quiet. */
-static void test_recall(void)
-{
-    int64_t since = clock_monotonic() - 100 * CLOCK_SECOND, noticed;
-    struct file_id other = first;
-    struct buffer bytes = {0};
-    struct pending_file *file = add("a.csv");
-    char *boot;
-
-    pending_look(file, &first, 0, since);
-    noticed = file->noticed -= 1000 * CLOCK_SECOND;
-    pending.changed = true;
-    reload();
-    file = pending_find(&pending, "a.csv");
-    check(file != NULL && file->noticed / 1000000 == noticed / 1000000,
-          "when it came to our notice is remembered");
-    reload();
-    file = pending_find(&pending, "a.csv");
-    pending_look(file, &first, 0, clock_monotonic());
-    check(file->since / 1000000 == since / 1000000, "also through a run that does not look");
-    reload();
-    other.mtime++;
-    file = pending_find(&pending, "a.csv");
-    pending_look(file, &other, 0, since + 200 * CLOCK_SECOND);
-    check(file->since == since + 200 * CLOCK_SECOND, "changed meanwhile it is quiet from now on");
-    file->since = since;
-    file->file_id = first;
-    pending.changed = true;
-    pending_save(&pending, dir, &cause);
+    pending_requeue(&pending, pending_arrive(&pending, "a.csv", false, 1), CLOCK_NEVER,
+                    PENDING_ACCEPTED, NULL);
+    pending_requeue(&pending, pending_arrive(&pending, "b.csv", false, 1), 7, PENDING_FAILING,
+                    "why");
+    check(pending_waiting_count(&pending) == 1 && pending_next_waiting(&pending, &cursor, &view) &&
+              strcmp(view.name, "b.csv") == 0 && view.reason == PENDING_FAILING &&
+              strcmp(view.detail, "why") == 0 && !pending_next_waiting(&pending, &cursor, &view),
+          "an accepted file does not wait for a verdict");
+    check(pending_has_reason(&pending, PENDING_FAILING) &&
+              !pending_has_reason(&pending, PENDING_EMPTY),
+          "the reasons in the list");
+    check(!pending_all_checked(&pending, 7) && pending_all_checked(&pending, 6),
+          "a file that is due and was not checked");
+    pending_observe(pending_find(&pending, "b.csv"), &first, 0, 5);
+    check(pending_all_checked(&pending, 7), "all files were checked");
+    pending_note_present(&pending, "b.csv", PENDING_UNREADABLE);
+    pending_note_present(&pending, "c.csv", PENDING_FILE_TYPE);
+    pending_keep_present(&pending);
+    check(pending.count == 2 && pending_find(&pending, "b.csv")->reason == PENDING_FAILING &&
+              pending_find(&pending, "c.csv")->reason == PENDING_FILE_TYPE,
+          "compared with the directory: files that are gone are removed, new ones added");
     pending_free(&pending);
-    place_get(dir, "waiting.csv", &bytes);
-    boot = strstr(buffer_text(&bytes), "Z,");
-    boot[3] = boot[3] == '0' ? '1' : '0';
-    place_put(dir, "waiting.csv", bytes.data, bytes.len);
-    pending_load(&pending, dir, &cause);
-    file = pending_find(&pending, "a.csv");
-    check(file != NULL && file->since > since + 90 * CLOCK_SECOND,
-          "times of another boot do not count");
-    if (file != NULL)
-        pending_look(file, &first, 0, since + 300 * CLOCK_SECOND);
-    check(file != NULL && file->since == since + 300 * CLOCK_SECOND, "nor its signature");
-    buffer_free(&bytes);
-    clear();
-    pending_look(add("b.csv"), &first, 0, clock_monotonic() + 3600 * CLOCK_SECOND);
-    reload();
-    file = pending_find(&pending, "b.csv");
-    check(file != NULL && file->since <= clock_monotonic(), "nor does a time that is yet to come");
-    clear();
-}
-
-static void test_damaged(void)
-{
-    struct buffer bytes = {0}, text = {0};
-    size_t i, wrong = 0;
-
-    pending_set(&pending, add("a.csv"), PENDING_EMPTY, "one, two", 0);
-    pending_set(&pending, add("b.csv"), PENDING_FAILING, "x", 0);
-    pending_save(&pending, dir, &cause);
-    pending_free(&pending);
-    place_get(dir, "waiting.csv", &bytes);
-    for (i = 0; i < bytes.len; i++) {
-        place_put(dir, "waiting.csv", bytes.data, i);
-        wrong += pending_load(&pending, dir, &cause) < 0 || pending.count > 2;
-        pending_free(&pending);
-        bytes.data[i] ^= 1;
-        place_put(dir, "waiting.csv", bytes.data, bytes.len);
-        bytes.data[i] ^= 1;
-        wrong += pending_load(&pending, dir, &cause) < 0 || pending.count > 3;
-        pending_free(&pending);
-    }
-    check(wrong == 0, "cut or altered at any byte it is read as far as it goes: %zu wrong", wrong);
-    place_put_text(
-        dir, "waiting.csv",
-        HEADER "a.csv,empty\n,empty,,,,,\na.csv,no-reason,,,,,\n%zz,empty,,,,,\n%00,empty,,,,,\n"
-               "x.csv,\"empty\n");
-    check(pending_load(&pending, dir, &cause) == 0 && pending.count == 0, "lines that are none");
-    pending_free(&pending);
-    buffer_string(&text, HEADER);
-    for (i = 0; text.len < 262144 - 200; i++)
-        buffer_printf(&text, "%zu.csv,empty,,,,,\n", i);
-    buffer_printf(&text, "last.csv,empty,,,,,%*s\n", (int)(262144 - text.len - 20), "x");
-    place_put(dir, "waiting.csv", text.data, text.len);
-    check(text.len == 262144 && pending_load(&pending, dir, &cause) == 0 &&
-              pending.count == i + 1 && pending_find(&pending, "last.csv") != NULL,
-          "as long as what is read at once: %zu bytes, %zu files", text.len, pending.count);
-    buffer_free(&bytes);
-    buffer_free(&text);
-    clear();
 }
 
 int main(void)
@@ -284,17 +233,16 @@ int main(void)
     enum pending_reason reason;
 
     alarm(300);
-    dir = place_enter();
     for (reason = 0; reason < PENDING_REASONS; reason++)
         if (pending_reason_name(reason) == NULL)
             check(false, "reason %d has a name", (int)reason);
     test_list();
-    test_quiet();
+    test_requeue();
+    test_due();
+    test_hold();
+    test_rollback();
+    test_observe();
     test_many();
-    test_save();
-    test_recall();
-    test_damaged();
-    pending_free(&pending);
-    close(dir);
+    test_views();
     return unit_done();
 }
