@@ -227,7 +227,7 @@ valgrind: lint-deps all units ## the unit tests under valgrind, descriptors too
 # ---- installing ----------------------------------------------------------------------------------
 
 MAN1 = man/phasesentinel.1
-MAN5 = man/phasesentinel.ini.5
+MAN5 = man/phasesentinel.ini.5 man/phasesentinel-formats.5 man/phasesentinel-schema.5
 MAN8 = man/phasesentineld.8
 CONFIGS = phasesentinel.ini schema.ini
 pristine = $(prefix)/share/phasesentinel
@@ -251,8 +251,9 @@ uninstall: ## take away what install put there, but no data and no edited config
 		if cmp -s $(DESTDIR)$(pristine)/$$f.dist $(DESTDIR)$(configdir)/$$f; then rm -f $(DESTDIR)$(configdir)/$$f; \
 		elif [ -e $(DESTDIR)$(configdir)/$$f ]; then echo "keeping $(configdir)/$$f: it was edited"; fi; done
 	rm -f $(DESTDIR)$(bindir)/phasesentinel $(DESTDIR)$(sbindir)/phasesentineld
-	rm -f $(DESTDIR)$(mandir)/man1/$(notdir $(MAN1)) $(DESTDIR)$(mandir)/man5/$(notdir $(MAN5)) \
-		$(DESTDIR)$(mandir)/man8/$(notdir $(MAN8))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(MAN1))) \
+		$(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(MAN5))) \
+		$(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MAN8)))
 	rm -rf $(DESTDIR)$(pristine)
 	-@rmdir $(DESTDIR)$(configdir) 2>/dev/null
 

@@ -43,7 +43,7 @@ os._exit(os.waitstatus_to_exitcode(status) & 255)
 
 
 def printable(text):
-    """Bytes of a stranger as a person must see them; as man/phasesentineld.8 says, worked out again."""
+    """Bytes of a stranger as a person must see them; as man/phasesentinel-formats.5 says, worked out again."""
     shown, unseen = "", set(range(0x20)) | set(range(0x7F, 0xA0)) | {0x61C, 0x200E, 0x200F, 0x2028, 0x2029}
     unseen |= set(range(0x202A, 0x202F)) | set(range(0x2066, 0x206A))
     for c in text.decode("utf-8", "surrogateescape"):

@@ -70,8 +70,9 @@ blocks_of_page()
 # real TEXT: a command with the directories that are meant.
 real()
 {
-    local text=${1//\/srv\/phasesentinel/$SITE}
+    local text=${1//\/usr\/local\/bin/$SITE/build}
 
+    text=${text//\/srv\/phasesentinel/$SITE}
     text=${text//\/etc\/phasesentinel/$SITE/etc}
     echo "${text//\/var\/lib\/phasesentinel/$SITE/data}"
 }
@@ -256,7 +257,7 @@ is "$(($(wc -l <"$README") <= 200))" 1 "README: at most 200 lines"
 
 # --- The man pages -----------------------------------------------------------------------------------------
 
-# play_page FILE COUNT: the EXAMPLES of a page, in a site with the installed configuration.
+# play_page FILE COUNT [PREPARE]: the EXAMPLES of a page, in a site with the installed configuration, after the command PREPARE.
 play_page()
 {
     blocks_of_page "$1" EXAMPLES
@@ -264,13 +265,22 @@ play_page()
     stage
     sed -i 's|^data_dir *= *[^ ]*|data_dir = ../data|' etc/phasesentinel.ini
     export PATH=$SITE/build:$PATH PHASESENTINEL_CONFIG=$SITE/etc/phasesentinel.ini
+    [[ -z ${3-} ]] || "$3"
     play "$1" "$2"
     [[ -z $background ]] || end_of_background "$1: the daemon exits 0"
     leave
 }
 
+# merge_samples: what the examples of the formats speak of.
+merge_samples()
+{
+    cp "${samples[@]}" "$DROP/"
+    exits 0 "phasesentinel-formats.5: the samples merge" phasesentinel merge
+}
+
 play_page phasesentinel.1 5
-play_page phasesentineld.8 5
+play_page phasesentineld.8 2
+play_page phasesentinel-formats.5 2 merge_samples
 
 # The example of a configuration and that of a schema.
 blocks_of_page phasesentinel.ini.5 EXAMPLES
@@ -283,22 +293,24 @@ exits 0 "phasesentinel.ini.5: the configuration is one" \
 exits 0 "phasesentinel.ini.5: and merges" "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" merge
 check "phasesentinel.ini.5: and archives" test -e "$DATA/archive/user_001_external_20240101_120000.csv"
 leave
+blocks_of_page phasesentinel-schema.5 EXAMPLES
 site temperatures
-cp "$BLOCKS/02.text" "$SITE/schema.ini"
+cp "$BLOCKS/01.text" "$SITE/schema.ini"
 printf 'celsius\n-3.5\n' >"$DROP/WIE7_20240131.csv"
-exits 0 "phasesentinel.ini.5: the schema is one" cli merge
+exits 0 "phasesentinel-schema.5: the schema is one" cli merge
 is "$(cat "$DATA/training_data.csv")" $'station,day,celsius\nWIE7,2024-01-31,-3.5' \
-    "phasesentinel.ini.5: and takes from the name what it says"
+    "phasesentinel-schema.5: and takes from the name what it says"
 
-# The examples of its diagnostics.
+# The examples of their diagnostics.
 blocks_of_page phasesentinel.ini.5 DIAGNOSTICS
 printf '\n\n\n\n\n\n\n[watch]\nsetle = 5\n' >"$SITE/phasesentinel.ini"
-is "$(cd "$SITE" && "$CLI" -c phasesentinel.ini check x 2>&1 | sed 's/^phasesentinel: //')" "$(sed -n 1p "$BLOCKS/01.text")" \
-    "phasesentinel.ini.5: the first diagnostic"
+is "$(cd "$SITE" && "$CLI" -c phasesentinel.ini check x 2>&1 | sed 's/^phasesentinel: //')" "$(cat "$BLOCKS/01.text")" \
+    "phasesentinel.ini.5: the diagnostic"
+blocks_of_page phasesentinel-schema.5 DIAGNOSTICS
 config
 printf '\n\n\n\n\n\n[field.1]\nname = x\ntype = number\n\nminimum = 105\nmaximum = 100\n' >"$SITE/schema.ini"
-is "$("$CLI" -c "$INI" check x 2>&1 | sed "s|^phasesentinel: $SITE/||")" "$(sed -n 2p "$BLOCKS/01.text")" \
-    "phasesentinel.ini.5: the second diagnostic"
+is "$("$CLI" -c "$INI" check x 2>&1 | sed "s|^phasesentinel: $SITE/||")" "$(cat "$BLOCKS/01.text")" \
+    "phasesentinel-schema.5: the diagnostic"
 rm -r "$DATA" # of another schema now
 
 # --- What they list ----------------------------------------------------------------------------------------
@@ -321,27 +333,43 @@ lists()
 page8=$(page phasesentineld.8)
 page1=$(page phasesentinel.1)
 page5=$(page phasesentinel.ini.5)
+formats=$(page phasesentinel-formats.5)
+schema=$(page phasesentinel-schema.5)
 
 mapfile -t words < <(strings_of '^    \[PENDING_[A-Z_]*\] = "')
 lists phasesentineld.8 "$page8" "every reason to wait (${#words[@]})" "${words[@]}"
 mapfile -t words < <(strings_of '^    \[VIOLATION_[A-Z_]*\] = "')
-lists phasesentineld.8 "$page8" "every code (${#words[@]})" "${words[@]}"
+lists phasesentinel-schema.5 "$schema" "every code (${#words[@]})" "${words[@]}"
 mapfile -t words < <(python3 -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' \
     "$TMP/readme/data/stats/stats.json")
-lists phasesentineld.8 "$page8" "every key of stats.json (${#words[@]})" "${words[@]}"
+lists phasesentinel-formats.5 "$formats" "every key of stats.json (${#words[@]})" "${words[@]}"
 mapfile -t words < <(find "$TMP/readme/data/state" -maxdepth 1 -mindepth 1 -printf 'state/%f\n')
-lists phasesentineld.8 "$page8" "every file in state/ (${#words[@]})" "${words[@]}"
-has "$(tr -d '\n ' <<<"$page8")" "$(head -n 1 "$TMP/readme/data/state/ledger.csv")" "phasesentineld.8: the header of ledger.csv"
+lists phasesentinel-formats.5 "$formats" "every file in state/ (${#words[@]})" "${words[@]}"
+has "$(tr -d '\n ' <<<"$formats")" "$(head -n 1 "$TMP/readme/data/state/ledger.csv")" "phasesentinel-formats.5: the header of ledger.csv"
 for file in waiting tally; do
-    lists phasesentineld.8 "$page8" "the header of $file.csv" "$(head -n 1 "$TMP/readme/data/state/$file.csv")"
+    lists phasesentinel-formats.5 "$formats" "the header of $file.csv" "$(head -n 1 "$TMP/readme/data/state/$file.csv")"
 done
-lists phasesentineld.8 "$page8" "the header of users.csv" "$(head -n 1 "$TMP/readme/data/stats/users.csv")"
+lists phasesentinel-formats.5 "$formats" "the header of users.csv" "$(head -n 1 "$TMP/readme/data/stats/users.csv")"
+mapfile -t words < <(sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$TMP/readme/data/stats/phasesentinel.prom")
+lists phasesentinel-formats.5 "$formats" "every metric of phasesentinel.prom (${#words[@]})" "${words[@]}"
+mapfile -t words < <(cat "$PROJECT"/src/*/*.c | grep -o '"started", .*' | grep -o '[a-z]*')
+lists phasesentineld.8 "$page8" "every verdict (${#words[@]})" "${words[@]}"
 mapfile -t words < <("$CLI" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 lists phasesentinel.1 "$(grep -E '^   [a-z]' <<<"$page1")" "every command (${#words[@]})" "${words[@]}"
 lists README "$(grep phasesentinel.1 "$README")" "every command" "${words[@]}"
 mapfile -t words < <(sed -n '/^const char \*const field_parser_keys\[/,/};/p' "$PROJECT"/src/*/*.c |
     grep -o '"[A-Za-z]*"' | tr -d '"' | sort -u)
-lists phasesentinel.ini.5 "$page5" "every key of a field (${#words[@]})" "${words[@]}"
+lists phasesentinel-schema.5 "$schema" "every key of a field (${#words[@]})" "${words[@]}"
+
+# Each page is one that is read, not searched; and the others that it names are there.
+for file in "$MAN"/*; do
+    is "$(($(wc -l <"$file") <= 500))" 1 "${file##*/}: at most 500 lines"
+    missing=
+    while read -r name section; do
+        [[ -e $MAN/$name.$section ]] || missing+=" $name($section)"
+    done < <(sed -nE 's/^\.Xr (phasesentinel[^ ]*) ([0-9]).*/\1 \2/p' "$file" | sort -u)
+    is "$missing" '' "${file##*/}: every page of ours that it names"
+done
 
 # default_of KEY: what the page says.
 default_of()

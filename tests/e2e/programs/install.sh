@@ -21,7 +21,8 @@ for path in "$daemon" "$cli"; do
     has "$path" "^$STAGE$PREFIX/s?bin/phasesentineld?$" "below prefix: ${path#"$STAGE"}"
     check "executable" test -x "$path"
 done
-for page in phasesentinel.1 phasesentineld.8 phasesentinel.ini.5; do
+for page in "$PROJECT"/man/*; do
+    page=${page##*/}
     has "$(installed "/$page*")" "/man${page##*.}/$page" "the manual page $page"
 done
 ini=$(installed /phasesentinel.ini)
