@@ -1,9 +1,6 @@
 #include "ingest/history.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include "base/csv_name.h"
 
 #define MILLISECOND INT64_C(1000000) /* of a line's time */
 
@@ -26,44 +23,34 @@ static void add_base(struct history *history, struct ledger_line *line, uint64_t
     history->base_rows[i] = rows;
 }
 
-/* The other names that the same CSV has packed, or not packed. */
-static void sibling_names(const char *name, char out[HISTORY_SIBLINGS][LEDGER_NAME_SIZE])
+/* Add the longest content of each name that the CSV has plain and packed, of `name` itself first. */
+static int add_names_of_csv(struct history *history, const struct ledger *ledger, const char *name,
+                            struct cause *cause)
 {
-    const enum decompress_format own = decompress_format_of(name);
-    enum decompress_format format;
-    const int len = (int)csv_name_length(name);
-    size_t count = 0;
+    struct ledger_known own = {0}, known, others[HISTORY_OTHERS];
+    size_t cursor = 0, count = 0, i;
+    bool is_own;
 
-    for (format = DECOMPRESS_PLAIN; format < DECOMPRESS_FORMATS; format++)
-        if (format != own)
-            snprintf(out[count++], LEDGER_NAME_SIZE, "%.*s%s", len, name,
-                     decompress_suffix(format));
-}
-
-/* Where nothing packed was ever booked, a plain file has none. */
-static bool may_have_siblings(const struct ledger *ledger, const char *name)
-{
-    return ledger->index.packed || decompress_format_of(name) != DECOMPRESS_PLAIN;
-}
-
-static int recall_siblings(struct history *history, const struct ledger *ledger, const char *name,
-                           struct cause *cause)
-{
-    char names[HISTORY_SIBLINGS][LEDGER_NAME_SIZE];
-    size_t i;
-
-    for (i = 0; i < HISTORY_SIBLINGS; i++)
-        history->siblings[i].at = 0;
-    if (!may_have_siblings(ledger, name))
-        return 0;
-    sibling_names(name, names);
-    for (i = 0; i < HISTORY_SIBLINGS; i++) {
-        int found = ledger_longest(ledger, names[i], &history->siblings[i], cause);
-
-        if (found < 0)
+    history->others_at = 0;
+    while (ledger_csv(ledger, name, &cursor, &known, &is_own)) {
+        if (is_own)
+            own = known;
+        else if (known.longest_at > 0 && count < HISTORY_OTHERS)
+            others[count++] = known;
+        if (!is_own && known.longest_at > history->others_at)
+            history->others_at = known.longest_at;
+    }
+    history->own.at = 0;
+    history->has_own = own.longest_at > 0;
+    if (history->has_own) {
+        if (ledger_at(ledger, own.longest_at, &history->own, cause) < 0)
             return -1;
-        if (found > 0)
-            add_base(history, &history->siblings[i], ledger_rows_of_longest(ledger, names[i]));
+        add_base(history, &history->own, own.longest_rows);
+    }
+    for (i = 0; i < count; i++) {
+        if (ledger_at(ledger, others[i].longest_at, &history->others[i], cause) < 0)
+            return -1;
+        add_base(history, &history->others[i], others[i].longest_rows);
     }
     return 0;
 }
@@ -73,30 +60,21 @@ int history_file(struct history *history, const struct ledger *ledger,
                  const struct file_id *file_id, struct cause *cause)
 {
     struct cause stale; /* the cache may point anywhere */
+    uint64_t at = file_cache_inode(file_cache, file_id);
     int last = ledger_last(ledger, name, &history->last, cause);
-    int own = ledger_longest(ledger, name, &history->own, cause);
-    uint64_t at = file_cache_inode(file_cache, file_id), inode_rows = 0;
 
+    history->last.name = NULL;
     history->base_count = 0;
-    if (last < 0 || own < 0)
+    if (last < 0 || add_names_of_csv(history, ledger, name, cause) < 0)
         return -1;
     history->has_last = last > 0;
-    history->has_own = own > 0;
-    if (own == 0)
-        history->own.at = 0;
     history->has_inode = at != 0 && at < ledger->end &&
                          ledger_at(ledger, at, &history->inode, &stale) > 0 &&
                          history->inode.verdict != VERDICT_QUARANTINED;
     history->is_ours = history->has_inode && strcmp(history->inode.name, name) == 0;
     history->has_inode &= !history->is_ours;
     if (history->has_inode)
-        inode_rows = ledger_rows_of(ledger, history->inode.name);
-    if (history->has_own)
-        add_base(history, &history->own, ledger_rows_of_longest(ledger, name));
-    if (recall_siblings(history, ledger, name, cause) < 0)
-        return -1;
-    if (history->has_inode)
-        add_base(history, &history->inode, inode_rows);
+        add_base(history, &history->inode, ledger_rows_of(ledger, history->inode.name));
     if (history->has_last && history->last.verdict != VERDICT_QUARANTINED &&
         history->last.verdict != VERDICT_FORGOTTEN && history->last.at != history->own.at)
         add_base(history, &history->last, ledger_rows_of(ledger, name));
@@ -136,18 +114,13 @@ bool history_last_is(const struct history *history, const unsigned char sha256[D
 bool history_is_overtaken(const struct history *history, const struct ledger *ledger,
                           const char *name)
 {
-    char names[HISTORY_SIBLINGS][LEDGER_NAME_SIZE];
     struct ledger_known known;
-    size_t i;
+    size_t cursor = 0;
+    bool is_own;
 
-    if (!may_have_siblings(ledger, name))
-        return false;
-    sibling_names(name, names);
-    for (i = 0; i < HISTORY_SIBLINGS; i++) {
-        ledger_name(ledger, names[i], &known);
-        if (known.longest_at != history->siblings[i].at)
+    while (ledger_csv(ledger, name, &cursor, &known, &is_own))
+        if (!is_own && known.longest_at > history->others_at)
             return true;
-    }
     return false;
 }
 

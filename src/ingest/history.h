@@ -26,9 +26,8 @@
 #include "store/ledger.h"
 #include "drop/file_cache.h"
 #include "fs/file_id.h"
-#include "csv/decompress.h"
 
-#define HISTORY_SIBLINGS (DECOMPRESS_FORMATS - 1)
+#define HISTORY_OTHERS 2 /* of the names that a CSV has plain and packed */
 
 struct history {
     struct ledger_line last; /* the last line of this name */
@@ -38,11 +37,12 @@ struct history {
     bool has_own, has_inode;
     bool is_ours; /* this inode was booked under this name */
     /* NAME.csv, NAME.csv.gz and NAME.csv.zst are one growing file: the longest content that was
-     * booked for each of the other two names; at is 0 if none was. */
-    struct ledger_line siblings[HISTORY_SIBLINGS];
-    /* What the file may begin with, the longest first: own, siblings, inode, last. */
-    const struct ledger_line *bases[3 + HISTORY_SIBLINGS];
-    uint64_t base_rows[3 + HISTORY_SIBLINGS]; /* rows of their contents, good and bad */
+     * merged under each of the other two names. */
+    struct ledger_line others[HISTORY_OTHERS];
+    uint64_t others_at; /* offset of the last of these lines; 0: there is none */
+    /* What the file may begin with, the longest first: own, others, inode, last. */
+    const struct ledger_line *bases[3 + HISTORY_OTHERS];
+    uint64_t base_rows[3 + HISTORY_OTHERS]; /* rows of their contents, good and bad */
     size_t base_count;
     const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
 };
@@ -61,7 +61,7 @@ int history_recheck(struct history *history, const struct ledger *ledger,
 bool history_last_is(const struct history *history, const unsigned char sha256[DIGEST_SIZE],
                      bool has_meta, uint64_t meta);
 
-/* Has content of a sibling been booked since? */
+/* Return true if content was merged since under another name of the same CSV. */
 bool history_is_overtaken(const struct history *history, const struct ledger *ledger,
                           const char *name);
 

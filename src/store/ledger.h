@@ -97,6 +97,10 @@ int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line 
 /* All that is known of a name, from the index alone; false, and zeroed: nothing. */
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known);
 
+/* Walk what is known of the names that the same CSV has plain and packed: see ledger_index_csv. */
+bool ledger_csv(const struct ledger *ledger, const char *name, size_t *cursor,
+                struct ledger_known *ret_known, bool *ret_is_name);
+
 /* Where its last line stands; 0: there is none. */
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name);
 

@@ -14,7 +14,7 @@
 
 /* 32 bytes: there may be a million of them. */
 struct ledger_name {
-    uint64_t hash; /* a half of the name's; a quarter stands in the map */
+    uint64_t hash; /* low half of the key that name_key makes; by_name has a quarter of it */
     uint64_t last_at : 56;
     uint64_t last : 8;      /* enum verdict */
     uint64_t longest_bytes; /* that longest content */
@@ -62,6 +62,33 @@ int ledger_index_reserve(struct ledger_index *index, size_t lines)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
+#define PACKING_BITS UINT64_C(15)
+
+/* Return a number below 16 for what follows the name of the CSV: "", ".gz" or ".zst", in upper or
+ * lower case. */
+static uint64_t packing_of(const char *name, size_t csv_len)
+{
+    const char *c = name + csv_len;
+    uint64_t packing = 0, bit = 1;
+
+    if (*c == '\0')
+        return 0;
+    for (c++; *c != '\0'; c++, bit *= 2)
+        packing += *c >= 'A' && *c <= 'Z' ? bit : 0;
+    /* 1 to 4 for .gz, 5 to 12 for .zst. */
+    return packing + (bit == 4 ? 1 : 5);
+}
+
+/* Return the key of a name: a hash of the CSV's name, whose lowest bits say how the CSV is packed. */
+static struct digest_wide name_key(const char *name)
+{
+    const size_t csv_len = csv_name_length(name);
+    struct digest_wide key = digest_wide_key(name, csv_len);
+
+    key.low = (key.low & ~PACKING_BITS) | packing_of(name, csv_len);
+    return key;
+}
+
 static struct ledger_name *find_name(const struct ledger_index *index, struct digest_wide hash)
 {
     const struct hash_index_slot *slot;
@@ -105,12 +132,30 @@ static void tell(const struct ledger_index *index, const struct ledger_name *nam
 bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known)
 {
-    const struct ledger_name *known = find_name(index, digest_wide_key(name, strlen(name)));
+    const struct ledger_name *known = find_name(index, name_key(name));
 
     *ret_known = (struct ledger_known){0};
     if (known != NULL)
         tell(index, known, ret_known);
     return known != NULL;
+}
+
+bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
+                      struct ledger_known *ret_known, bool *ret_is_name)
+{
+    const struct digest_wide key = name_key(name);
+    const struct hash_index_slot *slot;
+
+    while ((slot = hash_index_find(&index->by_name, key.high, cursor)) != NULL) {
+        const struct ledger_name *known = &index->names[slot->value - 1];
+
+        if ((known->hash | PACKING_BITS) == (key.low | PACKING_BITS)) {
+            tell(index, known, ret_known);
+            *ret_is_name = known->hash == key.low;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ledger_index_slot(const struct ledger_index *index, const char *path,
@@ -231,12 +276,11 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
     *ret_note =
         (struct ledger_note){.at = line->at,
                              .verdict = line->verdict,
-                             .name = digest_wide_key(line->name, len),
+                             .name = name_key(line->name),
                              .content = content_key(line->sha256, line->has_meta, line->meta),
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
                              .duplicate = line->duplicate,
-                             .packed = csv_name_length(line->name) < len,
                              .slot = slot_hash(line->name, len)};
     hash_index_prefetch(&index->by_name, ret_note->name.high);
     hash_index_prefetch(&index->by_content, ret_note->content);
@@ -246,7 +290,6 @@ int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
 {
     if (add_name(index, note) < 0)
         return -1;
-    index->packed |= note->packed;
     /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
     return counts_as_known(note->verdict) ? hash_index_put(&index->by_content, note->content,
                                                            note->at / LEDGER_LINE_MIN_SIZE + 1)

@@ -27,7 +27,6 @@ struct ledger_index {
     size_t count, cap;
     struct ledger_longest *longest;
     size_t longest_count, longest_cap;
-    bool packed; /* there is a name of a packed file among them */
 };
 
 void ledger_index_free(struct ledger_index *index); /* leaves it empty */
@@ -44,7 +43,6 @@ struct ledger_note {
     uint64_t bytes;
     uint64_t rows;      /* good and bad */
     uint64_t duplicate; /* likewise, of content that was booked before */
-    bool packed;        /* its name is that of a packed file */
     uint64_t slot;      /* digest_check of its slot's path, where that is not the name; else 0 */
 };
 
@@ -67,6 +65,14 @@ struct ledger_known {
 /* False: there is no line of this name; *ret_known is zeroed then. */
 bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known);
+
+/*
+ * Walk the names that the same CSV has plain and packed ("x.csv", "x.csv.gz", "x.csv.zst"), of which
+ * `name` is one: start with *cursor = 0, until the return value is false. *ret_is_name is true at
+ * `name` itself.
+ */
+bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
+                      struct ledger_known *ret_known, bool *ret_is_name);
 
 /* The same, by the path of the name's slot, where that is not the name (backup_name_of_long). */
 bool ledger_index_slot(const struct ledger_index *index, const char *path,

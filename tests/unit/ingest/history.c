@@ -77,27 +77,29 @@ static void test_name(void)
           "nothing goes on from bad content");
 }
 
-static void test_siblings(void)
+static void test_packed_names(void)
 {
     uint64_t packed;
 
     book(VERDICT_MERGED, "b.csv", 200);
-    check(remember("b.csv") && !history_is_overtaken(&history, &ledger, "b.csv"), "no sibling yet");
+    check(remember("b.csv") && !history_is_overtaken(&history, &ledger, "b.csv"),
+          "no packed name yet");
     packed = book(VERDICT_GROWN, "b.csv.gz", 300);
-    check(history_is_overtaken(&history, &ledger, "b.csv"), "one that is booked overtakes it");
-    check(again("b.csv") == 0, "and what was read does not count");
+    check(history_is_overtaken(&history, &ledger, "b.csv"),
+          "the packed file overtakes the plain one");
+    check(again("b.csv") == 0, "so what was read of the plain one does not count");
     check(remember("b.csv") && !history_is_overtaken(&history, &ledger, "b.csv") &&
-              history.base_count == 2 && history.base == &history.siblings[0] &&
+              history.base_count == 2 && history.base == &history.others[0] &&
               history.base->at == packed && history.bases[1] == &history.own,
-          "it may go on from it");
+          "the plain file may go on from the packed one");
     check(history_base_is_foreign(&history), "whose rows are of another name");
     check(remember("b.csv.zst") && history.base_count == 2 && !history.has_own &&
-              history.bases[0] == &history.siblings[1] && history.bases[1] == &history.siblings[0],
-          "of a third one both are siblings");
-    book(VERDICT_MERGED, "b.csv.zst", 200);
-    check(remember("b.csv") && history.base_count == 2 && history.siblings[1].at != 0,
-          "the same content is no base twice");
-    check(remember("B.csv") && history.base_count == 0, "another name has none of them");
+              history.bases[0]->at == packed && history.bases[1]->bytes == 200,
+          "a third name may go on from both");
+    book(VERDICT_DUPLICATE, "b.csv.zst", 200);
+    check(remember("b.csv") && history.base_count == 2 && history.bases[1] == &history.own,
+          "the same content is no base twice: its own name comes first");
+    check(remember("B.csv") && history.base_count == 0, "a name in other case has none of them");
 }
 
 static void test_inode(void)
@@ -144,7 +146,7 @@ int main(void)
         abort();
     book(VERDICT_STARTED, "training_data.csv", 0);
     test_name();
-    test_siblings();
+    test_packed_names();
     test_inode();
     file_cache_close(&file_cache);
     ledger_close(&ledger);
