@@ -3,7 +3,7 @@
  *
  *     csv_file_open
  *     csv_file_next      until CSV_READER_END
- *     csv_file_close     after csv_file_open, whether that succeeded or not
+ *     csv_file_close     not needed where csv_file_open failed
  *
  * csv_file reads the bytes itself and hands them to a csv_reader. The source is borrowed and must
  * stay until csv_file_close; csv_file does not close the descriptor nor move its position. A UTF-8

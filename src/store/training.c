@@ -12,7 +12,7 @@
 
 #include "fs/durable.h"
 #include "base/log.h"
-#include "csv/csv_reader.h"
+#include "csv/csv_file.h"
 #include "base/csv_name.h"
 #include "drop/drop_scan.h"
 #include "fs/beneath.h"
@@ -69,26 +69,18 @@ static int write_header_text(const struct schema *schema, struct buffer *out, st
     return buffer_failed(out) ? cause_memory(cause) : 0;
 }
 
-/* Opens a reader on a range of the file; the caller feeds it with feed(). */
-static int feed(const struct training *training, struct csv_reader *rows, uint64_t *offset,
-                uint64_t end, struct cause *cause)
+/* Read the rows of a range of the training file; `end` UINT64_MAX: all that follow. */
+static int open_rows(const struct training *training, uint64_t offset, uint64_t end,
+                     struct csv_file *rows, struct cause *cause)
 {
-    size_t len;
-    char *space = csv_reader_space(rows, &len);
-    ssize_t n;
+    const struct csv_file_request request = {.fd = training->fd,
+                                             .name = DATADIR_TRAINING,
+                                             .offset = offset,
+                                             .end = end,
+                                             .max_row_bytes = HEADER_ROW_MAX,
+                                             .max_columns = 1 << 20};
 
-    if (space == NULL)
-        return cause_memory(cause);
-    if (len > end - *offset)
-        len = (size_t)(end - *offset);
-    n = durable_read(training->fd, space, len, *offset, DATADIR_TRAINING, cause);
-    if (n < 0)
-        return -1;
-    csv_reader_filled(rows, (size_t)n);
-    *offset += (uint64_t)n;
-    if (*offset == end || n == 0)
-        csv_reader_finish(rows);
-    return 0;
+    return csv_file_open(rows, &request, cause);
 }
 
 static int layout_of_row(struct training *training, const struct row *header, struct cause *cause)
@@ -118,43 +110,23 @@ static int layout_of_row(struct training *training, const struct row *header, st
     return 0;
 }
 
-/* The file's own header rules what is written. */
+/* Take the columns from the training file's own header, which rules what is written. */
 static int read_layout(struct training *training, struct cause *cause)
 {
-    struct csv_reader *rows = csv_reader_open(HEADER_ROW_MAX, 1 << 20);
-    uint64_t offset = 0;
-    struct row row = {0};
-    struct stat st;
-    bool first = true;
-    size_t len;
-    int result = -1, next = CSV_READER_MORE;
+    struct csv_file rows;
+    struct row row;
+    int next, result = -1;
 
-    if (rows == NULL)
-        return cause_memory(cause);
-    if (fstat(training->fd, &st) < 0) {
-        cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
-        goto out;
-    }
-    while (next == CSV_READER_MORE) {
-        if (feed(training, rows, &offset, (uint64_t)st.st_size, cause) < 0)
-            goto out;
-        if (first && csv_reader_rest(rows, &len) != NULL && len >= 3 &&
-            memcmp(csv_reader_rest(rows, &len), "\xEF\xBB\xBF", 3) == 0)
-            csv_reader_skip(rows, 3);
-        first = false;
-        next = csv_reader_next(rows, &row, cause);
-        if (next < 0)
-            goto out;
-    }
-    if (next != CSV_READER_ROW || row.fault != ROW_SOUND) {
+    if (open_rows(training, 0, UINT64_MAX, &rows, cause) < 0)
+        return -1;
+    next = csv_file_next(&rows, &row, cause);
+    if (next == CSV_READER_ROW && row.fault == ROW_SOUND)
+        result = layout_of_row(training, &row, cause);
+    else if (next >= 0)
         cause_set(cause, CAUSE_CORRUPT,
                   "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
                   training->dir->path);
-        goto out;
-    }
-    result = layout_of_row(training, &row, cause);
-out:
-    csv_reader_close(rows);
+    csv_file_close(&rows);
     return result;
 }
 
@@ -171,55 +143,45 @@ static size_t counted_column(const struct training *training, enum tally_by by)
     return column;
 }
 
+static int tally_row(const struct training *training, const size_t columns[static TALLY_COUNT],
+                     const struct row *row, struct tally *tally, struct cause *cause)
+{
+    enum tally_by by;
+
+    tally->rows++;
+    for (by = 0; by < TALLY_COUNT; by++) {
+        const size_t column = columns[by];
+
+        if (column < training->layout.count && column < row->count &&
+            counter_add(&tally->by[by], row->cells[column].text, row->cells[column].len, 1) < 0)
+            return cause_memory(cause);
+    }
+    return 0;
+}
+
 int training_tally(const struct training *training, uint64_t offset, uint64_t length,
                    struct tally *tally, struct cause *cause)
 {
-    struct csv_reader *rows = csv_reader_open(HEADER_ROW_MAX, 1 << 20);
-    uint64_t end = offset + length;
-    bool header = offset == 0;
     size_t columns[TALLY_COUNT];
+    bool header = offset == 0;
+    struct csv_file rows;
     enum tally_by by;
     struct row row;
-    int next, result = -1;
+    int next;
 
-    if (rows == NULL)
-        return cause_memory(cause);
     for (by = 0; by < TALLY_COUNT; by++)
         columns[by] = counted_column(training, by);
-    for (;;) {
-        next = csv_reader_next(rows, &row, cause);
-        if (next < 0)
-            goto out;
-        if (next == CSV_READER_END)
-            break;
-        if (next == CSV_READER_MORE) {
-            if (feed(training, rows, &offset, end, cause) < 0)
-                goto out;
-            continue;
-        }
+    if (open_rows(training, offset, offset + length, &rows, cause) < 0)
+        return -1;
+    while ((next = csv_file_next(&rows, &row, cause)) == CSV_READER_ROW) {
         if (row.fault == ROW_BLANK)
             continue;
-        if (header) {
-            header = false;
-            continue;
-        }
-        tally->rows++;
-        for (by = 0; by < TALLY_COUNT; by++) {
-            const struct cell *cell;
-
-            if (columns[by] >= training->layout.count || columns[by] >= row.count)
-                continue;
-            cell = &row.cells[columns[by]];
-            if (counter_add(&tally->by[by], cell->text, cell->len, 1) < 0) {
-                cause_memory(cause);
-                goto out;
-            }
-        }
+        if (!header && tally_row(training, columns, &row, tally, cause) < 0)
+            break;
+        header = false;
     }
-    result = 0;
-out:
-    csv_reader_close(rows);
-    return result;
+    csv_file_close(&rows);
+    return next == CSV_READER_END ? 0 : -1;
 }
 
 /* ---- opening: file and ledger must agree -------------------------------------------------- */
