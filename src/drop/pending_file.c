@@ -14,7 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/escape.h"
-#include "csv/csv_reader.h"
+#include "csv/csv_file.h"
 #include "fs/durable.h"
 
 #define FILE_NAME "waiting.csv"
@@ -128,43 +128,25 @@ out:
 
 int pending_load(struct pending *pending, int state_fd, struct cause *cause)
 {
-    struct csv_reader *rows = csv_reader_open(1 << 20, 16);
+    struct csv_file_request request = {
+        .name = "state/" FILE_NAME, .end = UINT64_MAX, .max_row_bytes = 1 << 20, .max_columns = 16};
+    struct csv_file rows;
     char boot[64];
     struct row row;
-    uint64_t done = 0;
-    int fd, next = CSV_READER_MORE, result = -1;
-    size_t len;
-    ssize_t n;
+    int next = -1;
 
-    if (rows == NULL)
-        return cause_memory(cause);
     read_boot_id(boot);
-    fd = state_fd < 0 ? -1 : openat(state_fd, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        csv_reader_close(rows);
+    request.fd = state_fd < 0 ? -1 : openat(state_fd, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (request.fd < 0)
         return 0;
+    if (csv_file_open(&rows, &request, cause) == 0) {
+        while ((next = csv_file_next(&rows, &row, cause)) == CSV_READER_ROW)
+            if (row.line > 1 && take_line(pending, &row, boot) < 0) {
+                cause_memory(cause);
+                break;
+            }
+        csv_file_close(&rows);
     }
-    while (next != CSV_READER_END) {
-        if (next == CSV_READER_MORE) {
-            char *space = csv_reader_space(rows, &len);
-
-            n = space == NULL ? cause_memory(cause)
-                              : durable_read(fd, space, len, done, "state/" FILE_NAME, cause);
-            if (n < 0)
-                goto out;
-            csv_reader_filled(rows, (size_t)n);
-            done += (uint64_t)n;
-            if ((size_t)n < len)
-                csv_reader_finish(rows);
-        }
-        next = csv_reader_next(rows, &row, cause);
-        if (next < 0 ||
-            (next == CSV_READER_ROW && row.line > 1 && take_line(pending, &row, boot) < 0))
-            goto out;
-    }
-    result = 0;
-out:
-    close(fd);
-    csv_reader_close(rows);
-    return result;
+    close(request.fd);
+    return next == CSV_READER_END ? 0 : -1;
 }
