@@ -4,66 +4,52 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/durable.h"
-#include "csv/csv_reader.h"
+#include "csv/csv_file.h"
 #include "fs/backup_name.h"
 #include "base/csv_name.h"
 #include "drop/drop_scan.h"
 #include "base/escape.h"
 #include "fs/beneath.h"
 
-/* Adds up what one NAME.errors.csv counts. A file that is not of our making counts nothing. */
+/* Return how many violations one row of NAME.errors.csv stands for: a line without a line number
+ * says "N more are not listed". */
+static uint64_t violations_in_row(const struct row *row)
+{
+    const struct cell *line = &row->cells[0], *message = &row->cells[5];
+    size_t digits = message->len;
+    uint64_t more;
+
+    while (digits > 0 && (message->text[digits - 1] < '0' || message->text[digits - 1] > '9'))
+        digits--;
+    return line->len == 0 && escape_number(message->text, digits, UINT64_MAX, &more) ? more : 1;
+}
+
+/* Add up the violations in one NAME.errors.csv. Rows that violations_write_csv does not write count
+ * nothing. */
 static int count_errors(int dir_fd, const char *name, struct quarantine_summary *survey,
                         struct cause *cause)
 {
-    struct csv_reader *rows = csv_reader_open(1 << 20, 16);
-    struct file_id file_id;
+    struct csv_file_request request = {
+        .name = name, .end = UINT64_MAX, .max_row_bytes = 1 << 20, .max_columns = 16};
+    struct file_id ignored;
+    struct csv_file rows;
     struct row row;
-    uint64_t done = 0, more, count;
-    int fd = -1, next = CSV_READER_MORE, code, result = -1;
-    size_t len, digits;
-    ssize_t n;
+    int next = -1, code;
 
-    if (rows == NULL)
-        return cause_memory(cause);
-    if (beneath_open(dir_fd, name, &fd, &file_id) != FILE_REGULAR) {
-        csv_reader_close(rows);
+    if (beneath_open(dir_fd, name, &request.fd, &ignored) != FILE_REGULAR)
         return 0;
-    }
-    while (next != CSV_READER_END) {
-        if (next == CSV_READER_MORE) {
-            char *space = csv_reader_space(rows, &len);
-
-            n = space == NULL ? cause_memory(cause)
-                              : durable_read(fd, space, len, done, name, cause);
-            if (n < 0)
-                goto out;
-            csv_reader_filled(rows, (size_t)n);
-            done += (uint64_t)n;
-            if ((size_t)n < len)
-                csv_reader_finish(rows);
+    if (csv_file_open(&rows, &request, cause) == 0) {
+        while ((next = csv_file_next(&rows, &row, cause)) == CSV_READER_ROW) {
+            if (row.fault != ROW_SOUND || row.count != 6)
+                continue;
+            code = violation_code_from_name(row.cells[3].text, row.cells[3].len);
+            if (code >= 0)
+                survey->violations[code] += violations_in_row(&row);
         }
-        next = csv_reader_next(rows, &row, cause);
-        if (next < 0)
-            goto out;
-        if (next != CSV_READER_ROW || row.fault != ROW_SOUND || row.count != 6)
-            continue;
-        code = violation_code_from_name(row.cells[3].text, row.cells[3].len);
-        digits = row.cells[5].len;
-        while (digits > 0 &&
-               (row.cells[5].text[digits - 1] < '0' || row.cells[5].text[digits - 1] > '9'))
-            digits--;
-        count = row.cells[0].len == 0 && escape_number(row.cells[5].text, digits, UINT64_MAX, &more)
-                    ? more
-                    : 1;
-        if (code >= 0)
-            survey->violations[code] += count;
+        csv_file_close(&rows);
     }
-    result = 0;
-out:
-    close(fd);
-    csv_reader_close(rows);
-    return result;
+    close(request.fd);
+    return next == CSV_READER_END ? 0 : -1;
 }
 
 static bool ends_with(const char *text, const char *end)
