@@ -12,6 +12,7 @@
 
 #include "fs/durable.h"
 #include "ops/publish.h"
+#include "csv/csv_file.h"
 #include "csv/file_check.h"
 #include "base/escape.h"
 
@@ -108,37 +109,20 @@ static size_t find_additions(const struct schema *schema, const struct saving *s
 static int build(const struct session *session, const struct saving *saving, const char *name,
                  const struct buffer *input, struct buffer *out, struct cause *cause)
 {
-    struct csv_reader *rows =
-        csv_reader_open(session->config.max_row_bytes, session->config.max_columns);
+    const struct csv_file_request request = {.bytes = input->data,
+                                             .end = input->len,
+                                             .max_row_bytes = session->config.max_row_bytes,
+                                             .max_columns = session->config.max_columns};
     struct addition additions[3];
-    size_t offset = 0, len, count = 0, i;
+    size_t len, count = 0, i;
+    struct csv_file rows;
     bool header = true;
     struct row row;
     int next, result = -1;
 
-    if (rows == NULL)
-        return cause_memory(cause);
-    if (input->len >= 3 && memcmp(input->data, "\xEF\xBB\xBF", 3) == 0)
-        offset = 3;
-    while ((next = csv_reader_next(rows, &row, cause)) != CSV_READER_END) {
-        if (next < 0)
-            goto out;
-        if (next == CSV_READER_MORE) {
-            char *space = csv_reader_space(rows, &len);
-
-            if (space == NULL) {
-                cause_memory(cause);
-                goto out;
-            }
-            if (len > input->len - offset)
-                len = input->len - offset;
-            memcpy(space, input->data + offset, len);
-            csv_reader_filled(rows, len);
-            offset += len;
-            if (offset == input->len)
-                csv_reader_finish(rows);
-            continue;
-        }
+    if (csv_file_open(&rows, &request, cause) < 0)
+        return -1;
+    while ((next = csv_file_next(&rows, &row, cause)) == CSV_READER_ROW) {
         if (header) {
             count = find_additions(&session->schema, saving, name, &row, additions, cause);
             if (count == SIZE_MAX)
@@ -156,9 +140,10 @@ static int build(const struct session *session, const struct saving *saving, con
         buffer_byte(out, '\n');
         header = false;
     }
-    result = buffer_failed(out) ? cause_memory(cause) : 0;
+    if (next == CSV_READER_END)
+        result = buffer_failed(out) ? cause_memory(cause) : 0;
 out:
-    csv_reader_close(rows);
+    csv_file_close(&rows);
     return result;
 }
 
