@@ -23,12 +23,11 @@ struct reading {
         const char *bytes; /* that a job of the pool adds to the digest meanwhile */
         size_t len;
     } hashing;
-    uint64_t hashed;   /* bytes in digest: those of whole rows */
-    uint64_t accepted; /* bytes given to the sink since the last piece */
-    char last_byte;    /* of these */
-    bool begun;        /* the first bytes have been looked at */
-    bool all_read;     /* no more bytes will come */
-    bool opaque;       /* not CSV: hashed only */
+    uint64_t hashed; /* bytes in digest: those of whole rows */
+    char last_byte;  /* the last of them */
+    bool begun;      /* the first bytes have been looked at */
+    bool all_read;   /* no more bytes will come */
+    bool opaque;     /* not CSV: hashed only */
     bool has_header;
     bool bad_header;         /* rows are counted, cells not checked */
     bool in_prefix;          /* the booked content is being passed over */
@@ -106,7 +105,6 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
         return cause_memory(cause);
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
-    reading->accepted += accepted->len;
     if (reading->order->sink.accept != NULL && !file_check->rejecting &&
         reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
         return -1;
@@ -421,24 +419,6 @@ static int hand_over(struct reading *reading, struct cause *cause)
     return flush(reading, 0, cause);
 }
 
-/* Between rows. */
-static int end_piece(struct reading *reading, struct cause *cause)
-{
-    const struct file_check_sink *sink = &reading->order->sink;
-    struct check_result *result = reading->result;
-
-    if (sink->piece == NULL || reading->accepted < FILE_CHECK_PIECE || reading->blanks > 0 ||
-        result->violations.total > 0)
-        return 0;
-    if (hand_over(reading, cause) < 0)
-        return -1;
-    reading->accepted = 0;
-    finish_hashing(reading);
-    result->bytes = reading->hashed;
-    digest_final(&reading->hashing.digest, result->sha256);
-    return sink->piece(sink->context, cause);
-}
-
 /* All rows that are there. */
 static int take_rows(struct reading *reading, struct cause *cause)
 {
@@ -467,7 +447,7 @@ static int take_rows(struct reading *reading, struct cause *cause)
             return -1;
     }
     hash_consumed(reading);
-    return end_piece(reading, cause);
+    return 0;
 }
 
 static bool is_stopped(const struct file_check_request *order)

@@ -34,20 +34,10 @@
 /*
  * All return -1 with a cause to end the reading. NULL: the bytes are dropped. accept may keep the
  * rows by putting another buffer in their place; what it leaves is cleared.
- *
- * piece is called each FILE_CHECK_PIECE bytes of accepted rows, as long as nothing is wrong: bytes,
- * sha256, rows and tally of the judgement speak of what was accepted so far, and it may take the
- * tally, that it speaks of the next piece alone.
  */
-#define FILE_CHECK_PIECE                                                                           \
-    (15 * 1024 *                                                                                   \
-     1024) /* and what comes with the last bytes: 16 MiB at most                       \
-                        */
-
 struct file_check_sink {
     int (*accept)(void *context, struct buffer *rows, struct cause *cause);
     int (*reject)(void *context, const char *raw, size_t len, struct cause *cause);
-    int (*piece)(void *context, struct cause *cause);
     void *context;
 };
 

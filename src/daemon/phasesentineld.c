@@ -344,18 +344,6 @@ static void report(struct daemon *daemon, int64_t now, bool file_cache, unsigned
         log_warning("statistics: %s", cause.text);
 }
 
-/* Has something arrived that a large file's rows should not hold up, or a signal? */
-static bool must_pause(void *context)
-{
-    const struct daemon *daemon = context;
-    struct pollfd fds[] = {{.fd = daemon->signals, .events = POLLIN},
-                           {.fd = watch_fd(), .events = POLLIN}};
-    const bool arrival = daemon->watching && daemon->session.config.merge == CONFIG_MERGE_ARRIVAL;
-
-    return daemon->stop || dropdir_due(&daemon->batch.drop) <= clock_monotonic() ||
-           poll(fds, arrival ? 2 : 1, 0) > 0;
-}
-
 static int open_intake(struct daemon *daemon, struct cause *cause)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -367,8 +355,6 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     daemon->batch.drop.enter = enter;
     daemon->batch.drop.enter_context = daemon;
     daemon->batch.drop.is_daemon = true;
-    daemon->batch.env.must_pause = must_pause;
-    daemon->batch.env.pause_context = daemon;
     /* Closing the intake takes its descriptor out of the epoll set. */
     event.data.fd = batch_fd(&daemon->batch);
     if (epoll_ctl(daemon->epoll, EPOLL_CTL_ADD, event.data.fd, &event) < 0)

@@ -11,21 +11,6 @@
 #define BATCH_FILES 10000
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
-/* In the middle of a large file no other process has its turn: it would merge a copy of it, too. */
-static void give_lock_back(struct batch *batch, bool whole)
-{
-    if (!batch->paused || !whole)
-        transaction_end(&batch->merge, whole);
-}
-
-/* But if it does not go on now. */
-static void let_others_in(struct batch *batch)
-{
-    if (batch->paused && batch->merge.lock.fd >= 0)
-        transaction_end(&batch->merge, true);
-    batch->paused = false;
-}
-
 int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
                struct datadir *dir, const char *program, dropdir_tell_fn *tell, void *tell_context,
                struct cause *cause)
@@ -47,7 +32,6 @@ int batch_open(struct batch *batch, const struct config *config, const struct sc
 
 void batch_close(struct batch *batch)
 {
-    let_others_in(batch);
     outcome_close(&batch->outcome);
     dropdir_close(&batch->drop);
     reader_pool_close(batch->reader_pool);
@@ -73,7 +57,7 @@ bool batch_has_large(const struct batch *batch)
 
 static void end(struct batch *batch, bool whole)
 {
-    give_lock_back(batch, whole);
+    transaction_end(&batch->merge, whole);
     datadir_close_drop(batch->dir);
 }
 
@@ -82,8 +66,6 @@ static int take_lock(struct batch *batch, unsigned wait_ms, bool adopt, struct c
 {
     const uint64_t end_before = batch->merge.ledger.end;
 
-    if (batch->merge.lock.fd >= 0)
-        return transaction_go_on(&batch->merge, cause);
     if (transaction_begin(&batch->merge, wait_ms, adopt, cause) < 0)
         return -1;
     batch->recount_due |= batch->merge.ledger.end != end_before;
@@ -94,12 +76,9 @@ static int begin(struct batch *batch, unsigned wait_ms, bool adopt, struct cause
 {
     struct transaction *merge = &batch->merge;
 
-    if (datadir_open_drop(batch->dir, cause) < 0) {
-        let_others_in(batch);
+    if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    }
     if (take_lock(batch, wait_ms, adopt, cause) < 0) {
-        let_others_in(batch);
         datadir_close_drop(batch->dir);
         return -1;
     }
@@ -148,24 +127,6 @@ int batch_look_into(struct batch *batch, const char *directory, int64_t due, str
 
 /* ---- a batch ------------------------------------------------------------------------------ */
 
-/* The same content as the large file has that is booked in part? That will be known as a whole. */
-static bool is_copy_of_paused(struct batch *batch, struct upload *upload)
-{
-    const struct upload *paused = reader_pool_background_ready(batch->reader_pool)
-                                      ? reader_pool_background(batch->reader_pool)
-                                      : NULL;
-    const struct check_result *one = &upload->check_result, *other;
-
-    if (paused == NULL || !upload_is_paused(paused))
-        return false;
-    other = &paused->check_result;
-    if (memcmp(one->sha256, other->sha256, DIGEST_SIZE) != 0 || one->has_meta != other->has_meta ||
-        one->meta != other->meta)
-        return false;
-    pending_hold(upload->file, true, upload->now);
-    return true;
-}
-
 /* ... check, merge or reject. */
 static int finish_file(struct batch *batch, struct upload *upload, int read, struct cause *cause)
 {
@@ -181,19 +142,11 @@ static int finish_file(struct batch *batch, struct upload *upload, int read, str
     result = read;
     if (read == 0)
         upload_postpone(upload, cause);
-    if (upload_is_paused(upload))
-        decision =
-            upload->check_result.prefix_found || upload->pieces.known > 0 ? CLASS_GROWN : CLASS_NEW;
-    else if (read > 0 && is_copy_of_paused(batch, upload))
-        result = 0; /* its turn comes once that one is booked */
-    else if (read > 0 && classify(upload, &decision, cause) < 0)
+    if (read > 0 && classify(upload, &decision, cause) < 0)
         result = -1;
     if (result > 0)
         result = outcome_record(&batch->outcome, upload, decision, cause);
-    if (result >= 0 && upload_is_paused(upload))
-        reader_pool_put_back(batch->reader_pool, upload);
-    else
-        reader_pool_release(batch->reader_pool, upload);
+    reader_pool_release(batch->reader_pool, upload);
     return result < 0 ? -1 : 0;
 }
 
@@ -208,11 +161,10 @@ static int finish_next(struct batch *batch, struct cause *cause)
     return finish_file(batch, upload, read, cause) < 0 ? -1 : 1;
 }
 
-/* It was read without the lock, or others had their turn: does what was read still count? */
+/* It was read without the lock: does what was read still count? */
 static int take_up(struct upload *upload, struct pending_file *file, int *read, struct cause *cause)
 {
-    int result = upload_is_paused(upload) ? upload_continue(upload, file, cause)
-                                          : upload_reattach(upload, file, cause);
+    int result = upload_reattach(upload, file, cause);
 
     if (result == 0) {
         cause_set(cause, CAUSE_CHANGED, "something happened to %s while it was read", upload->name);
@@ -222,7 +174,7 @@ static int take_up(struct upload *upload, struct pending_file *file, int *read, 
     return result;
 }
 
-/* A large file, begun some batches ago. 1: done, or a piece of it; 0: none is ready; -1. */
+/* Finish the large file that was read in the background. 1: done; 0: none is ready; -1. */
 static int finish_apart(struct batch *batch, struct cause *cause)
 {
     struct pending *pending = &batch->drop.pending;
@@ -241,11 +193,9 @@ static int finish_apart(struct batch *batch, struct cause *cause)
     } else {
         result = finish_file(batch, upload, read, cause);
     }
-    batch->paused = batch->yield_next = reader_pool_background(batch->reader_pool) != NULL;
-    if (!batch->paused)
-        pending_release_queued(pending, clock_monotonic());
-    /* It was judged before this batch began: undo leaves it. */
-    if (file != NULL && (result < 0 || (again && !batch->paused)))
+    pending_release_queued(pending, clock_monotonic());
+    /* It was checked before this batch began, so the rollback does not requeue it. */
+    if (file != NULL && (result < 0 || again))
         pending_wake(file, clock_monotonic());
     return result < 0 ? -1 : 1;
 }
@@ -338,16 +288,13 @@ static void undo(struct batch *batch, struct cause *cause)
 
 int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
 {
-    bool others;
     int result;
 
     if (begin(batch, wait_ms, false, cause) < 0)
         return -1;
     result = dropdir_requeue_racy(&batch->drop, cause);
     batch->batch_start = clock_monotonic();
-    others = batch->yield_next && dropdir_due(&batch->drop) <= batch->batch_start;
-    batch->yield_next = false;
-    if (result == 0 && !others)
+    if (result == 0)
         result = finish_apart(batch, cause);
     if (result == 0)
         result = run_files(batch, cause);
@@ -356,7 +303,6 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
     if (result >= 0)
         result = transaction_commit(&batch->merge, cause);
     if (result < 0) {
-        batch->paused = false;
         if (cause->kind != CAUSE_PANIC)
             undo(batch, cause);
         end(batch, cause->kind != CAUSE_PANIC);
@@ -364,9 +310,6 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
     }
     batch->outcome.stats.at = batch->merge.ledger.end;
     result = outcome_apply(&batch->outcome, cause);
-    /* After a crash it may have another name: its inode must be known. */
-    if (result == 0 && batch->paused)
-        result = file_cache_save(&batch->drop.file_cache, cause);
     pending_sweep(&batch->drop.pending);
     batch->recover_due |= result < 0;
     end(batch, result == 0);
@@ -397,7 +340,7 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
 
 void batch_end_publish(struct batch *batch)
 {
-    give_lock_back(batch, !batch->merge.recovered);
+    transaction_end(&batch->merge, !batch->merge.recovered);
 }
 
 int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cause)

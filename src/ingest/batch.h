@@ -38,8 +38,6 @@ struct batch {
     struct outcome outcome;
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
-    bool paused;         /* a large file's rows are booked in part: the lock is kept ... */
-    bool yield_next;     /* ... and others have their turn */
     int64_t batch_start; /* clock_monotonic's clock */
 };
 

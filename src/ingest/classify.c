@@ -149,30 +149,6 @@ static bool agrees_with_checksum(struct upload *upload)
                                                result->raw_sha256, &result->violations);
 }
 
-/*
- * A large file may have been booked in part, before a crash, and its name and inode tell nothing of
- * that: it was renamed, or this is a copy. What is booked of it is not booked again. 1: a part is;
- * 0; -1.
- */
-static int find_booked_pieces(struct upload *upload, struct cause *cause)
-{
-    const struct check_result *result = &upload->check_result;
-    struct pieces *pieces = &upload->pieces;
-    struct ledger_line line;
-    int found = 0;
-    size_t i;
-
-    if (pieces->count < 2 || result->violations.total > 0 || upload->env->config->merge_duplicates)
-        return 0;
-    for (i = pieces->count - 1; i > 0 && found == 0; i--) {
-        found = ledger_content(&upload->env->merge->ledger, pieces->list[i - 1].sha256,
-                               result->has_meta, result->meta, NULL, &line, cause);
-        if (found > 0)
-            pieces->known = pieces->next = i;
-    }
-    return found;
-}
-
 int classify(struct upload *upload, enum file_class *ret_decision, struct cause *cause)
 {
     const struct check_result *result = &upload->check_result;
@@ -214,10 +190,7 @@ int classify(struct upload *upload, enum file_class *ret_decision, struct cause 
                      "its last row has no newline: it counts once the file is quiet",
                      upload->file->unchanged_since + clock_seconds(upload->env->config->settle));
     } else {
-        found = find_booked_pieces(upload, cause);
-        if (found < 0)
-            return -1;
-        *ret_decision = found > 0 ? CLASS_GROWN : CLASS_NEW;
+        *ret_decision = CLASS_NEW;
     }
     return 0;
 }

@@ -171,56 +171,6 @@ static int settle(struct outcome *outcome, const struct upload *upload,
     return 0;
 }
 
-/* The pieces that are not booked yet, or the first of them, while others wait. As long as nothing
- * of the file is booked they are booked as one. */
-static int append_pieces(struct upload *upload, size_t *ret_end, struct cause *cause)
-{
-    const struct ingest_env *env = upload->env;
-    struct pieces *pieces = &upload->pieces;
-    size_t end = pieces->next;
-
-    do {
-        const struct spill_piece *range = &pieces->list[end++].range;
-
-        if (training_append(&env->merge->training, &upload->accepted, range->offset, range->length,
-                            env->pool, cause) < 0)
-            return -1;
-    } while (end < pieces->count &&
-             !(upload->detached && upload->check_result.violations.total == 0 &&
-               env->must_pause != NULL && env->must_pause(env->pause_context)));
-    *ret_end = pieces->next > 0 ? end : 1;
-    return pieces->next > 0 ? 0 : pieces_join(pieces, end, cause);
-}
-
-static int book_piece(struct outcome *outcome, struct upload *upload, enum verdict verdict,
-                      struct ledger_line *line, struct cause *cause)
-{
-    const struct check_result *result = &upload->check_result;
-    const struct piece *piece = &upload->pieces.list[upload->pieces.next];
-    const bool first = upload->pieces.next++ == upload->pieces.known;
-
-    outcome_fill_line(upload->file->name, result, first ? verdict : VERDICT_GROWN, line);
-    line->bytes = piece->bytes;
-    memcpy(line->sha256, piece->sha256, DIGEST_SIZE);
-    line->rows = piece->rows;
-    line->rejected = result->bad_rows; /* then there is but one */
-    if (first && result->prefix_found && history_base_is_foreign(&upload->history))
-        line->duplicate = history_base_rows(&upload->history);
-    else if (first)
-        line->duplicate = pieces_known_rows(&upload->pieces);
-    line->length = piece->range.length;
-    line->range_hash = piece->range.hash;
-    return book(outcome, upload, line, &piece->tally, cause);
-}
-
-/* Others have their turn before the rest of it is booked. Nothing is told yet. */
-static int pause_file(struct outcome *outcome, const struct upload *upload,
-                      const struct ledger_line *line, struct cause *cause)
-{
-    pending_hold(upload->file, false, upload->now);
-    return keep(outcome, upload, line, NULL, cause) == NULL ? -1 : 0;
-}
-
 static int accept_file(struct outcome *outcome, struct upload *upload, enum verdict verdict,
                        struct cause *cause)
 {
@@ -228,23 +178,22 @@ static int accept_file(struct outcome *outcome, struct upload *upload, enum verd
     const struct check_result *result = &upload->check_result;
     struct ledger_line line;
     char detail[96];
-    size_t end;
 
-    /* The reasons of rejected rows go before the line that books them. */
+    /* The reasons of rejected rows must be durable before the line that books them. */
     if (result->violations.total > 0 &&
         placement_write_reasons(env->dir, env->merge->ledger.next_seq, &result->violations,
                                 &upload->rejected, &outcome->reasons, cause) < 0)
         return -1;
-    if (append_pieces(upload, &end, cause) < 0)
+    outcome_fill_line(upload->file->name, result, verdict, &line);
+    line.rows = result->rows;
+    line.rejected = result->bad_rows;
+    if (result->prefix_found && history_base_is_foreign(&upload->history))
+        line.duplicate = history_base_rows(&upload->history);
+    line.length = upload->accepted.length;
+    line.range_hash = spill_hash(&upload->accepted);
+    if (training_append(&env->merge->training, &upload->accepted, env->pool, cause) < 0 ||
+        book(outcome, upload, &line, &result->tally, cause) < 0)
         return -1;
-    do {
-        if (book_piece(outcome, upload, verdict, &line, cause) < 0)
-            return -1;
-    } while (upload->pieces.next < end);
-    if (upload_is_paused(upload))
-        return pause_file(outcome, upload, &line, cause);
-    line.verdict = verdict; /* as it is told, of all pieces */
-    line.rows = result->rows - pieces_known_rows(&upload->pieces);
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line.rows,
              verdict == VERDICT_GROWN ? " new" : "", line.rows == 1 ? "" : "s");
     if (line.rejected > 0)

@@ -208,11 +208,6 @@ struct upload *reader_pool_background_take(struct reader_pool *reader_pool, int 
     return &reader->upload;
 }
 
-void reader_pool_put_back(struct reader_pool *reader_pool, struct upload *upload)
-{
-    reader_pool->apart = reader_of(upload);
-}
-
 bool reader_pool_have_room(const struct reader_pool *reader_pool, const struct upload *upload)
 {
     const uint64_t bytes = reader_pool->bytes + upload_weight(upload);

@@ -64,9 +64,6 @@ struct upload *reader_pool_next(struct reader_pool *reader_pool, int *ret_read,
 
 void reader_pool_release(struct reader_pool *reader_pool, struct upload *upload);
 
-/* The one of reader_pool_background_take is not done: that gives it once more. */
-void reader_pool_put_back(struct reader_pool *reader_pool, struct upload *upload);
-
 /* At the end of a batch: what is still being read is forgotten, and memory given back. */
 void reader_pool_drop(struct reader_pool *reader_pool);
 

@@ -228,15 +228,6 @@ static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
     return result;
 }
 
-static int sink_segment(void *context, struct cause *cause)
-{
-    struct upload *upload = context;
-    int result = pieces_add(&upload->pieces, &upload->check_result, &upload->accepted, cause);
-
-    upload->sink_failed |= result < 0;
-    return result;
-}
-
 /* Bad rows as they came, behind the file's own header. */
 static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
 {
@@ -265,7 +256,7 @@ static int read_file(struct upload *upload, struct file_check *file_check, struc
                                        .layout = &upload->layout,
                                        .size = upload->file_id.size,
                                        .complete_only = upload->complete_only,
-                                       .sink = {sink_accept, sink_reject, sink_segment, upload},
+                                       .sink = {sink_accept, sink_reject, upload},
                                        .pool = upload->env->pool,
                                        .stop = &upload->env->stop};
 
@@ -275,13 +266,13 @@ static int read_file(struct upload *upload, struct file_check *file_check, struc
     }
     spill_clear(&upload->accepted);
     spill_clear(&upload->rejected);
-    pieces_clear(&upload->pieces);
     upload->accepted.pool = upload->detached ? upload->env->pool : NULL;
     if (file_check_run(file_check, &order, &upload->check_result, cause) < 0)
         return -1;
-    if (upload->check_result.broken)
-        pieces_clear(&upload->pieces);
-    return sink_segment(upload, cause);
+    if (spill_finish(&upload->accepted, cause) == 0 && spill_finish(&upload->rejected, cause) == 0)
+        return 0;
+    upload->sink_failed = true;
+    return -1;
 }
 
 /* Is it still this file that has the name? As it is now. */
@@ -323,7 +314,6 @@ void upload_postpone(struct upload *upload, const struct cause *cause)
 {
     int64_t now = clock_monotonic(), spent = now - upload->now;
 
-    pieces_clear(&upload->pieces);
     log_debug("%s: no verdict: %s", upload->name, cause->text);
     if (cause->kind == CAUSE_RETRY)
         dropdir_wait(upload->env->drop, upload->file, PENDING_TROUBLE, cause->text,
@@ -376,7 +366,6 @@ void upload_free(struct upload *upload)
     check_result_free(&upload->check_result);
     spill_free(&upload->accepted);
     spill_free(&upload->rejected);
-    pieces_free(&upload->pieces);
     buffer_free(&upload->name_copy);
     upload->env = NULL;
 }
@@ -448,28 +437,6 @@ int upload_reattach(struct upload *upload, struct pending_file *file, struct cau
     return is_in_place(upload, &now) && fits_training(upload);
 }
 
-bool upload_is_paused(const struct upload *upload)
-{
-    return upload->pieces.next > 0 && upload->pieces.next < upload->pieces.count;
-}
-
-int upload_continue(struct upload *upload, struct pending_file *file, struct cause *cause)
-{
-    const struct ledger *ledger = &upload->env->merge->ledger;
-    const struct piece *before = &upload->pieces.list[upload->pieces.next - 1];
-    const struct check_result *result = &upload->check_result;
-    struct history *history = &upload->history;
-    int found = ledger_last(ledger, upload->name, &history->last, cause);
-
-    upload->file = file;
-    if (found <= 0)
-        return found;
-    history->has_last = true;
-    return history_last_is(history, before->sha256, result->has_meta, result->meta) &&
-           (history->last.verdict == VERDICT_MERGED || history->last.verdict == VERDICT_GROWN) &&
-           !history_is_overtaken(history, ledger, upload->name) && fits_training(upload);
-}
-
 /* Does it begin with its base, or with what seems to be that? */
 static bool goes_on(const struct upload *upload)
 {
@@ -523,5 +490,4 @@ void upload_close(struct upload *upload)
     upload->detached = false;
     spill_clear(&upload->accepted);
     spill_clear(&upload->rejected);
-    pieces_clear(&upload->pieces);
 }

@@ -5,7 +5,6 @@
  *     upload_claim      takes it, opened, or says why it has to wait
  *     upload_detach       the reading of a large file may outlast the batch, and the lock ...
  *     upload_reattach     ... and what was read counts if nothing else happened to it meanwhile
- *     upload_continue     others had their turn before all of its pieces were booked
  *     upload_read       reads and judges it; its rows are in look->accepted
  *     upload_postpone    what upload_read said is no verdict: it waits
  *     upload_close
@@ -27,7 +26,6 @@
 #include "csv/file_check.h"
 #include "store/ledger.h"
 #include "store/transaction.h"
-#include "ingest/pieces.h"
 #include "base/thread_pool.h"
 #include "ingest/history.h"
 #include "drop/sidecar.h"
@@ -42,11 +40,8 @@ struct ingest_env {
     struct transaction *merge;
     struct dropdir *drop;
     struct thread_pool *pool; /* may help to read a large file */
-    /* Shall it pause after a piece, for others that wait? NULL: never. */
-    bool (*must_pause)(void *context);
-    void *pause_context;
-    atomic_bool stop;   /* readings are to end */
-    bool lease_unknown; /* the kernel would not say who writes: said once */
+    atomic_bool stop;         /* readings are to end */
+    bool lease_unknown;       /* the kernel would not say who writes: said once */
 };
 
 struct upload {
@@ -70,7 +65,6 @@ struct upload {
     struct history history; /* what the ledger knows of it */
     struct check_result check_result; /* filled by upload_read */
     struct spill accepted;            /* its rows as they go to the training file */
-    struct pieces pieces;             /* these, as they are booked */
     struct spill rejected;            /* behind its header: the bad ones as they came */
     bool sink_failed;                 /* our own disk failed, not the file's */
 };
@@ -85,13 +79,6 @@ int upload_claim(struct upload *upload, struct pending_file *file, struct cause 
 int upload_detach(struct upload *upload, struct cause *cause);
 int upload_reattach(struct upload *upload, struct pending_file *file,
                     struct cause *cause); /* 1, 0, -1 */
-
-/* Some of its pieces are booked, and some are not. */
-bool upload_is_paused(const struct upload *upload);
-
-/* 1: the rest goes on from them; 0: something else was booked, or the training file is another one;
- * -1. */
-int upload_continue(struct upload *upload, struct pending_file *file, struct cause *cause);
 
 /* The bytes to be reckoned with: a packed file has more in it than it shows. */
 uint64_t upload_weight(const struct upload *upload);

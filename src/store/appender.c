@@ -80,13 +80,12 @@ static int flush(struct appender *appender, struct cause *cause)
 }
 
 /* Rows that were too many for memory. */
-static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t end,
-                    struct cause *cause)
+static int transfer(struct appender *appender, int fd, uint64_t size, struct cause *cause)
 {
-    uint64_t len;
+    uint64_t from, len;
 
-    for (; from < end; from += len) {
-        len = end - from < EARLY_SIZE ? end - from : EARLY_SIZE;
+    for (from = 0; from < size; from += len) {
+        len = size - from < EARLY_SIZE ? size - from : EARLY_SIZE;
         if (durable_copy_range(fd, from, len, appender->fd, appender->written, appender->what,
                                cause) < 0 ||
             note_written(appender, len, cause) < 0)
@@ -95,22 +94,20 @@ static int transfer(struct appender *appender, int fd, uint64_t from, uint64_t e
     return 0;
 }
 
-int appender_add(struct appender *appender, const struct spill *rows, uint64_t from, uint64_t len,
-                 struct thread_pool *pool, struct cause *cause)
+int appender_add(struct appender *appender, const struct spill *rows, struct thread_pool *pool,
+                 struct cause *cause)
 {
     appender->pool = pool;
-    if (len == 0)
-        return 0;
-    if (rows->fd < 0 && len < FEW_SIZE) {
-        buffer_append(&appender->buffer, rows->memory.data + from, len);
+    if (rows->fd < 0 && rows->length < FEW_SIZE) {
+        buffer_append(&appender->buffer, rows->memory.data, rows->length);
         if (buffer_failed(&appender->buffer))
             return cause_memory(cause);
         return appender->buffer.len < WRITE_SIZE ? 0 : flush(appender, cause);
     }
     if (flush(appender, cause) < 0)
         return -1;
-    return rows->fd < 0 ? write_out(appender, rows->memory.data + from, len, cause)
-                        : transfer(appender, rows->fd, from, from + len, cause);
+    return rows->fd < 0 ? write_out(appender, rows->memory.data, rows->length, cause)
+                        : transfer(appender, rows->fd, rows->length, cause);
 }
 
 int appender_commit(struct appender *appender, struct cause *cause)

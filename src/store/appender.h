@@ -38,9 +38,9 @@ struct appender {
 void appender_reset(struct appender *appender, int fd, const char *what, uint64_t end);
 void appender_free(struct appender *appender); /* takes a zeroed one */
 
-/* So many bytes of the rows, from there on. */
-int appender_add(struct appender *appender, const struct spill *rows, uint64_t from, uint64_t len,
-                 struct thread_pool *pool, struct cause *cause);
+/* Append all rows of the spill, which is finished. */
+int appender_add(struct appender *appender, const struct spill *rows, struct thread_pool *pool,
+                 struct cause *cause);
 int appender_commit(struct appender *appender, struct cause *cause);
 
 /* The file ends at `end` again, whatever was added or half written since. */

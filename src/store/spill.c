@@ -27,15 +27,13 @@ void spill_clear(struct spill *spill)
     if (spill->fd >= 0)
         close(spill->fd);
     spill->fd = -1;
-    spill->length = spill->marked = 0;
+    spill->length = 0;
     spill->failed = 0;
     if (spill->memory.cap > KEEP_SIZE)
         buffer_free(&spill->memory);
     buffer_clear(&spill->memory);
     if (spill->hash != NULL)
         digest_stream_reset(spill->hash);
-    if (spill->piece != NULL)
-        digest_stream_reset(spill->piece);
 }
 
 void spill_free(struct spill *spill)
@@ -45,9 +43,7 @@ void spill_free(struct spill *spill)
     buffer_free(&spill->pending);
     if (spill->hash != NULL)
         digest_stream_free(spill->hash);
-    if (spill->piece != NULL)
-        digest_stream_free(spill->piece);
-    spill->hash = spill->piece = NULL;
+    spill->hash = NULL;
 }
 
 static void write_pending(struct job *job, unsigned worker)
@@ -57,7 +53,6 @@ static void write_pending(struct job *job, unsigned worker)
 
     (void)worker;
     digest_stream_update(spill->hash, pending->data, pending->len);
-    digest_stream_update(spill->piece, pending->data, pending->len);
     spill->failed =
         durable_write(spill->fd, pending->data, pending->len, spill->length - pending->len,
                       "state/ (a large file's rows)", &spill->cause);
@@ -74,10 +69,6 @@ int spill_finish(struct spill *spill, struct cause *cause)
 /* The file takes over what memory held; its hash is known already. */
 static int start_file(struct spill *spill, struct cause *cause)
 {
-    if (spill->piece == NULL && (spill->piece = digest_stream_new()) == NULL)
-        return cause_memory(cause);
-    digest_stream_update(spill->piece, spill->memory.data + spill->marked,
-                         spill->memory.len - spill->marked);
     spill->fd = durable_tmpfile(spill->dir_fd, cause);
     if (spill->fd < 0 || durable_write(spill->fd, spill->memory.data, spill->memory.len, 0,
                                        "state/ (a large file's rows)", cause) < 0)
@@ -118,25 +109,6 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
     else
         write_pending(&spill->job, 0);
     return spill->pool != NULL ? 0 : spill_finish(spill, cause);
-}
-
-int spill_mark(struct spill *spill, struct spill_piece *ret_piece, struct cause *cause)
-{
-    if (spill_finish(spill, cause) < 0)
-        return -1;
-    *ret_piece = (struct spill_piece){.offset = spill->marked,
-                                      .length = spill->length - spill->marked,
-                                      .hash_so_far = spill_hash(spill)};
-    if (spill->marked == 0)
-        ret_piece->hash = ret_piece->hash_so_far;
-    else if (spill->fd < 0)
-        ret_piece->hash = digest_check(spill->memory.data + spill->marked, ret_piece->length);
-    else
-        ret_piece->hash = digest_stream_value(spill->piece);
-    spill->marked = spill->length;
-    if (spill->piece != NULL)
-        digest_stream_reset(spill->piece);
-    return 0;
 }
 
 uint64_t spill_hash(const struct spill *spill)

@@ -28,15 +28,6 @@ struct spill {
     int failed; /* what spill_finish is to return, with the cause */
     struct cause cause;
     struct digest_stream *hash;
-    uint64_t marked;             /* where the last mark is */
-    struct digest_stream *piece; /* of what follows it, once there is a file */
-};
-
-/* What was added between two marks. */
-struct spill_piece {
-    uint64_t offset, length;
-    uint64_t hash;        /* XXH3-64 of it; */
-    uint64_t hash_so_far; /* and of all up to its end */
 };
 
 void spill_init(struct spill *spill, int dir_fd);
@@ -48,9 +39,6 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause);
 
 /* All is where it belongs: before anything is asked of it, but its length. */
 int spill_finish(struct spill *spill, struct cause *cause);
-
-/* A mark here. Finishes what was added. */
-int spill_mark(struct spill *spill, struct spill_piece *ret_piece, struct cause *cause);
 
 /* XXH3-64 of all. */
 uint64_t spill_hash(const struct spill *spill);

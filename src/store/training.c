@@ -561,10 +561,10 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 
 /* ---- appending ---------------------------------------------------------------------------- */
 
-int training_append(struct training *training, const struct spill *rows, uint64_t from,
-                    uint64_t len, struct thread_pool *pool, struct cause *cause)
+int training_append(struct training *training, const struct spill *rows, struct thread_pool *pool,
+                    struct cause *cause)
 {
-    return appender_add(&training->tail, rows, from, len, pool, cause);
+    return appender_add(&training->tail, rows, pool, cause);
 }
 
 int training_commit(struct training *training, struct cause *cause)

@@ -58,9 +58,9 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
 int training_check_schema(const struct datadir *dir, const struct schema *schema,
                           struct cause *cause);
 
-/* So many bytes of the rows, from there on. With a pool (or NULL) the disk begins early. */
-int training_append(struct training *training, const struct spill *rows, uint64_t from,
-                    uint64_t len, struct thread_pool *pool, struct cause *cause);
+/* Append all rows of the spill, which is finished. With a pool, a thread of it syncs early. */
+int training_append(struct training *training, const struct spill *rows, struct thread_pool *pool,
+                    struct cause *cause);
 int training_commit(struct training *training, struct cause *cause);
 
 /* The file ends at `end` again, whatever was appended or half written since. */

@@ -80,11 +80,6 @@ fail:
     return -1;
 }
 
-int transaction_go_on(struct transaction *merge, struct cause *cause)
-{
-    return training_open(&merge->training, &merge->ledger, cause);
-}
-
 int transaction_commit(struct transaction *merge, struct cause *cause)
 {
     if (training_commit(&merge->training, cause) < 0)

@@ -38,7 +38,6 @@ void transaction_close(struct transaction *merge);
 /* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after
  * wait_ms. */
 int transaction_begin(struct transaction *merge, unsigned wait_ms, bool adopt, struct cause *cause);
-int transaction_go_on(struct transaction *merge, struct cause *cause); /* the lock was kept since */
 int transaction_commit(struct transaction *merge, struct cause *cause);
 int transaction_rollback(struct transaction *merge, struct cause *cause);
 

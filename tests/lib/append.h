@@ -17,7 +17,7 @@ static void append_rows(struct training *training, const char *rows, size_t len,
     spill_init(&spill, training->dir->state);
     buffer_append(&bytes, rows, len);
     if (spill_add(&spill, &bytes, &cause) < 0 ||
-        training_append(training, &spill, 0, spill.length, NULL, &cause) < 0)
+        training_append(training, &spill, NULL, &cause) < 0)
         abort();
     line->length = spill.length;
     line->range_hash = spill_hash(&spill);

@@ -63,7 +63,7 @@ static inline void twice_read(struct outcome *outcome, const struct file_check_r
     buffer_clear(&outcome->rows);
     buffer_clear(&outcome->rejected);
     buffer_clear(&outcome->violations);
-    own.sink = (struct file_check_sink){twice_take_rows, twice_take_rejected, NULL, outcome};
+    own.sink = (struct file_check_sink){twice_take_rows, twice_take_rejected, outcome};
     outcome->failed =
         file_check_run(&outcome->file_check, &own, &outcome->check_result, &cause) < 0;
     violations_write_csv(&outcome->check_result.violations, &outcome->violations);

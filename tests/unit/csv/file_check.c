@@ -109,7 +109,7 @@ static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
     struct cause cause;
 
     if (!ask.no_sink)
-        order.sink = (struct file_check_sink){take_accepted, take_rejected, NULL, &accepted};
+        order.sink = (struct file_check_sink){take_accepted, take_rejected, &accepted};
     if (ask.prefix != NULL)
         order.prefix_bytes = strlen(ask.prefix);
     if (order.prefix_bytes > 0)
@@ -567,7 +567,7 @@ static void test_sink(void)
 {
     static char word[] = "space";
     struct file_check_request order = {
-        .name = "x.csv", .layout = &layout, .size = 12, .sink = {refuse_rows, refuse, NULL, word}};
+        .name = "x.csv", .layout = &layout, .size = 12, .sink = {refuse_rows, refuse, word}};
     struct cause cause = {0};
 
     place_put_text(dir, "file", "t,v\n1,2\nx,4\n");
@@ -594,68 +594,6 @@ static void test_sink(void)
           "without a sink the bytes are dropped");
     config.bad_rows = CONFIG_REJECT_FILE;
     close(order.fd);
-}
-
-/* What a piece must say: all of it follows from the bytes of the file before its end. */
-struct taken {
-    const struct buffer *file;
-    uint64_t rows, wrong, pieces;
-};
-
-static int take_rows(void *context, struct buffer *rows, struct cause *cause)
-{
-    (void)context;
-    (void)rows;
-    (void)cause;
-    return 0;
-}
-
-static int take_piece(void *context, struct cause *cause)
-{
-    struct taken *taken = context;
-    unsigned char sha[DIGEST_SIZE];
-
-    (void)cause;
-    hash(taken->file->data, (size_t)result.bytes, sha);
-    taken->wrong += memcmp(sha, result.sha256, DIGEST_SIZE) != 0;
-    taken->wrong += taken->file->data[result.bytes - 1] != '\n';
-    taken->wrong += result.rows == taken->rows || result.tally.rows != result.rows - taken->rows;
-    tally_clear(&result.tally);
-    taken->rows = result.rows;
-    taken->pieces++;
-    return 0;
-}
-
-static void test_pieces(void)
-{
-    struct buffer file = {0};
-    struct taken taken = {.file = &file};
-    struct file_check_request order = {
-        .name = "data.csv", .layout = &layout, .sink = {take_rows, NULL, take_piece, &taken}};
-    struct cause cause = {0};
-    unsigned i, good;
-
-    buffer_string(&file, "t,v\n");
-    for (i = 0; file.len < 3 * (size_t)FILE_CHECK_PIECE; i++)
-        buffer_printf(&file, "%u,%s\n", i, i % 7 == 0 ? "\"5\"" : "6");
-    buffer_string(&file, "x,1\n");
-    good = i;
-    for (; file.len < 5 * (size_t)FILE_CHECK_PIECE; i++)
-        buffer_printf(&file, "%u,7\n", i);
-    place_put(dir, "file", file.data, file.len);
-    order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
-    order.size = file.len;
-    config.bad_rows = CONFIG_REJECT_ROWS;
-    check(file_check_run(&file_check, &order, &result, &cause) == 0 && result.rows == i &&
-              result.bad_rows == 1,
-          "a large file is judged");
-    check(taken.pieces >= 2 && taken.rows <= good && taken.wrong == 0,
-          "its pieces are told, until a row is bad: %" PRIu64 " pieces, %" PRIu64 " wrong",
-          taken.pieces, taken.wrong);
-    check(result.tally.rows == i - taken.rows, "the tally is that of the rest");
-    config.bad_rows = CONFIG_REJECT_FILE;
-    close(order.fd);
-    buffer_free(&file);
 }
 
 static void test_limits(void)
@@ -900,7 +838,6 @@ int main(void)
     test_count();
     test_sink();
     test_limits();
-    test_pieces();
     test_meta();
     for (format = DECOMPRESS_GZIP; format <= DECOMPRESS_ZSTD; format++) {
         test_packed(format);

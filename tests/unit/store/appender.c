@@ -72,11 +72,8 @@ static void test_order(struct thread_pool *threads)
     spill_init(&spill, dir);
     appender_reset(&appender, fd, "rows", 0);
     for (i = 0; i < sizeof lens / sizeof *lens; i++) {
-        const uint64_t cut = lens[i] / 3;
-
         give(&spill, lens[i], (char)('a' + i));
-        failed += appender_add(&appender, &spill, 0, cut, threads, &cause) < 0;
-        failed += appender_add(&appender, &spill, cut, lens[i] - cut, threads, &cause) < 0;
+        failed += appender_add(&appender, &spill, threads, &cause) < 0;
     }
     begun = appender.begun;
     check((begun > 0) == (threads != NULL), "the disk begins early with threads, not without");
@@ -85,9 +82,9 @@ static void test_order(struct thread_pool *threads)
     check(appender.end == size_of(fd), "and are committed");
 
     give(&spill, 20 * MIB, 'x');
-    failed += appender_add(&appender, &spill, 0, spill.length, threads, &cause) < 0;
+    failed += appender_add(&appender, &spill, threads, &cause) < 0;
     give(&spill, 7, 'y');
-    failed += appender_add(&appender, &spill, 0, 5, threads, &cause) < 0;
+    failed += appender_add(&appender, &spill, threads, &cause) < 0;
     check(failed == 0 && appender_rollback(&appender, appender.end, &cause) == 0 &&
               appender_commit(&appender, &cause) == 0 && holds(fd, "abcde", lens),
           "what is abandoned leaves nothing, in the file or in memory");
@@ -108,7 +105,7 @@ static void test_failed_sync(void)
     spill_init(&spill, dir);
     give(&spill, 20 * MIB, 'x');
     appender_reset(&appender, null, "rows", 0);
-    check(appender_add(&appender, &spill, 0, spill.length, pool, &cause) < 0 ||
+    check(appender_add(&appender, &spill, pool, &cause) < 0 ||
               appender_commit(&appender, &cause) < 0,
           "an early sync fails: %s", cause.text);
     check(cause.kind == CAUSE_PANIC, "that stops us");

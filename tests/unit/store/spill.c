@@ -78,46 +78,6 @@ static void test_growing(void)
     buffer_free(&piece);
 }
 
-/* Marks say what came between them, in memory or not. */
-static void test_marks(void)
-{
-    struct buffer model = {0}, bytes = {0};
-    size_t round, i, wrong = 0, marks = 0, from;
-    struct spill_piece piece;
-    struct spill spill;
-    struct cause cause;
-
-    spill_init(&spill, dir);
-    for (round = 0; round < 20; round++) {
-        from = 0;
-        for (i = 0; i < 12; i++) {
-            size_t len = 1 + place_below(round % 2 == 0 ? 100 : 2000000);
-
-            buffer_clear(&bytes);
-            while (bytes.len < len)
-                buffer_byte(&bytes, (char)place_below(256));
-            buffer_append(&model, bytes.data, bytes.len);
-            if (spill_add(&spill, &bytes, &cause) < 0)
-                abort();
-            if (place_below(3) > 0)
-                continue;
-            wrong += spill_mark(&spill, &piece, &cause) < 0 || piece.offset != from ||
-                     piece.length != model.len - from ||
-                     piece.hash != digest_check(model.data + from, model.len - from) ||
-                     piece.hash_so_far != digest_check(model.data, model.len);
-            from = model.len;
-            marks++;
-        }
-        wrong += !holds(&spill, &model);
-        spill_clear(&spill);
-        buffer_clear(&model);
-    }
-    check(wrong == 0 && marks > 20, "%zu marks, %zu of them wrong", marks, wrong);
-    spill_free(&spill);
-    buffer_free(&model);
-    buffer_free(&bytes);
-}
-
 /* Its memory goes round: what is handed in comes back as room for the next. */
 static void test_memory(void)
 {
@@ -144,7 +104,6 @@ int main(void)
     alarm(300);
     dir = place_enter();
     test_growing();
-    test_marks();
     test_memory();
     close(dir);
     return unit_done();

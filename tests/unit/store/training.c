@@ -415,7 +415,7 @@ static bool append_random(struct buffer *model, size_t most)
     }
     same = spill.length == model->len - from &&
            spill_hash(&spill) == digest_check(model->data + from, model->len - from);
-    if (training_append(&w.training, &spill, 0, spill.length, NULL, &cause) < 0)
+    if (training_append(&w.training, &spill, NULL, &cause) < 0)
         abort();
     buffer_free(&bytes);
     spill_free(&spill);
