@@ -89,12 +89,13 @@ plain()
 
 # --- Playing it --------------------------------------------------------------------------------------------
 
-# stage: the site as the documents see it, a clone and an installation in one, and we in it. The programs are found by
-# name; scp and ssh lead to this machine.
+# stage: make the site what the documents see, a clone and an installation in one, and go there. The programs are found by
+# name. scp, ssh, rsync and sftp lead to this machine; useradd and chown do nothing.
 stage()
 {
-    local name
+    local name rsync sftp
 
+    rsync=$(command -v rsync) sftp=$(command -v sftp)
     cp -r "$PROJECT/etc" "$SITE/etc"
     ln -s "$PROJECT/src" "$PROJECT/Makefile" "$SITE/"
     mkdir "$SITE/build"
@@ -103,6 +104,9 @@ stage()
     done
     printf '#!/bin/sh\ncp "$1" "${2#HOST:}"\n' >"$SITE/build/scp"
     printf '#!/bin/sh\nshift\nexec "$@"\n' >"$SITE/build/ssh"
+    printf '#!/bin/sh\nexec %s "$1" "${2#HOST:}"\n' "$rsync" >"$SITE/build/rsync"
+    printf '#!/bin/sh\nexec %s -q -D /usr/lib/openssh/sftp-server -b -\n' "$sftp" >"$SITE/build/sftp"
+    tee "$SITE/build/useradd" <<<'#!/bin/sh' >"$SITE/build/chown"
     chmod +x "$SITE"/build/*
     cd "$SITE" || exit 1
     background=''
@@ -190,17 +194,19 @@ play_crontab()
     done <"$1"
 }
 
-# play_shell FILE: commands without output; of make only whether it has such a target.
+# play_shell FILE: run its commands, which print nothing. Of `make TARGET` only look that the target is there; systemctl stops
+# and starts the daemon that runs in the background.
 play_shell()
 {
     local line
 
     while IFS= read -r line; do
-        if [[ $line == make\ * ]]; then
-            has "$(make -s -C "$PROJECT" help)" "^ *$(awk '{ print $2 }' <<<"$line") " "$document: ${line%%  *}"
-        else
-            exits 0 "$document: $line" bash -c "$(real "$line")"
-        fi
+        case $line in
+        'make '*) has "$(make -s -C "$PROJECT" help)" "^ *$(awk '{ print $2 }' <<<"$line") " "$document: ${line%%  *}" ;;
+        'systemctl stop '*) end_of_background "$document: $line: the daemon exits 0" ;;
+        'systemctl start '*) run_behind 'phasesentineld 2>daemon.log &' ;;
+        *) exits 0 "$document: $line" bash -c "$(real "$line")" ;;
+        esac
     done <"$1"
 }
 
@@ -229,7 +235,7 @@ play()
     is "$((played >= $2))" 1 "$document: it shows at least $2 blocks of commands"
 }
 
-# end_of_background TEXT: the program that went on was told to end, or is told so now; it exits 0.
+# end_of_background TEXT: end the program that runs in the background, whose daemon may have been ended already; it exits 0.
 end_of_background()
 {
     local daemon
@@ -243,6 +249,18 @@ end_of_background()
     background=''
 }
 
+# play_cases: in README's table of reasons why a file is not in, run each command on a file that was in quarantine.
+play_cases()
+{
+    local command count=0
+
+    while IFS= read -r command; do
+        exits 0 "README: $command" bash -c "${command//NAME/user_005_web_20240105_090000.csv}"
+        count=$((count + 1))
+    done < <(sed -n '/^## My file is not in/,/^## How/p' "$README" | cut -d '|' -f 3 | grep -oE '`(phasesentinel|cat|ls|grep) [^`]*`' | tr -d '`')
+    is "$count" 6 "README: six commands tell why a file is not in"
+}
+
 # --- README ------------------------------------------------------------------------------------------------
 
 unset MAKELEVEL MAKEFLAGS MFLAGS
@@ -250,10 +268,16 @@ blocks_of_readme
 site readme
 stage
 cp "${samples[@]}" "$DROP/"
-play README 9
-end_of_background "README: make run ends with 0 when the daemon is told to end"
+play README 12
+play_cases
+end_of_background "README: the daemon exits 0"
 leave
-is "$(($(wc -l <"$README") <= 200))" 1 "README: at most 200 lines"
+is "$(($(wc -l <"$README") <= 300))" 1 "README: at most 300 lines"
+missing=
+for anchor in $(grep -oE '\]\(#[a-z-]+\)' "$README" | tr -d '](#)'); do
+    grep '^## ' "$README" | tr 'A-Z ' 'a-z-' | grep -qx -- "##-$anchor" || missing+=" $anchor"
+done
+is "$missing" '' "README: each heading that the contents name"
 
 # --- The man pages -----------------------------------------------------------------------------------------
 
@@ -357,6 +381,8 @@ lists phasesentineld.8 "$page8" "every verdict (${#words[@]})" "${words[@]}"
 mapfile -t words < <("$CLI" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 lists phasesentinel.1 "$(grep -E '^   [a-z]' <<<"$page1")" "every command (${#words[@]})" "${words[@]}"
 lists README "$(grep phasesentinel.1 "$README")" "every command" "${words[@]}"
+mapfile -t words < <(sed -n 's/^CHECK_PACKAGES = //p' "$PROJECT/Makefile" | tr ' ' '\n')
+lists README "$(words_of "$(cat "$README")")" "every package that make check installs" "${words[@]}"
 mapfile -t words < <(sed -n '/^const char \*const field_parser_keys\[/,/};/p' "$PROJECT"/src/*/*.c |
     grep -o '"[A-Za-z]*"' | tr -d '"' | sort -u)
 lists phasesentinel-schema.5 "$schema" "every key of a field (${#words[@]})" "${words[@]}"
