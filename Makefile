@@ -3,7 +3,7 @@
 # The folders of src/, and in each the modules, in their order: the architecture. A module includes headers of its own folder
 # and of folders before it, and within its folder those before it; `make lint` proves that.
 FOLDERS = base fs schema csv store drop ingest ops cli daemon
-MODULES_base = cause buffer csv_name escape log hash_index thread_pool digest decimal datetime
+MODULES_base = cause buffer vector csv_name decimal datetime clock escape log hash_index thread_pool digest
 MODULES_fs = durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
 MODULES_schema = suggestion regex ini_problems ini field name_template field_parser config schema
 MODULES_csv = csv_reader csv_file tally violations value_cache row_check csv_scan fast_path file_type decompress check_result file_check

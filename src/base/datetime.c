@@ -5,11 +5,80 @@
 #include <strings.h>
 #include <time.h>
 
+#define DAY 86400 /* seconds */
+
 static const char *const months[] = {"January",   "February", "March",    "April",
                                      "May",       "June",     "July",     "August",
                                      "September", "October",  "November", "December"};
 static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                        "Thursday", "Friday", "Saturday"};
+
+/* ---- the calendar ------------------------------------------------------------------------- */
+
+static bool is_leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int days_in_month(int year, int month)
+{
+    if (month == 2)
+        return is_leap(year) ? 29 : 28;
+    return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
+}
+
+/* Return the days since 1970-01-01 of a day in the Gregorian calendar, extended to year 0. */
+static int64_t days_of(int year, int month, int day)
+{
+    /* Count years from March, so that a leap day ends its year, and 400 years more, so that none is
+     * negative. */
+    int shifted = year + 400 - (month <= 2), era = shifted / 400, of_era = shifted % 400;
+    int of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+    return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468 -
+           146097;
+}
+
+/* The opposite of days_of. */
+static void set_day(struct datetime *datetime, int64_t days)
+{
+    int64_t shifted = days + 719468;
+    int era = (int)(shifted / 146097), of_era = (int)(shifted % 146097);
+    int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int of_year = of_era - (365 * year + year / 4 - year / 100);
+    int month = (5 * of_year + 2) / 153;
+
+    datetime->day = of_year - (153 * month + 2) / 5 + 1;
+    datetime->month = month < 10 ? month + 3 : month - 9;
+    datetime->year = year + era * 400 + (datetime->month <= 2);
+}
+
+/* Return 0 for a Sunday; 1970-01-01 was a Thursday. */
+static int weekday_of(const struct datetime *datetime)
+{
+    int64_t days = days_of(datetime->year, datetime->month, datetime->day);
+
+    return (int)((days % 7 + 11) % 7);
+}
+
+int64_t datetime_seconds(const struct datetime *datetime)
+{
+    return days_of(datetime->year, datetime->month, datetime->day) * DAY + datetime->hour * 3600 +
+           (datetime->minute - datetime->zone) * 60 + datetime->second;
+}
+
+struct datetime datetime_from_seconds(int64_t seconds)
+{
+    int64_t days = seconds / DAY - (seconds % DAY < 0);
+    int of_day = (int)(seconds - days * DAY);
+    struct datetime utc = {
+        .hour = of_day / 3600, .minute = of_day / 60 % 60, .second = of_day % 60, .has_zone = true};
+
+    set_day(&utc, days);
+    return utc;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* What is left to read, and where it began. */
 struct cursor {
@@ -88,18 +157,6 @@ static bool take_zone(struct cursor *at, struct datetime *datetime)
     return true;
 }
 
-static bool is_leap(int year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static int days_in_month(int year, int month)
-{
-    if (month == 2)
-        return is_leap(year) ? 29 : 28;
-    return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
-}
-
 static bool take_iso_day(struct cursor *at, struct datetime *datetime)
 {
     return take_digits(at, 4, 0, 9999, &datetime->year) && take_char(at, '-') &&
@@ -173,23 +230,18 @@ static bool take_name(struct cursor *at, const char *const *names, int count, in
 static bool take_epoch(struct cursor *at, struct datetime *datetime)
 {
     size_t len = count_digits(at);
-    time_t seconds = 0;
-    struct tm tm;
+    struct datetime utc;
+    int64_t seconds = 0;
 
     if (len == 0 || len > 12)
         return false;
     while (len-- > 0)
         seconds = seconds * 10 + (*at->p++ - '0');
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year + 1900 > 9999)
-        return false;
-    datetime->year = tm.tm_year + 1900;
-    datetime->month = tm.tm_mon + 1;
-    datetime->day = tm.tm_mday;
-    datetime->hour = tm.tm_hour;
-    datetime->minute = tm.tm_min;
-    datetime->second = tm.tm_sec;
-    datetime->has_zone = true;
-    return true;
+    utc = datetime_from_seconds(seconds);
+    utc.fraction = datetime->fraction;
+    utc.fraction_len = datetime->fraction_len;
+    *datetime = utc;
+    return utc.year <= 9999;
 }
 
 /* The conversions that stand for several. */
@@ -279,24 +331,10 @@ static bool take_format(struct cursor *at, const char *format, struct parts *par
     return true;
 }
 
-static int64_t seconds_of(const struct datetime *datetime, int *ret_weekday)
-{
-    struct tm tm = {.tm_year = datetime->year - 1900,
-                    .tm_mon = datetime->month - 1,
-                    .tm_mday = datetime->day,
-                    .tm_hour = datetime->hour,
-                    .tm_min = datetime->minute,
-                    .tm_sec = datetime->second};
-    int64_t seconds = timegm(&tm);
-
-    *ret_weekday = tm.tm_wday;
-    return seconds - (int64_t)datetime->zone * 60;
-}
-
 /* Puts the parts together; false where they contradict each other or the calendar. */
 static bool settle_parts(const struct parts *parts, struct datetime *datetime)
 {
-    int month = 1, day = parts->yday, weekday;
+    int month = 1, day = parts->yday;
 
     if (parts->epoch)
         return true;
@@ -318,14 +356,7 @@ static bool settle_parts(const struct parts *parts, struct datetime *datetime)
     datetime->day = day;
     if (parts->hour12 >= 0)
         datetime->hour = parts->hour12 % 12 + (parts->afternoon == 1 ? 12 : 0);
-    if (parts->weekday >= 0) {
-        struct datetime local = *datetime;
-
-        local.zone = local.hour = local.minute = local.second = 0;
-        seconds_of(&local, &weekday);
-        return weekday == parts->weekday;
-    }
-    return true;
+    return parts->weekday < 0 || parts->weekday == weekday_of(datetime);
 }
 
 size_t datetime_parse_format(const char *format, const char *text, size_t len,
@@ -452,8 +483,7 @@ void datetime_write_example(const char *format, struct buffer *out)
 
 int datetime_compare(const struct datetime *left, const struct datetime *right)
 {
-    int weekday;
-    int64_t a = seconds_of(left, &weekday), b = seconds_of(right, &weekday);
+    int64_t a = datetime_seconds(left), b = datetime_seconds(right);
     size_t i,
         len = left->fraction_len > right->fraction_len ? left->fraction_len : right->fraction_len;
     char p, q;

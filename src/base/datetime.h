@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 
@@ -43,6 +44,12 @@ void datetime_write(const struct datetime *datetime, bool day_only, struct buffe
 
 /* Appends what a time looks like in this format. */
 void datetime_write_example(const char *format, struct buffer *out);
+
+/* Return the seconds since 1970-01-01 UTC, without the fraction. */
+int64_t datetime_seconds(const struct datetime *datetime);
+
+/* Return the time in UTC of seconds since 1970-01-01, from year 0 on. */
+struct datetime datetime_from_seconds(int64_t seconds);
 
 /* <0, 0, >0 */
 int datetime_compare(const struct datetime *left, const struct datetime *right);

@@ -42,12 +42,4 @@ void escape_repair_utf8(struct buffer *out, const char *text, size_t len);
 /* A whole number in decimal digits alone, at most `max`; false for anything else. */
 bool escape_number(const char *text, size_t len, uint64_t max, uint64_t *ret_number);
 
-/* ISO 8601 in UTC with milliseconds, "2024-01-01T12:00:00.000Z", from nanoseconds since the epoch.
- */
-#define TEXT_TIME_SIZE 80
-const char *escape_time(char out[TEXT_TIME_SIZE], int64_t nanoseconds);
-
-/* Reads what escape_time wrote; false for anything else. */
-bool escape_parse_time(const char *t, size_t len, int64_t *ret_time);
-
 #endif

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/escape.h"
 
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
@@ -61,8 +61,7 @@ void log_set_level(enum log_level level)
 void log_line(enum log_level level, const char *format, ...)
 {
     struct buffer text = {0}, line = {0};
-    char when[TEXT_TIME_SIZE];
-    struct timespec now;
+    char when[CLOCK_TEXT_SIZE];
     va_list args;
     char small[2048];
     int len;
@@ -78,11 +77,9 @@ void log_line(enum log_level level, const char *format, ...)
 
     if (settings.journal)
         buffer_printf(&line, "<%d>", journal_priorities[level]);
-    else if (settings.with_time) {
-        clock_gettime(CLOCK_REALTIME, &now);
-        buffer_printf(&line, "%s %-7s ", escape_time(when, now.tv_sec * 1000000000LL + now.tv_nsec),
-                      level_names[level]);
-    } else
+    else if (settings.with_time)
+        buffer_printf(&line, "%s %-7s ", clock_print(when, clock_real()), level_names[level]);
+    else
         buffer_printf(&line, "%s: ", settings.program);
     escape_printable(&line, text.data, text.len);
     buffer_byte(&line, '\n');

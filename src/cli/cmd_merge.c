@@ -1,4 +1,5 @@
 /* merge: one run over the drop directory. adopt: an existing training file. */
+#include "base/clock.h"
 #include "cli/command.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* save: metric rows become a file in the drop directory, complete from its first instant. */
+#include "base/clock.h"
 #include "cli/command.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* stats: the statistics as the last batch left them. status: what is going on now. Both only read.
  */
+#include "base/clock.h"
 #include "cli/command.h"
 
 #include <errno.h>
@@ -192,7 +193,7 @@ static const char *advise(const struct view *view)
 static void print_status(const struct view *view, const char *next)
 {
     const bool recursive = view->session->config.recursive;
-    char when[TEXT_TIME_SIZE];
+    char when[CLOCK_TEXT_SIZE];
     struct buffer out = {0};
     struct pending_view file;
     size_t cursor = 0;
@@ -202,7 +203,7 @@ static void print_status(const struct view *view, const char *next)
     buffer_string(&out, "\ndata         ");
     escape_printable(&out, view->session->dir.path, strlen(view->session->dir.path));
     buffer_printf(&out, "\nlast merge   %s\n",
-                  view->ledger.last_merge > 0 ? escape_time(when, view->ledger.last_merge)
+                  view->ledger.last_merge > 0 ? clock_print(when, view->ledger.last_merge)
                                               : "never");
     if (view->trouble.len > 0) {
         buffer_string(&out, "trouble      ");

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/escape.h"
+#include "base/vector.h"
 
 #define READ_SIZE (256 * 1024)
 #define COPY      16
@@ -141,15 +142,8 @@ static int cell_add(struct csv_reader *rows, const char *text, size_t len)
 {
     if (rows->cell_count++ >= rows->max_columns)
         return 0;
-    if (rows->cell_count > rows->cell_cap) {
-        size_t cap = rows->cell_cap == 0 ? 64 : rows->cell_cap * 2;
-        struct cell *cells = realloc(rows->cells, cap * sizeof *cells);
-
-        if (cells == NULL)
-            return -1;
-        rows->cells = cells;
-        rows->cell_cap = cap;
-    }
+    if (vector_grow(&rows->cells, sizeof *rows->cells, rows->cell_count - 1, &rows->cell_cap) < 0)
+        return -1;
     rows->cells[rows->cell_count - 1] = (struct cell){text, len};
     return 0;
 }

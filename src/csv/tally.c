@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/vector.h"
 
 #define FEW  8  /* values that are found sooner without an index */
 #define KEPT 64 /* values whose memory is worth keeping */
@@ -42,18 +43,13 @@ static struct tally_entry *find(const struct counter *counter, uint64_t key, con
 static struct tally_entry *add_entry(struct counter *counter, const char *value, size_t len)
 {
     struct tally_entry *entry;
+    const size_t before = counter->cap;
     char *copy;
 
-    if (counter->count == counter->cap) {
-        size_t cap = counter->cap == 0 ? FEW : counter->cap * 2;
-        struct tally_entry *entries = realloc(counter->entries, cap * sizeof *entries);
-
-        if (entries == NULL)
-            return NULL;
-        memset(entries + counter->cap, 0, (cap - counter->cap) * sizeof *entries);
-        counter->entries = entries;
-        counter->cap = cap;
-    }
+    if (vector_grow(&counter->entries, sizeof *counter->entries, counter->count, &counter->cap) < 0)
+        return NULL;
+    if (counter->cap > before)
+        memset(counter->entries + before, 0, (counter->cap - before) * sizeof *counter->entries);
     entry = &counter->entries[counter->count];
     copy = realloc(entry->value, len + 1);
     if (copy == NULL)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/vector.h"
 
 #define VALUE_SHOWN 256
 
@@ -88,15 +89,9 @@ struct buffer *violations_add(struct violations *violations, enum violation_code
     violations->total++;
     if (violations->count >= violations->max)
         return NULL;
-    if (violations->count == violations->cap) {
-        size_t cap = violations->cap == 0 ? 16 : violations->cap * 2;
-        struct violation *list = realloc(violations->list, cap * sizeof *list);
-
-        if (list == NULL)
-            return NULL;
-        violations->list = list;
-        violations->cap = cap;
-    }
+    if (vector_grow(&violations->list, sizeof *violations->list, violations->count,
+                    &violations->cap) < 0)
+        return NULL;
     if (value_len > VALUE_SHOWN) {
         value_len = VALUE_SHOWN;
         while (value_len > VALUE_SHOWN - 4 && ((unsigned char)value[value_len] & 0xC0) == 0x80)

@@ -12,6 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fs/fs_type.h"
 #include "ingest/batch.h"
 #include "fs/lock_file.h"

@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "base/digest.h"
 #include "base/hash_index.h"
+#include "base/vector.h"
 
 /* No MODIFY: a transfer causes hundreds. No OPEN, ACCESS, CLOSE_NOWRITE: our own reading would. */
 #define WATCH_APPEARED_MASK (IN_CREATE | IN_ATTRIB)
@@ -259,19 +260,10 @@ static void forget_inode(const struct stat *st)
 
 static int remember(const char *name, int wd, const struct stat *st, struct cause *cause)
 {
-    struct below *below = watch.below;
     char *copy = strdup(name);
 
-    if (watch.below == NULL || watch.count == watch.cap) {
-        size_t cap = watch.cap == 0 ? 16 : watch.cap * 2;
-
-        below = realloc(watch.below, cap * sizeof *below);
-        if (below != NULL) {
-            watch.below = below;
-            watch.cap = cap;
-        }
-    }
-    if (copy == NULL || below == NULL ||
+    if (copy == NULL ||
+        vector_grow(&watch.below, sizeof *watch.below, watch.count, &watch.cap) < 0 ||
         hash_index_put(&watch.by_wd, key_of_wd(wd), watch.count + 1) < 0)
         goto fail;
     if (hash_index_put(&watch.by_name, key_of(name), watch.count + 1) < 0) {

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/csv_name.h"
+#include "base/vector.h"
 #include "drop/sidecar.h"
 #include "fs/beneath.h"
 #include "fs/dir_list.h"
@@ -23,19 +24,10 @@ struct scan {
 
 static int push(struct scan *scan, const char *name)
 {
-    char **directories = scan->directories;
-
-    if (directories == NULL || scan->count == scan->cap) {
-        size_t cap = scan->cap == 0 ? 16 : scan->cap * 2;
-
-        directories = realloc(directories, cap * sizeof *directories);
-        if (directories == NULL)
-            return cause_memory(scan->cause);
-        scan->directories = directories;
-        scan->cap = cap;
-    }
-    directories[scan->count] = strdup(name);
-    return directories[scan->count++] == NULL ? cause_memory(scan->cause) : 0;
+    if (vector_grow(&scan->directories, sizeof *scan->directories, scan->count, &scan->cap) < 0)
+        return cause_memory(scan->cause);
+    scan->directories[scan->count] = strdup(name);
+    return scan->directories[scan->count++] == NULL ? cause_memory(scan->cause) : 0;
 }
 
 static bool wants_look(const char *name, unsigned char type)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/csv_name.h"
+#include "base/vector.h"
 #include "drop/drop_scan.h"
 #include "drop/pending_file.h"
 #include "drop/sidecar.h"
@@ -201,17 +202,8 @@ static enum file_cache_state meet(struct scan *scan, const char *name, enum file
 /* It is to be looked at. Takes the name. */
 static void note(struct scan *scan, char *name, bool is_file, bool beside)
 {
-    scan->failed |= name == NULL;
-    if (!scan->failed && scan->count == scan->cap) {
-        size_t cap = scan->cap == 0 ? 64 : scan->cap * 2;
-        struct scanned *found = realloc(scan->found, cap * sizeof *found);
-
-        scan->failed = found == NULL;
-        if (found != NULL) {
-            scan->found = found;
-            scan->cap = cap;
-        }
-    }
+    scan->failed |=
+        name == NULL || vector_grow(&scan->found, sizeof *scan->found, scan->count, &scan->cap) < 0;
     if (scan->failed)
         free(name);
     else

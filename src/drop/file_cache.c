@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/vector.h"
 
 /* With the place of a ledger line. */
 #define YOUNG   (UINT64_C(1) << 63) /* read too soon after the last change */
@@ -75,20 +76,14 @@ static struct file_cache_entry *find(const struct file_cache *file_cache, const 
 /* Where there is no memory for the list, or hardly a gain by it, everything will be saved. */
 static void note_change(struct file_cache *file_cache, struct file_cache_entry *entry)
 {
-    size_t cap = file_cache->unsaved_cap < 64 ? 64 : file_cache->unsaved_cap * 2;
-    uint32_t *unsaved;
-
     file_cache->changed = true;
     file_cache->rewrite |= file_cache->unsaved_count > SLACK + file_cache->count / 2;
     if (file_cache->rewrite || (entry->at & UNSAVED) != 0)
         return;
-    if (file_cache->unsaved == NULL || file_cache->unsaved_count == file_cache->unsaved_cap) {
-        unsaved = realloc(file_cache->unsaved, cap * sizeof *unsaved);
-        file_cache->rewrite = unsaved == NULL;
-        if (unsaved == NULL)
-            return;
-        file_cache->unsaved = unsaved;
-        file_cache->unsaved_cap = cap;
+    if (vector_grow(&file_cache->unsaved, sizeof *file_cache->unsaved, file_cache->unsaved_count,
+                    &file_cache->unsaved_cap) < 0) {
+        file_cache->rewrite = true;
+        return;
     }
     file_cache->unsaved[file_cache->unsaved_count++] = (uint32_t)(entry - file_cache->entries);
     entry->at |= UNSAVED;

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/digest.h"
+#include "base/vector.h"
 
 static const char *const reason_names[PENDING_REASONS] = {
     [PENDING_NEW] = "new",
@@ -25,19 +25,6 @@ static const char *const reason_names[PENDING_REASONS] = {
 const char *pending_reason_name(enum pending_reason reason)
 {
     return reason_names[reason];
-}
-
-static int64_t read_clock(clockid_t clock)
-{
-    struct timespec time;
-
-    clock_gettime(clock, &time);
-    return time.tv_sec * CLOCK_SECOND + time.tv_nsec;
-}
-
-int64_t clock_monotonic(void)
-{
-    return read_clock(CLOCK_BOOTTIME);
 }
 
 /* ---- the list ---- */
@@ -86,15 +73,8 @@ struct pending_file *pending_add(struct pending *pending, const char *name)
 
     if (file != NULL)
         return file;
-    if (pending->files == NULL || pending->count == pending->cap) {
-        size_t cap = pending->cap == 0 ? 16 : pending->cap * 2;
-        struct pending_file *files = realloc(pending->files, cap * sizeof *files);
-
-        if (files == NULL)
-            return NULL;
-        pending->files = files;
-        pending->cap = cap;
-    }
+    if (vector_grow(&pending->files, sizeof *pending->files, pending->count, &pending->cap) < 0)
+        return NULL;
     file = &pending->files[pending->count];
     *file = (struct pending_file){
         .name = strdup(name), .due = CLOCK_NEVER, .arrival_no = pending->next_arrival_no++};
@@ -105,7 +85,7 @@ struct pending_file *pending_add(struct pending *pending, const char *name)
     }
     pending->count++;
     file->unchanged_since = file->last_checked = clock_monotonic();
-    file->first_seen = read_clock(CLOCK_REALTIME);
+    file->first_seen = clock_real();
     pending->changed = true;
     return file;
 }

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/hash_index.h"
 #include "fs/file_id.h"
 
@@ -45,14 +46,7 @@ enum pending_reason {
 
 const char *pending_reason_name(enum pending_reason reason);
 
-#define CLOCK_NEVER  INT64_MAX
-#define CLOCK_SECOND INT64_C(1000000000)
 #define PENDING_SOON (CLOCK_SECOND / 20) /* the delay before a file that just changed is checked */
-
-static inline int64_t clock_seconds(unsigned count)
-{
-    return (int64_t)count * CLOCK_SECOND;
-}
 
 struct pending_file {
     char *name;   /* owned, as detail */
@@ -83,8 +77,6 @@ struct pending {
     uint64_t next_arrival_no;
     bool changed; /* since state/waiting.csv was written */
 };
-
-int64_t clock_monotonic(void); /* CLOCK_BOOTTIME in nanoseconds */
 
 void pending_free(struct pending *pending); /* leaves an empty list */
 

@@ -48,7 +48,7 @@ static void write_detail(struct buffer *out, const char *detail)
 
 int pending_save(struct pending *pending, int state_fd, struct cause *cause)
 {
-    char boot[64], when[TEXT_TIME_SIZE];
+    char boot[64], when[CLOCK_TEXT_SIZE];
     struct buffer out = {0};
     size_t i;
     int result;
@@ -62,7 +62,7 @@ int pending_save(struct pending *pending, int state_fd, struct cause *cause)
 
         escape_percent(&out, file->name, strlen(file->name));
         buffer_printf(&out, ",%s,%s,%s,%" PRId64 ",%016" PRIx64 ",",
-                      pending_reason_name(file->reason), escape_time(when, file->first_seen), boot,
+                      pending_reason_name(file->reason), clock_print(when, file->first_seen), boot,
                       file->unchanged_since / 1000000, pending_signature(file));
         if (file->detail != NULL)
             write_detail(&out, file->detail);
@@ -117,7 +117,7 @@ static int take_line(struct pending *pending, const struct row *row, const char 
     if (file == NULL)
         goto out;
     file->reason = reason;
-    escape_parse_time(row->cells[2].text, row->cells[2].len, &file->first_seen);
+    clock_parse(row->cells[2].text, row->cells[2].len, &file->first_seen);
     free(file->detail);
     file->detail = row->cells[6].len > 0 ? strndup(row->cells[6].text, row->cells[6].len) : NULL;
     restore_unchanged_since(file, row->cells, boot);

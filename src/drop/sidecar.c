@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/csv_name.h"
 #include "fs/beneath.h"
 #include "fs/durable.h"
@@ -136,21 +136,17 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
 
 /* ---- both --------------------------------------------------------------------------------- */
 
-#define MOMENT INT64_C(2000000000) /* in which a rename by link and unlink is over */
+#define MOMENT (2 * CLOCK_SECOND) /* in which a rename by link and unlink is over */
 
 /* Does it count, by whose it is? */
 static bool counts(const struct file_access *whose, const struct file_id *file_id, uid_t owner,
                    struct sidecars *sidecars)
 {
-    struct timespec now;
-
     if (!whose->linked && (owner == SIDECAR_ANYONE || whose->owner == owner || whose->owner == 0 ||
                            whose->owner == geteuid()))
         return true;
-    clock_gettime(CLOCK_REALTIME, &now);
     sidecars->foreign = true;
-    sidecars->linked |=
-        whose->linked && now.tv_sec * INT64_C(1000000000) + now.tv_nsec < file_id->ctime + MOMENT;
+    sidecars->linked |= whose->linked && clock_real() < file_id->ctime + MOMENT;
     return false;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/thread_pool.h"
+#include "base/vector.h"
 
 #define NAMES_SIZE (64 * 1024) /* bytes of one call of getdents64 */
 #define SHARE      32          /* names that a thread takes at once */
@@ -87,24 +88,17 @@ static void upload(struct job *job, unsigned worker)
 
 static int add_entry(struct dir_list *listing, struct batch *batch, const struct record *record)
 {
-    struct dir_list_entry *entries = batch->entries;
+    struct dir_list_entry *entry;
 
     if (strcmp(record->name, ".") == 0 || strcmp(record->name, "..") == 0)
         return 0;
-    if (entries == NULL || batch->count == batch->cap) {
-        size_t cap = batch->cap == 0 ? 64 : batch->cap * 2;
-
-        entries = realloc(entries, cap * sizeof *entries);
-        if (entries == NULL)
-            return -1;
-        batch->entries = entries;
-        batch->cap = cap;
-    }
-    entries[batch->count].name = record->name;
-    entries[batch->count].type = record->type;
-    entries[batch->count].looked = listing->wants(record->name, record->type);
-    entries[batch->count].errnum = 0;
-    batch->count++;
+    if (vector_grow(&batch->entries, sizeof *batch->entries, batch->count, &batch->cap) < 0)
+        return -1;
+    entry = &batch->entries[batch->count++];
+    entry->name = record->name;
+    entry->type = record->type;
+    entry->looked = listing->wants(record->name, record->type);
+    entry->errnum = 0;
     return 0;
 }
 

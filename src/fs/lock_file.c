@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fs/durable.h"
 #include "base/escape.h"
 
@@ -54,9 +54,9 @@ int lock_file_take(struct lock_file *lock, int dir_fd, const char *name, unsigne
 
 int lock_file_mark(struct lock_file *lock, const char *program, struct cause *cause)
 {
-    char mark[128], when[TEXT_TIME_SIZE];
+    char mark[128], when[CLOCK_TEXT_SIZE];
     int len = snprintf(mark, sizeof mark, "%s, process %ld, since %s\n", program, (long)getpid(),
-                       escape_time(when, (int64_t)time(NULL) * 1000000000));
+                       clock_print(when, clock_real()));
 
     return durable_write(lock->fd, mark, (size_t)len, 0, lock->name, cause);
 }

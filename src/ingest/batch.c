@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ingest/adopt.h"
 #include "ingest/classify.h"
 #include "fs/durable.h"

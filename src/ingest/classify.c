@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "fs/durable.h"
 
 /* It does not pass. Bad now, or may it still change? */

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/vector.h"
 #include "ingest/placement.h"
 
 struct post_commit {
@@ -23,14 +24,6 @@ struct post_commit {
     bool settled;             /* all of it is booked: it need not be read again */
     bool racy;                /* seen.h */
 };
-
-static int64_t clock_real(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * CLOCK_SECOND + time.tv_nsec;
-}
 
 int outcome_open(struct outcome *outcome, struct ingest_env *env, const struct schema *schema,
                  struct cause *cause)
@@ -108,16 +101,9 @@ static struct post_commit *keep(struct outcome *outcome, const struct upload *up
 {
     struct post_commit *post_commit;
 
-    if (outcome->count == outcome->cap) {
-        size_t cap = outcome->cap == 0 ? 16 : outcome->cap * 2;
-
-        post_commit = realloc(outcome->list, cap * sizeof *post_commit);
-        if (post_commit == NULL) {
-            cause_memory(cause);
-            return NULL;
-        }
-        outcome->list = post_commit;
-        outcome->cap = cap;
+    if (vector_grow(&outcome->list, sizeof *outcome->list, outcome->count, &outcome->cap) < 0) {
+        cause_memory(cause);
+        return NULL;
     }
     post_commit = &outcome->list[outcome->count];
     *post_commit = (struct post_commit){.name = strdup(upload->file->name),

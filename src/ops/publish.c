@@ -1,9 +1,9 @@
 #include "ops/publish.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fs/beneath.h"
 #include "fs/durable.h"
 #include "ops/report.h"
@@ -57,14 +57,12 @@ static int write_statistics(struct publisher *publisher, struct cause *cause)
                             .total_user_samples = batch->drop.rows,
                             .pending = pending_waiting_count(&batch->drop.pending),
                             .training_inode = batch->merge.training.inode};
-    struct timespec now;
 
     if (batch->outcome.quarantine_changed &&
         quarantine_scan(batch->dir, report.ledger, &publisher->summary, cause) < 0)
         return -1;
     batch->outcome.quarantine_changed = false;
-    clock_gettime(CLOCK_REALTIME, &now);
-    report.time = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+    report.time = clock_real();
     if (tally_file_save(report.stats, cause) < 0 || report_write(&report, batch->dir, cause) < 0)
         return -1;
     beneath_stat(batch->dir->stats, "stats.json", &publisher->stats_json);

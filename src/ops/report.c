@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "fs/durable.h"
 #include "base/escape.h"
 
@@ -29,9 +30,9 @@ static json_t *string(const char *text, size_t len)
 
 static json_t *time_string(int64_t time)
 {
-    char when[TEXT_TIME_SIZE];
+    char when[CLOCK_TEXT_SIZE];
 
-    return time == 0 ? json_null() : json_string(escape_time(when, time));
+    return time == 0 ? json_null() : json_string(clock_print(when, time));
 }
 
 /* Rows of an adopted training file were never checked: their values may be anything. */
@@ -208,16 +209,16 @@ void report_summary(const struct report *report, struct buffer *out)
 {
     static const char *const titles[TALLY_COUNT] = {"users", "sources", "labels", "phases"};
     const struct ledger *ledger = report->ledger;
-    char when[TEXT_TIME_SIZE];
+    char when[CLOCK_TEXT_SIZE];
     enum tally_by by;
     enum violation_code code;
     bool first = true;
 
-    buffer_printf(out, "PhaseSentinel collector, %s\n\n", escape_time(when, report->time));
+    buffer_printf(out, "PhaseSentinel collector, %s\n\n", clock_print(when, report->time));
     buffer_printf(out, "training     %" PRIu64 " rows, %" PRIu64 " bytes", ledger->training_rows,
                   ledger->training_end);
     if (ledger->last_merge > 0)
-        buffer_printf(out, ", last merge %s", escape_time(when, ledger->last_merge));
+        buffer_printf(out, ", last merge %s", clock_print(when, ledger->last_merge));
     buffer_printf(
         out, "\ndropped      %" PRIu64 " CSV files with %" PRIu64 " rows, %" PRIu64 " waiting\n",
         report->user_files, report->total_user_samples, report->pending);
@@ -252,7 +253,7 @@ static void write_users(const struct report *report, struct buffer *out)
 {
     const struct tally_file *stats = report->stats;
     const struct counter *arrivals = &stats->arrivals, *rows = &stats->tally.by[TALLY_USERS];
-    char when[TEXT_TIME_SIZE];
+    char when[CLOCK_TEXT_SIZE];
     size_t i;
 
     buffer_string(out, "user_id,files,rows,rejected_files,last_arrival\n");
@@ -265,7 +266,7 @@ static void write_users(const struct report *report, struct buffer *out)
                       counter_get(&stats->files, user->value, user->len),
                       counter_get(rows, user->value, user->len),
                       counter_get(&stats->rejected, user->value, user->len),
-                      escape_time(when, (int64_t)user->rows));
+                      clock_print(when, (int64_t)user->rows));
     }
     for (i = 0; i < rows->count; i++) {
         const struct tally_entry *user = &rows->entries[i];

@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/escape.h"
+#include "base/vector.h"
 
 #define FILE_LIMIT  ((size_t)1 << 20)
 #define LINE_LIMIT  1022 /* what iniparser reads, without the newline */
@@ -120,20 +121,14 @@ static char *copy_name(struct ini *ini, unsigned line, const char *what, const c
 /* Takes over the strings, also without memory. */
 static void add_entry(struct ini *ini, char *section, char *key, char *written, unsigned line)
 {
-    struct ini_entry *entries = ini->entries;
-
-    /* Full at every power of two. */
-    if ((ini->count & (ini->count - 1)) == 0)
-        entries = realloc(entries, (ini->count == 0 ? 1 : ini->count * 2) * sizeof *entries);
-    if (entries == NULL || written == NULL) {
+    if (written == NULL ||
+        vector_grow(&ini->entries, sizeof *ini->entries, ini->count, &ini->cap) < 0) {
         ini->problems.failed = true;
         free(key == NULL ? section : key);
         free(written);
-    } else {
-        entries[ini->count++] = (struct ini_entry){section, key, written, written, line};
+        return;
     }
-    if (entries != NULL)
-        ini->entries = entries;
+    ini->entries[ini->count++] = (struct ini_entry){section, key, written, written, line};
 }
 
 static void scan_section(struct ini *ini, struct scan *scan, const char *line, const char *end)

@@ -36,7 +36,7 @@ struct ini_entry {
 struct ini {
     char *path;
     struct ini_entry *entries;
-    size_t count;
+    size_t count, cap;
     struct ini_problems problems;
     struct _dictionary_ *dictionary;
 };

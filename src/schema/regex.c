@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define FORGET_AFTER 20000000 /* nanoseconds of matching; building states takes most of them */
 
@@ -115,14 +116,6 @@ const char *regex_text(const struct pattern *pattern)
     return pattern->text;
 }
 
-static int64_t nanoseconds(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
-}
-
 /* Compiled anew, it knows no states. Without memory for that it stays as it is. */
 static void forget_states(struct pattern *pattern)
 {
@@ -145,10 +138,10 @@ enum regex_match regex_match(struct pattern *pattern, const char *text, size_t l
     pthread_mutex_lock(&pattern->lock);
     if (pattern->spent > FORGET_AFTER)
         forget_states(pattern);
-    start = nanoseconds();
+    start = clock_monotonic();
     /* regexec says "no match" when it has no memory; re_search knows the difference. */
     at = re_search(&pattern->regex, text, (regoff_t)len, 0, 0, NULL);
-    pattern->spent += nanoseconds() - start;
+    pattern->spent += clock_monotonic() - start;
     pthread_mutex_unlock(&pattern->lock);
     return at >= 0 ? REGEX_MATCHES : at == -1 ? REGEX_DIFFERS : REGEX_NO_MEMORY;
 }

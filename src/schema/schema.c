@@ -8,6 +8,7 @@
 #include "schema/field_parser.h"
 #include "schema/ini.h"
 #include "base/escape.h"
+#include "base/vector.h"
 
 enum { NAME, FILENAME, EXTRA_FIELDS, KEY_COUNT };
 static const char *const schema_keys[KEY_COUNT + 1] = {"name", "filename", "extra_fields", NULL};
@@ -17,7 +18,7 @@ struct loader {
     struct ini ini;
     const struct ini_entry *entries[KEY_COUNT]; /* NULL: not given */
     struct field_parser *drafts;                /* by number */
-    size_t count;
+    size_t count, cap;
 };
 
 static void report_key(struct ini *ini, const struct ini_entry *entry, const char *const *keys)
@@ -48,7 +49,6 @@ static void place_entry(struct ini *ini, const struct ini_entry *entry, const ch
 static struct field_parser *start_draft(struct loader *loader, const struct ini_entry *entry)
 {
     const char *digits = entry->section + strlen("field.");
-    struct field_parser *drafts;
     uint64_t number;
 
     if (strncasecmp(entry->section, "field.", strlen("field.")) != 0 || *digits == '0' ||
@@ -60,14 +60,12 @@ static struct field_parser *start_draft(struct loader *loader, const struct ini_
             entry->section);
         return NULL;
     }
-    drafts = reallocarray(loader->drafts, loader->count + 1, sizeof *drafts);
-    if (drafts == NULL) {
+    if (vector_grow(&loader->drafts, sizeof *loader->drafts, loader->count, &loader->cap) < 0) {
         loader->ini.problems.failed = true;
         return NULL;
     }
-    loader->drafts = drafts;
-    drafts[loader->count] = (struct field_parser){.number = number, .line = entry->line};
-    return &drafts[loader->count++];
+    loader->drafts[loader->count] = (struct field_parser){.number = number, .line = entry->line};
+    return &loader->drafts[loader->count++];
 }
 
 static int compare_drafts(const void *left, const void *right)

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 
 #define HASH_DIGITS 16
@@ -53,14 +54,14 @@ void ledger_line_print(struct buffer *out, const struct ledger_line *line)
 {
     const uint64_t numbers[] = {line->rows, line->rejected, line->duplicate, line->offset,
                                 line->length};
-    char when[TEXT_TIME_SIZE];
+    char when[CLOCK_TEXT_SIZE];
     size_t start = out->len, i;
 
     put_number(out, line->seq);
     buffer_byte(out, ',');
     put_number(out, line->batch);
     buffer_byte(out, ',');
-    buffer_string(out, escape_time(when, line->time));
+    buffer_string(out, clock_print(when, line->time));
     buffer_byte(out, ',');
     buffer_string(out, verdict_names[line->verdict]);
     buffer_byte(out, ',');
@@ -116,7 +117,7 @@ static bool take_time(struct cells *cells, int64_t *ret_time)
 {
     const char *from = cells->at;
 
-    if (cells->end - from < TIME_LEN || !escape_parse_time(from, TIME_LEN, ret_time))
+    if (cells->end - from < TIME_LEN || !clock_parse(from, TIME_LEN, ret_time))
         return false;
     cells->at += TIME_LEN;
     return take_comma(cells);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fs/durable.h"
 #include "base/log.h"
 #include "csv/csv_file.h"
@@ -21,14 +21,6 @@
 #define WRITE_SIZE     (1024 * 1024)
 #define VERIFY_SIZE    (16 * 1024 * 1024)
 #define HEADER_ROW_MAX (16 * 1024 * 1024)
-
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec * 1000000000LL + time.tv_nsec;
-}
 
 void training_init(struct training *training, const struct datadir *dir,
                    const struct schema *schema)
@@ -262,7 +254,7 @@ static int book_start(struct training *training, struct ledger *ledger, struct l
 {
     if (ledger->fd < 0 && ledger_create(ledger, cause) < 0)
         return -1;
-    line->time = now();
+    line->time = clock_real();
     line->name = DATADIR_TRAINING;
     if (ledger_add(ledger, line, cause) < 0)
         return -1;
@@ -419,9 +411,9 @@ static int take_unknown(struct training *training, struct ledger *ledger, uint64
 /* The tail behind the ledger's end was never committed; it may be ours or somebody's. */
 static int cut_tail(struct training *training, uint64_t end, uint64_t size, struct cause *cause)
 {
-    char name[128], when[TEXT_TIME_SIZE], *c;
+    char name[128], when[CLOCK_TEXT_SIZE], *c;
 
-    escape_time(when, now());
+    clock_print(when, clock_real());
     for (c = when; *c != '\0'; c++)
         if (*c == ':' || *c == '-')
             memmove(c, c + 1, strlen(c));

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "fuzz.h"
 #include "base/log.h"
 #include "ops/report.h"
@@ -139,11 +140,11 @@ static void try_percent(const char *value, size_t len)
 
 static void try_time(const char *value, size_t len)
 {
-    char again[TEXT_TIME_SIZE];
+    char again[CLOCK_TEXT_SIZE];
     int64_t time;
 
-    if (escape_parse_time(value, len, &time))
-        fuzz_require(len == 24 && memcmp(escape_time(again, time), value, 24) == 0,
+    if (clock_parse(value, len, &time))
+        fuzz_require(len == 24 && memcmp(clock_print(again, time), value, 24) == 0,
                      "a time is kept");
 }
 

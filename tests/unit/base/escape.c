@@ -1,46 +1,6 @@
 #include "base/escape.h"
 
-#include <time.h>
-
-#include "lib/place.h"
 #include "lib/unit.h"
-
-/* ---- buffer ------------------------------------------------------------------------------- */
-
-static void test_buffer(void)
-{
-    struct buffer buffer = {0};
-    size_t i;
-
-    check_text(buffer_text(&buffer), "", "a zeroed buffer");
-    buffer_append(&buffer, NULL, 0);
-    check(buffer.len == 0, "nothing is appended");
-    for (i = 0; i < 100000; i++)
-        buffer_byte(&buffer, (char)('a' + i % 26));
-    check(buffer.len == 100000 && buffer.data[99999] == 'a' + 99999 % 26 && !buffer_failed(&buffer),
-          "byte by byte it grows");
-    buffer_clear(&buffer);
-    check(buffer.len == 0 && buffer.cap >= 100000, "cleared it keeps its memory");
-    buffer_printf(&buffer, "%s-%d", "x", 7);
-    buffer_string(&buffer, ",");
-    buffer_printf(&buffer, "%*d", 1000, 1);
-    check(buffer.len == 1004 && strncmp(buffer_text(&buffer), "x-7, ", 5) == 0, "printed");
-    check(strlen(buffer_text(&buffer)) == 1004, "its text ends where it ends");
-    buffer_append(&buffer, "a\0b", 3);
-    check(buffer.len == 1007 && buffer.data[1005] == '\0', "NULs are bytes");
-    check(buffer_reserve(&buffer, SIZE_MAX - 10) < 0 && buffer_failed(&buffer) &&
-              buffer.len == 1007,
-          "what is too large fails it, and what it has stays");
-    buffer_string(&buffer, "more");
-    buffer_printf(&buffer, "%d", 1);
-    check(buffer_reserve(&buffer, 100000) < 0 && buffer.len <= 1007 + 4, "it takes no more room");
-    check_text(buffer_failed(&buffer) ? "" : "x", "", "failed");
-    buffer_clear(&buffer);
-    check(!buffer_failed(&buffer), "cleared it is good again");
-    buffer_free(&buffer);
-    buffer_free(&buffer);
-    check(buffer.data == NULL && buffer.cap == 0, "freed it is zeroed");
-}
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */
 
@@ -221,7 +181,7 @@ static void test_repair(void)
                "each byte");
 }
 
-/* ---- numbers and times -------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------ */
 
 static void test_number(void)
 {
@@ -251,90 +211,14 @@ static void test_number(void)
     check(escape_number("123", 2, 99, &number) && number == 12, "only len bytes are read");
 }
 
-static void test_time(void)
-{
-    char out[TEXT_TIME_SIZE];
-
-    check_text(escape_time(out, 0), "1970-01-01T00:00:00.000Z", "the epoch");
-    check_text(escape_time(out, INT64_C(1704110400123456789)), "2024-01-01T12:00:00.123Z",
-               "a time");
-    check_text(escape_time(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
-               "a leap year");
-    check_text(escape_time(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
-    check_text(escape_time(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
-    setenv("TZ", "Asia/Tokyo", 1);
-    tzset();
-    check_text(escape_time(out, 0), "1970-01-01T00:00:00.000Z", "UTC in any zone");
-}
-
-static void test_parse_time(void)
-{
-    static const char *const bad[] = {
-        "",
-        "2024-01-01T12:00:00Z",
-        "2024-01-01 12:00:00.000Z",
-        "2024-01-01T12:00:00,000Z",
-        "2024-01-01T12:00:00.000z",
-        "2024-01-01T12:00:00.000+",
-        "2024-1-001T12:00:00.000Z",
-        "2024-01-01T12:00:-1.000Z",
-        "2024-01-01T12:00: 1.000Z",
-        "2024-13-01T12:00:00.000Z",
-        "2024-00-01T12:00:00.000Z",
-        "2024-02-30T12:00:00.000Z",
-        "2023-02-29T12:00:00.000Z",
-        "2024-01-00T12:00:00.000Z",
-        "2024-01-01T24:00:00.000Z",
-        "2024-01-01T12:60:00.000Z",
-        "2024-01-01T12:00:61.000Z",
-        "2263-01-01T00:00:00.000Z",
-        "9999-12-31T23:59:59.999Z",
-        "0000-01-01T00:00:00.000Z",
-        "2024-01-01T12:00:00.000ZZ",
-    };
-    char out[TEXT_TIME_SIZE], again[TEXT_TIME_SIZE];
-    int64_t time, back;
-    time_t day;
-    size_t i, wrong = 0;
-
-    for (i = 0; i < 10000; i++) {
-        time = (int64_t)(place_random() >> 1) / 1000000 * 1000000;
-        escape_time(out, time);
-        wrong += !escape_parse_time(out, strlen(out), &back) || back != time;
-    }
-    check(wrong == 0, "what is written is read again: %zu wrong", wrong);
-    wrong = 0;
-    for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
-        day = (time_t)time * 86400;
-        strftime(again, sizeof again, "%Y-%m-%dT00:00:00.000Z", gmtime(&day));
-        escape_time(out, time * INT64_C(86400000000000));
-        wrong += strcmp(out, again) != 0 || !escape_parse_time(out, strlen(out), &back) ||
-                 back / 86400000000000 != time;
-        /* The day after the last of each month is none. */
-        memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
-        if (escape_parse_time(out, strlen(out), &back)) {
-            escape_time(again, back);
-            wrong += strcmp(out, again) != 0;
-        }
-    }
-    check(wrong == 0, "every day until 2262: %zu wrong", wrong);
-    back = 42;
-    for (i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!escape_parse_time(bad[i], strlen(bad[i]), &back) && back == 42,
-              "'%s' is no such time", bad[i]);
-}
-
 int main(void)
 {
-    test_buffer();
     test_utf8();
     test_printable();
     test_percent();
     test_csv_cell();
     test_repair();
     test_number();
-    test_time();
-    test_parse_time();
     escaped(NULL, NULL, 0);
     return unit_done();
 }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "drop/dropdir.h"
 
 #include "lib/place.h"
