@@ -1,7 +1,7 @@
 #!/bin/bash
-# The documents: every command that README.md and the EXAMPLES of the man pages show is run in a fresh directory, and
-# what it prints is compared with what they show, but for times, process numbers and places. And what the documents
-# list, modules, files, keys, codes, reasons, commands, is what there is.
+# The documents are true. Every command in README.md and in the EXAMPLES of the man pages is run in a fresh directory, and its
+# output is compared with what they show, except times, process numbers and directories. The lists in the documents (modules,
+# files, keys, codes, reasons, commands) are compared with the sources and with the files that the programs write.
 # shellcheck disable=SC2016,SC2317 # patterns with $ and backticks; functions called by name
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../../lib/e2e.sh"
@@ -13,24 +13,24 @@ SHOWN_DAY=20251124 # of the names that `save` makes in the documents
 TODAY=$(date -u +%Y%m%d)
 CALLER_PATH=$PATH
 
-# The sample files of the clone, by their names: a reader of README may have dropped others beside them.
+# The sample files that git has. A clone may hold more: a reader of README drops other files beside them.
 samples=("$PROJECT"/data/user_data/user_001_external_20240101_120000.csv
     "$PROJECT"/data/user_data/user_002_simulation_20240101_130000.csv
     "$PROJECT"/data/user_data/user_003_web_20240101_140000.csv)
 
 # --- What the documents show -------------------------------------------------------------------------------
 
-# page FILE [SECTION]: the man page as it is read, or that section of it.
+# page FILE [SECTION]: print the formatted man page, or one section of it.
 page()
 {
     mandoc -T ascii "$MAN/$1" | sed 's/.\x08//g' |
         awk -v section="${2-}" '/^[A-Z]/ { within = $0 == section } section == "" || within'
 }
 
-# words_of TEXT: on one line, for a search across line ends.
+# words_of TEXT: print the text on one line, so that a search finds words across line ends.
 words_of() { tr -s ' \n' '  ' <<<"$1"; }
 
-# blocks_of_readme: each fenced block becomes a file $BLOCKS/NUMBER.KIND, in their order.
+# blocks_of_readme: write each fenced block to a file $BLOCKS/NUMBER.KIND.
 blocks_of_readme()
 {
     rm -rf "$BLOCKS" && mkdir "$BLOCKS"
@@ -46,7 +46,7 @@ blocks_of_readme()
         file != "" { print substr($0, indent + 1) > file }' "$README"
 }
 
-# blocks_of_page FILE SECTION: each display of that section, likewise; its kind follows from its first line.
+# blocks_of_page FILE SECTION: do the same with the displays of that section. The first line of a display tells its kind.
 blocks_of_page()
 {
     rm -rf "$BLOCKS" && mkdir "$BLOCKS"
@@ -67,7 +67,7 @@ blocks_of_page()
         { file = ""; blank = 0 }'
 }
 
-# real TEXT: a command with the directories that are meant.
+# real TEXT: print a command with the directories of the site in place of those that the documents name.
 real()
 {
     local text=${1//\/usr\/local\/bin/$SITE/build}
@@ -77,7 +77,7 @@ real()
     echo "${text//\/var\/lib\/phasesentinel/$SITE/data}"
 }
 
-# plain TEXT: what is shown or was printed, without what differs from run to run.
+# plain TEXT: print what is shown or was printed, without what differs from run to run.
 plain()
 {
     sed -E -e "s|$SITE/etc|/etc/phasesentinel|g; s|$SITE/data|/var/lib/phasesentinel|g; s|$SITE|/srv/phasesentinel|g" \
@@ -87,7 +87,7 @@ plain()
         -e "s/_($SHOWN_DAY|$TODAY|$(date -u +%Y%m%d))_[0-9]{6}\.csv/_NOW.csv/g" <<<"$1"
 }
 
-# --- Playing it --------------------------------------------------------------------------------------------
+# --- Running it --------------------------------------------------------------------------------------------
 
 # stage: make the site what the documents see, a clone and an installation in one, and go there. The programs are found by
 # name. scp, ssh, rsync and sftp lead to this machine; useradd and chown do nothing.
@@ -113,7 +113,7 @@ stage()
     last_code=0
 }
 
-# leave: back to where we were.
+# leave: go back, and restore the environment.
 leave()
 {
     cd "$PROJECT" || exit 1
@@ -121,7 +121,7 @@ leave()
     unset PHASESENTINEL_CONFIG
 }
 
-# run_behind COMMAND: a program that goes on; sets `background`.
+# run_behind COMMAND: start a program in the background; set `background` to its process.
 run_behind()
 {
     eval "$1"
@@ -129,10 +129,10 @@ run_behind()
     started+=("$background")
 }
 
-# code CODE: exits with it, for a following $?.
+# code CODE: return it, so that the next command finds it in $?.
 code() { return "$1"; }
 
-# now_gives COMMAND WANT: runs it here; leaves what it printed in `printed`. Does it print that?
+# now_gives COMMAND WANT: run the command in this shell and set `printed`; return 0 if it printed WANT.
 now_gives()
 {
     code "$last_code"
@@ -142,7 +142,7 @@ now_gives()
     [[ $printed == "$2" ]]
 }
 
-# play_command COMMAND SHOWN: runs it and compares. Where a daemon works meanwhile, it is given time.
+# play_command COMMAND SHOWN: run the command and compare its output. While a daemon works, try again for WAIT seconds.
 play_command()
 {
     local command want end=$((SECONDS + WAIT))
@@ -166,7 +166,7 @@ play_command()
     [[ -n $want ]] || is "$last_code" 0 "$document: it exits 0"
 }
 
-# play_console FILE: its commands, each behind "$ " or continued behind "> ", with what they print.
+# play_console FILE: run its commands, which begin with "$ " and continue with "> ", and compare what they print.
 play_console()
 {
     local line command='' shown=''
@@ -184,7 +184,7 @@ play_console()
     play_command "$command" "$shown"
 }
 
-# play_crontab FILE: the commands, without their times.
+# play_crontab FILE: run its commands at once.
 play_crontab()
 {
     local command
@@ -210,13 +210,13 @@ play_shell()
     done <"$1"
 }
 
-# play_python FILE: it prints what its comment says.
+# play_python FILE: run it; it must print what its comment "prints:" says.
 play_python()
 {
     document+=": python" background=yes play_command "python3 $1" "$(sed -n 's/.*# prints: //p' "$1")"
 }
 
-# play: all blocks, in their order.
+# play DOCUMENT COUNT: run all blocks in their order; there must be COUNT blocks of commands or more.
 play()
 {
     local block played=0
@@ -295,7 +295,7 @@ play_page()
     leave
 }
 
-# merge_samples: what the examples of the formats speak of.
+# merge_samples: merge the sample files, of which the examples of the formats speak.
 merge_samples()
 {
     cp "${samples[@]}" "$DROP/"
@@ -306,7 +306,7 @@ play_page phasesentinel.1 5
 play_page phasesentineld.8 2
 play_page phasesentinel-formats.5 2 merge_samples
 
-# The example of a configuration and that of a schema.
+# The example of a configuration works, and so does that of a schema.
 blocks_of_page phasesentinel.ini.5 EXAMPLES
 site ini source=archive
 stage
@@ -325,7 +325,7 @@ exits 0 "phasesentinel-schema.5: the schema is one" cli merge
 is "$(cat "$DATA/training_data.csv")" $'station,day,celsius\nWIE7,2024-01-31,-3.5' \
     "phasesentinel-schema.5: and takes from the name what it says"
 
-# The examples of their diagnostics.
+# Both pages show true diagnostics.
 blocks_of_page phasesentinel.ini.5 DIAGNOSTICS
 printf '\n\n\n\n\n\n\n[watch]\nsetle = 5\n' >"$SITE/phasesentinel.ini"
 is "$(cd "$SITE" && "$CLI" -c phasesentinel.ini check x 2>&1 | sed 's/^phasesentinel: //')" "$(cat "$BLOCKS/01.text")" \
@@ -335,14 +335,14 @@ config
 printf '\n\n\n\n\n\n[field.1]\nname = x\ntype = number\n\nminimum = 105\nmaximum = 100\n' >"$SITE/schema.ini"
 is "$("$CLI" -c "$INI" check x 2>&1 | sed "s|^phasesentinel: $SITE/||")" "$(cat "$BLOCKS/01.text")" \
     "phasesentinel-schema.5: the diagnostic"
-rm -r "$DATA" # of another schema now
+rm -r "$DATA" # the checker knows only the shipped schema
 
-# --- What they list ----------------------------------------------------------------------------------------
+# --- What the documents list ----------------------------------------------------------------------------------------
 
-# strings_of PATTERN: the first quoted string of each line of the sources that matches.
+# strings_of PATTERN: print the first quoted string of each line of the sources that matches.
 strings_of() { sed -nE "/$1/s/[^\"]*\"([^\"]*)\".*/\1/p" "$PROJECT"/src/*/*.c; }
 
-# lists DOCUMENT TEXT WHAT WORD…: the text has all of the words, of which there is one at least.
+# lists DOCUMENT TEXT WHAT WORD…: check that the text has all of the words, and that there is at least one.
 lists()
 {
     local missing='' word
@@ -387,7 +387,7 @@ mapfile -t words < <(sed -n '/^const char \*const field_parser_keys\[/,/};/p' "$
     grep -o '"[A-Za-z]*"' | tr -d '"' | sort -u)
 lists phasesentinel-schema.5 "$schema" "every key of a field (${#words[@]})" "${words[@]}"
 
-# Each page is one that is read, not searched; and the others that it names are there.
+# No page is too long to read, and the pages of ours that it names exist.
 for file in "$MAN"/*; do
     is "$(($(wc -l <"$file") <= 500))" 1 "${file##*/}: at most 500 lines"
     missing=
@@ -397,7 +397,7 @@ for file in "$MAN"/*; do
     is "$missing" '' "${file##*/}: every page of ours that it names"
 done
 
-# default_of KEY: what the page says.
+# default_of KEY: print the default that phasesentinel.ini(5) gives.
 default_of()
 {
     words_of "$(awk -v key="$1" '/^     [a-z]/ { within = $1 == key } /^[A-Z]/ { within = 0 } within' <<<"$page5")" |
@@ -408,7 +408,7 @@ while read -r key value; do
     is "$(default_of "$key")" "$value" "phasesentinel.ini.5: the default of $key, as in etc/phasesentinel.ini"
 done < <(sed -nE 's/^([a-z_]+) *= *([^ ]+).*/\1 \2/p' "$PROJECT/etc/phasesentinel.ini")
 
-# paths_exist FILE: do the files that it names stand there?
+# paths_exist FILE: check that the files that it names exist.
 paths_exist()
 {
     local path missing=''
@@ -420,7 +420,7 @@ paths_exist()
     is "$missing" '' "$1: every file that it names"
 }
 
-# targets_exist FILE: and the targets of make?
+# targets_exist FILE: check that the targets of make that it names exist.
 targets_exist()
 {
     local target missing=''
@@ -441,7 +441,7 @@ while read -r name; do
 done < <(grep -oE '`[a-z]+(_[a-z]+)+`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
 is "$missing" '' "src/README.md: every function that it names"
 
-# modules_of_makefile: FOLDER and its modules, a line a folder.
+# modules_of_makefile: print a line with the name and the modules of each folder.
 modules_of_makefile()
 {
     make -s -C "$PROJECT" -pn help 2>/dev/null | awk '
@@ -450,7 +450,7 @@ modules_of_makefile()
         END { for (i = 3; i <= count; i++) print folders[i] modules[folders[i]] }'
 }
 
-# modules_of_readme: the same from the table of src/README.md.
+# modules_of_readme: print the same from the table of src/README.md.
 modules_of_readme()
 {
     sed -nE 's:^\| `([a-z]+)/` \|[^|]*\|(.*)\|$:\1\2:p' "$PROJECT/src/README.md" | tr -d '`,' | tr -s ' ' | sed 's/ *$//'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make install` and `make uninstall` mirror each other; an edited configuration and data stay.
+# `make uninstall` removes what `make install` put there, but no edited configuration and no data.
 # shellcheck disable=SC2317 # called by exits
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../../lib/e2e.sh"
@@ -7,10 +7,10 @@
 STAGE=$TMP/stage
 PREFIX=/opt/sentinel
 
-# installing TARGET: make, quiet, into the stage.
+# installing TARGET: run make with the stage as DESTDIR.
 installing() { make -s -C "$PROJECT" "$1" "DESTDIR=$STAGE" "prefix=$PREFIX" "sysconfdir=/etc" BUILD="$BUILD"; }
 
-# installed PATTERN: the files in the stage whose path ends so.
+# installed PATTERN: print the files in the stage whose path ends with the pattern.
 installed() { find "$STAGE" -type f -path "*$1"; }
 
 before=$(git -C "$PROJECT" status --porcelain 2>&1)
