@@ -348,6 +348,11 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
     return 0;
 }
 
+int ledger_lengths(struct ledger *ledger, struct length_snapshot *ret_snapshot, struct cause *cause)
+{
+    return length_set_take(&ledger->index.lengths, ret_snapshot) < 0 ? cause_memory(cause) : 0;
+}
+
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known)
 {
     return ledger_index_name(&ledger->index, name, ret_known);

@@ -94,6 +94,14 @@ int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause);
 
+/*
+ * Take a snapshot of the lengths of all content that counts as known, pending lines included: see
+ * length_set. It stays valid after ledger_rollback and ledger_close, until the caller gives it to
+ * length_snapshot_release.
+ */
+int ledger_lengths(struct ledger *ledger, struct length_snapshot *ret_snapshot,
+                   struct cause *cause);
+
 /* All that is known of a name, from the index alone; false, and zeroed: nothing. */
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known);
 

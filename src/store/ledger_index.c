@@ -34,6 +34,7 @@ void ledger_index_free(struct ledger_index *index)
     hash_index_free(&index->by_content);
     hash_index_free(&index->by_name);
     hash_index_free(&index->by_slot);
+    length_set_free(&index->lengths);
     free(index->names);
     free(index->longest);
     *index = (struct ledger_index){0};
@@ -290,8 +291,11 @@ int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
 {
     if (add_name(index, note) < 0)
         return -1;
+    if (!counts_as_known(note->verdict))
+        return 0;
     /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
-    return counts_as_known(note->verdict) ? hash_index_put(&index->by_content, note->content,
-                                                           note->at / LEDGER_LINE_MIN_SIZE + 1)
-                                          : 0;
+    return hash_index_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1) <
+                   0
+               ? -1
+               : length_set_add(&index->lengths, note->bytes);
 }

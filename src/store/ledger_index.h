@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "store/ledger_line.h"
+#include "store/length_set.h"
 #include "base/hash_index.h"
 
 struct ledger_name;    /* what is known of a name */
@@ -27,6 +28,7 @@ struct ledger_index {
     size_t count, cap;
     struct ledger_longest *longest;
     size_t longest_count, longest_cap;
+    struct length_set lengths; /* of the content that counts as known */
 };
 
 void ledger_index_free(struct ledger_index *index); /* leaves it empty */
