@@ -162,8 +162,7 @@ struct scan {
     struct scanned {
         char *name; /* owned */
         bool is_file;
-        bool beside; /* what was found is a sidecar of it */
-    } * found;       /* those to be looked at */
+    } * found; /* those to be looked at */
     size_t count, cap;
     struct cause *cause;
     bool failed;
@@ -200,14 +199,14 @@ static enum file_cache_state meet(struct scan *scan, const char *name, enum file
 }
 
 /* It is to be looked at. Takes the name. */
-static void note(struct scan *scan, char *name, bool is_file, bool beside)
+static void note(struct scan *scan, char *name, bool is_file)
 {
     scan->failed |=
         name == NULL || vector_grow(&scan->found, sizeof *scan->found, scan->count, &scan->cap) < 0;
     if (scan->failed)
         free(name);
     else
-        scan->found[scan->count++] = (struct scanned){name, is_file, beside};
+        scan->found[scan->count++] = (struct scanned){name, is_file};
 }
 
 static void scan_found(void *context, const char *name, enum file_kind kind,
@@ -232,7 +231,7 @@ static void scan_found(void *context, const char *name, enum file_kind kind,
             racy_queue_add(&scan->drop->racy_queue, name, known.last_at, scan->due);
         return;
     }
-    note(scan, strdup(name), kind == FILE_REGULAR, false);
+    note(scan, strdup(name), kind == FILE_REGULAR);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -248,14 +247,12 @@ static void scan_enter(void *context, const char *directory, int fd)
         scan->drop->enter(scan->drop->enter_context, directory, fd);
 }
 
-/* Where files leave, their own may have left before it came. */
 static void scan_sidecar(void *context, const char *name)
 {
     struct scan *scan = context;
 
+    (void)name;
     scan->drop->sidecars = true;
-    if (!scan->keeps && !scan->count_only)
-        note(scan, strndup(name, sidecar_target_length(name)), false, true);
 }
 
 /* Fills in what was found; to be freed in any case. As drop_scan. */
@@ -305,7 +302,7 @@ int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *ca
         drop->changed |= files != drop->files || rows != drop->rows;
         for (i = 0; i < scan.count && result == 0; i++) {
             result = arrive(drop, scan.found[i].name, false, due, cause);
-            if (result == 0 && !scan.found[i].beside)
+            if (result == 0)
                 pending_find(&drop->pending, scan.found[i].name)->counted = scan.found[i].is_file;
         }
         /* What was waited for and is not there has to be looked at once, to find that out. */

@@ -142,8 +142,7 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
 static bool counts(const struct file_access *whose, const struct file_id *file_id, uid_t owner,
                    struct sidecars *sidecars)
 {
-    if (!whose->linked && (owner == SIDECAR_ANYONE || whose->owner == owner || whose->owner == 0 ||
-                           whose->owner == geteuid()))
+    if (!whose->linked && (whose->owner == owner || whose->owner == 0 || whose->owner == geteuid()))
         return true;
     sidecars->foreign = true;
     sidecars->linked |= whose->linked && clock_real() < file_id->ctime + MOMENT;

@@ -18,8 +18,7 @@
 #include "csv/violations.h"
 #include "fs/file_id.h"
 
-#define SIDECAR_BYTES  (64 * 1024)
-#define SIDECAR_ANYONE ((uid_t)-1) /* an owner: who it is does not matter */
+#define SIDECAR_BYTES (64 * 1024)
 
 enum sidecar_kind { SIDECAR_SHA256, SIDECAR_DONE, SIDECAR_KINDS };
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "ingest/adopt.h"
+#include "ingest/placement_recovery.h"
 #include "ingest/classify.h"
 #include "fs/durable.h"
 #include "base/log.h"

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ingest/placement.h"
 #include "base/log.h"
 #include "base/csv_name.h"
 
@@ -133,28 +132,6 @@ static bool is_confirmed(struct upload *upload, enum file_kind kind)
                  upload->sidecars.linked ? upload->now + CLOCK_SECOND : CLOCK_NEVER);
     buffer_free(&detail);
     return false;
-}
-
-/* Its checksum came after it, and it has left: is it that of what was accepted? Where sidecars are
- * waited for none can be late. */
-static int follow(struct upload *upload, struct cause *cause)
-{
-    const struct ingest_env *env = upload->env;
-    const enum placement disposal = placement_of_accepted(env->config);
-    const char *name = upload->file->name;
-    int found;
-
-    if (!env->drop->sidecars || disposal == PLACE_KEEP ||
-        env->config->confirm != CONFIG_CONFIRM_NONE ||
-        sidecar_look(env->dir->drop, name, SIDECAR_ANYONE, &upload->sidecars) != FILE_REGULAR ||
-        !upload->sidecars.has_sum)
-        return 0;
-    found = ledger_last(&env->merge->ledger, name, &upload->history.last, cause);
-    if (found <= 0 || upload->history.last.verdict == VERDICT_QUARANTINED ||
-        memcmp(upload->history.last.sha256, upload->sidecars.sha256, DIGEST_SIZE) != 0)
-        return found < 0 ? -1 : 0;
-    return placement_follow(env->dir, name, &upload->sidecars, upload->history.last.seq, disposal,
-                            cause);
 }
 
 /* May the file be judged now? Else it waits, is done, or is gone. */
@@ -384,8 +361,6 @@ int upload_claim(struct upload *upload, struct pending_file *file, struct cause 
     upload->complete_only = upload->known = upload->sink_failed = upload->detached = upload->again =
         false;
     upload->history.base = NULL;
-    if (upload->taken.kind == FILE_GONE && follow(upload, cause) < 0)
-        return -1;
     if (!claim(upload))
         return 0;
     upload->growing = file->truncated_size > 0 && upload->file_id.size > file->truncated_size;

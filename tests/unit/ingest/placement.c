@@ -1,4 +1,5 @@
 #include "ingest/placement.h"
+#include "ingest/placement_recovery.h"
 
 #include <dirent.h>
 #include <errno.h>
