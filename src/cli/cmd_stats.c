@@ -19,6 +19,7 @@
 #include "ops/report.h"
 #include "base/csv_name.h"
 #include "drop/drop_scan.h"
+#include "drop/sidecar.h"
 #include "fs/beneath.h"
 #include "ingest/quarantine_scan.h"
 #include "base/escape.h"
@@ -97,7 +98,9 @@ struct view {
     struct pending pending;
     struct quarantine_summary quarantine;
     struct buffer trouble, holder, polled;
-    uint64_t ignored;
+    struct buffer orphans; /* a line for each sidecar without a file */
+    uint64_t ignored;      /* names, orphans among them */
+    uint64_t orphan_count;
     bool daemon_up;
     bool failed;
 };
@@ -133,6 +136,23 @@ static void found(void *context, const char *name, enum file_kind kind,
     view->failed |= pending_note_present(&view->pending, name, reason) < 0;
 }
 
+/* Note a sidecar whose file is not there: it came after the file had left, or the file never came. */
+static void found_sidecar(void *context, const char *name)
+{
+    struct view *view = context;
+    char *file = strndup(name, sidecar_target_length(name));
+    struct file_id ignored;
+
+    view->failed |= file == NULL;
+    if (file != NULL && beneath_stat(view->session->dir.drop, file, &ignored) == FILE_GONE) {
+        view->orphan_count++;
+        buffer_string(&view->orphans, "  ");
+        escape_printable(&view->orphans, name, strlen(name));
+        buffer_string(&view->orphans, ": its file is not here\n");
+    }
+    free(file);
+}
+
 static void enter(void *context, const char *directory, int fd)
 {
     struct view *view = context;
@@ -153,6 +173,7 @@ static int upload(struct view *view, struct cause *cause)
     const struct drop_scan_request order = {.recursive = session->config.recursive,
                                             .enter = enter,
                                             .names_only = true,
+                                            .sidecar = found_sidecar,
                                             .found = found,
                                             .context = view};
 
@@ -168,10 +189,11 @@ static int upload(struct view *view, struct cause *cause)
         if (drop_scan(session->dir.drop, &order, &view->ignored, cause) < 0)
             return -1;
         datadir_close_drop(&session->dir);
+        view->ignored += view->orphan_count;
     } else if (view->trouble.len == 0) {
         buffer_string(&view->trouble, cause->text);
     }
-    if (view->failed)
+    if (view->failed || buffer_failed(&view->orphans))
         return cause_memory(cause);
     pending_keep_present(&view->pending);
     return quarantine_scan(&session->dir, &view->ledger, &view->quarantine, cause);
@@ -230,6 +252,7 @@ static void print_status(const struct view *view, const char *next)
                   "ignored      %" PRIu64
                   " names that do not end in .csv, .csv.gz or .csv.zst%s begin with a dot%s\n",
                   view->ignored, recursive ? ", or" : ",", recursive ? "" : " or are directories");
+    buffer_append(&out, view->orphans.data, view->orphans.len);
     buffer_printf(&out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved\n",
                   view->quarantine.files, view->quarantine.resolved);
     if (next[0] != '\0')
@@ -293,6 +316,7 @@ int command_status(const struct command *command, struct session *session, int a
     ledger_close(&view.ledger);
     pending_free(&view.pending);
     buffer_free(&view.trouble);
+    buffer_free(&view.orphans);
     buffer_free(&view.polled);
     buffer_free(&view.holder);
     return result;
