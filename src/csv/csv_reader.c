@@ -1,7 +1,6 @@
 #include "csv/csv_reader.h"
 
 #include <csv.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,39 +9,47 @@
 #include "base/vector.h"
 
 #define READ_SIZE (256 * 1024)
-#define COPY      16
+#define COPY      16 /* cells of up to so many bytes are copied without a call of memcpy */
+
+struct window {
+    char *data; /* owned; CSV_READER_ZEROS more bytes than cap */
+    size_t cap;
+};
 
 struct csv_reader {
     uint64_t max_row_bytes;
     size_t max_columns;
     bool only_libcsv;
 
-    char *data; /* a window of the file: [0, end) is buffered, [0, pos) handed out */
-    size_t cap, pos, end;
-    char *spare; /* the window before, and the next one */
-    size_t spare_cap;
-    size_t consumed; /* where csv_reader_consumed stands */
-    size_t scanned;  /* no LF in [pos, scanned): not searched again */
-    uint64_t offset; /* of data[0] in the file */
-    uint64_t line;   /* of data[pos] */
-    bool finished;   /* no more bytes will come */
-    bool dead;       /* after ROW_TOO_LONG */
+    struct window window, spare; /* spare: the window before this one, reused for the next one */
+    size_t pos, end;             /* in window.data: [0, end) is buffered, [0, pos) is handed out */
+    size_t consumed;             /* end of the bytes that csv_reader_consumed has returned */
+    size_t scanned;              /* [pos, scanned) has no LF */
+    uint64_t offset;             /* offset of window.data[0] in the file */
+    uint64_t line;               /* line number of the byte at pos */
+    bool finished;               /* no more bytes will come */
+    bool stopped;                /* a row was too long: no rows follow */
 
     struct cell *cells;
     size_t cell_cap;
-    size_t cell_count; /* may exceed max_columns; only so many are stored */
+    size_t cell_count; /* may exceed max_columns, the number of cells stored */
 
     struct csv_parser csv;
-    bool csv_ready;
-    bool csv_fresh;         /* as csv_init leaves it: it stands between two records */
-    struct buffer texts;    /* the cells that libcsv gave, each with a comma behind it */
-    bool row_done;          /* libcsv's end-of-row callback came */
-    uint64_t breaks;        /* LFs of this record before the line that libcsv is reading */
-    uint64_t quoted_breaks; /* those of them that are inside cells that are whole */
+    bool csv_fresh;         /* csv stands between two records, as after csv_init */
+    struct buffer texts;    /* cells that libcsv gave, a comma after each */
+    bool row_done;          /* libcsv called on_row */
+    uint64_t breaks;        /* LFs in the record before the line that libcsv parses now */
+    uint64_t quoted_breaks; /* LFs of breaks inside cells that have ended */
     bool out_of_memory;
 };
 
-/* With a blank function that knows no blanks libcsv keeps them: values are never changed. */
+/* The bytes of a record in the window, with the line end. */
+struct record {
+    size_t start, end;
+    bool whole; /* false if it goes on behind the buffered bytes */
+};
+
+/* Tell libcsv that no byte is a blank: it strips blanks, but values are never changed. */
 static int no_blanks(unsigned char byte)
 {
     (void)byte;
@@ -51,336 +58,76 @@ static int no_blanks(unsigned char byte)
 
 struct csv_reader *csv_reader_open(uint64_t max_row_bytes, size_t max_columns)
 {
-    struct csv_reader *rows = calloc(1, sizeof *rows);
+    struct csv_reader *reader = malloc(sizeof *reader);
 
-    if (rows == NULL)
+    if (reader == NULL)
         return NULL;
-    rows->max_row_bytes = max_row_bytes;
-    rows->max_columns = max_columns;
-    rows->line = 1;
-    return rows;
+    *reader =
+        (struct csv_reader){.max_row_bytes = max_row_bytes, .max_columns = max_columns, .line = 1};
+    return reader;
 }
 
-void csv_reader_close(struct csv_reader *rows)
+void csv_reader_close(struct csv_reader *reader)
 {
-    if (rows == NULL)
+    if (reader == NULL)
         return;
-    if (rows->csv_ready)
-        csv_free(&rows->csv);
-    buffer_free(&rows->texts);
-    free(rows->cells);
-    free(rows->spare);
-    free(rows->data);
-    free(rows);
+    csv_free(&reader->csv);
+    buffer_free(&reader->texts);
+    free(reader->cells);
+    free(reader->spare.data);
+    free(reader->window.data);
+    free(reader);
 }
 
-void csv_reader_reset(struct csv_reader *rows)
+void csv_reader_reset(struct csv_reader *reader)
 {
-    rows->pos = rows->end = rows->consumed = rows->scanned = 0;
-    rows->offset = 0;
-    rows->line = 1;
-    rows->finished = rows->dead = false;
+    reader->pos = reader->end = reader->consumed = reader->scanned = 0;
+    reader->offset = 0;
+    reader->line = 1;
+    reader->finished = reader->stopped = false;
 }
 
-void csv_reader_use_reference(struct csv_reader *rows, bool only_libcsv)
+void csv_reader_use_reference(struct csv_reader *reader, bool only_libcsv)
 {
-    rows->only_libcsv = only_libcsv;
+    reader->only_libcsv = only_libcsv;
 }
 
-static int reserve(char **data, size_t *cap, size_t need)
+/* ---- the window --------------------------------------------------------------------------- */
+
+char *csv_reader_space(struct csv_reader *reader, size_t *ret_len)
 {
-    char *grown;
+    const size_t rest = reader->end - reader->pos, need = rest + READ_SIZE;
+    struct window now = reader->window, *next = reader->pos == 0 ? &reader->window : &reader->spare;
 
-    if (need <= *cap)
-        return 0;
-    need += need / 2;
-    grown = realloc(*data, need + CSV_READER_ZEROS);
-    if (grown == NULL)
-        return -1;
-    *data = grown;
-    *cap = need;
-    return 0;
-}
+    if (need > next->cap) {
+        char *data = realloc(next->data, need + need / 2 + CSV_READER_ZEROS);
 
-char *csv_reader_space(struct csv_reader *rows, size_t *ret_len)
-{
-    size_t rest = rows->end - rows->pos, cap = rows->cap;
-    char *data = rows->data;
-
-    if (rows->pos == 0) {
-        if (reserve(&rows->data, &rows->cap, rest + READ_SIZE) < 0)
+        if (data == NULL)
             return NULL;
-    } else {
-        if (reserve(&rows->spare, &rows->spare_cap, rest + READ_SIZE) < 0)
-            return NULL;
-        memcpy(rows->spare, data + rows->pos, rest);
-        rows->data = rows->spare;
-        rows->cap = rows->spare_cap;
-        rows->spare = data;
-        rows->spare_cap = cap;
-        rows->offset += rows->pos;
-        rows->end = rest;
-        rows->scanned = rows->scanned > rows->pos ? rows->scanned - rows->pos : 0;
-        rows->pos = rows->consumed = 0;
+        *next = (struct window){data, need + need / 2};
+    }
+    if (reader->pos > 0) {
+        memcpy(next->data, now.data + reader->pos, rest);
+        reader->window = *next;
+        reader->spare = now;
+        reader->offset += reader->pos;
+        reader->end = rest;
+        reader->scanned = reader->scanned > reader->pos ? reader->scanned - reader->pos : 0;
+        reader->pos = reader->consumed = 0;
     }
     *ret_len = READ_SIZE;
-    return rows->data + rows->end;
+    return reader->window.data + reader->end;
 }
 
-void csv_reader_filled(struct csv_reader *rows, size_t len)
+void csv_reader_filled(struct csv_reader *reader, size_t len)
 {
-    rows->end += len;
-    memset(rows->data + rows->end, 0, CSV_READER_ZEROS);
+    reader->end += len;
+    memset(reader->window.data + reader->end, 0, CSV_READER_ZEROS);
 }
 
-void csv_reader_finish(struct csv_reader *rows)
+void csv_reader_finish(struct csv_reader *reader)
 {
-    rows->finished = true;
-}
-
-static int cell_add(struct csv_reader *rows, const char *text, size_t len)
-{
-    if (rows->cell_count++ >= rows->max_columns)
-        return 0;
-    if (vector_grow(&rows->cells, sizeof *rows->cells, rows->cell_count - 1, &rows->cell_cap) < 0)
-        return -1;
-    rows->cells[rows->cell_count - 1] = (struct cell){text, len};
-    return 0;
-}
-
-/* The quick way: a line without a quote. `len` is without the line end. */
-static int split_line(struct csv_reader *rows, const char *line, size_t len)
-{
-    const char *comma, *end = line + len;
-
-    while ((comma = memchr(line, ',', (size_t)(end - line))) != NULL) {
-        if (cell_add(rows, line, (size_t)(comma - line)) < 0)
-            return -1;
-        line = comma + 1;
-    }
-    return cell_add(rows, line, (size_t)(end - line));
-}
-
-/* libcsv's buffer for a cell, with COPY bytes that can be read behind it. */
-static void *reallocate(void *old, size_t size)
-{
-    return realloc(old, size + COPY);
-}
-
-/* For few bytes a copy of fixed size, which needs no call. */
-static inline void copy_cell(char *to, const char *from, size_t len)
-{
-    if (len <= COPY)
-        memcpy(to, from, COPY);
-    else
-        memcpy(to, from, len);
-}
-
-static void on_cell(void *text, size_t len, void *context)
-{
-    struct csv_reader *rows = context;
-    struct buffer *texts = &rows->texts;
-
-    /* A record goes on behind a line's end only within a cell; a cell that ends has all before. */
-    rows->quoted_breaks = rows->breaks;
-    /* The text may still move: its place is filled in when the record is whole. */
-    if (rows->cell_count < rows->max_columns &&
-        (texts->cap - texts->len > len + COPY || buffer_reserve(texts, len + 1 + COPY) == 0)) {
-        copy_cell(texts->data + texts->len, text, len);
-        texts->data[texts->len + len] = ',';
-        texts->len += len + 1;
-    }
-    if (cell_add(rows, NULL, len) < 0)
-        rows->out_of_memory = true;
-}
-
-static void on_row(int end, void *context)
-{
-    struct csv_reader *rows = context;
-
-    (void)end;
-    rows->row_done = true;
-}
-
-/* The record is whole: its texts stay where they are now. */
-static int place_cells(struct csv_reader *rows)
-{
-    const char *text;
-    size_t i, stored = rows->cell_count < rows->max_columns ? rows->cell_count : rows->max_columns;
-
-    if (buffer_reserve(&rows->texts, CSV_READER_ZEROS) < 0)
-        return -1;
-    text = rows->texts.data;
-    memset(rows->texts.data + rows->texts.len, 0, CSV_READER_ZEROS);
-
-    for (i = 0; i < stored; i++) {
-        rows->cells[i].text = text;
-        text += rows->cells[i].len + 1;
-    }
-    if (rows->texts.len > 0)
-        rows->texts.data[rows->texts.len - 1] = '\n';
-    return 0;
-}
-
-static int start_csv(struct csv_reader *rows)
-{
-    bool fresh = rows->csv_fresh;
-
-    rows->csv_fresh = false;
-    if (fresh)
-        return 0;
-    if (rows->csv_ready)
-        csv_free(&rows->csv);
-    rows->csv_ready = false;
-    if (csv_init(&rows->csv, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0)
-        return -1;
-    csv_set_space_func(&rows->csv, no_blanks);
-    csv_set_realloc_func(&rows->csv, reallocate);
-    csv_set_blk_size(&rows->csv, 4096);
-    rows->csv_ready = true;
-    return 0;
-}
-
-/* What no line may hold. Sets *ret_offset to the byte to blame; `len` is without the LF. */
-static enum row_fault check_bytes(const char *line, size_t len, bool ended, size_t *ret_offset)
-{
-    const char *hit = memchr(line, '\0', len);
-    size_t bad;
-
-    if (hit != NULL) {
-        *ret_offset = (size_t)(hit - line);
-        return ROW_NUL;
-    }
-    bad = escape_invalid_utf8(line, len);
-    if (bad < len) {
-        *ret_offset = bad;
-        return ROW_NOT_UTF8;
-    }
-    hit = memchr(line, '\r', len);
-    if (hit != NULL && (!ended || hit != line + len - 1)) {
-        *ret_offset = (size_t)(hit - line);
-        return ROW_LONE_CR;
-    }
-    return ROW_SOUND;
-}
-
-/* One physical line of a record with quotes in it, through libcsv. Sets row_done when the record
- * ends with it. */
-static enum row_fault feed_csv(struct csv_reader *rows, const char *line, size_t len, bool last,
-                               size_t *ret_offset)
-{
-    size_t done = csv_parse(&rows->csv, line, len, on_cell, on_row, rows);
-
-    if (done < len) {
-        if (csv_error(&rows->csv) != CSV_EPARSE)
-            rows->out_of_memory = true;
-        *ret_offset = done;
-        return ROW_STRAY_QUOTE;
-    }
-    if (last && !rows->row_done && csv_fini(&rows->csv, on_cell, on_row, rows) != 0)
-        return ROW_UNTERMINATED;
-    return ROW_SOUND;
-}
-
-static void blame(const struct csv_reader *rows, struct row *row, enum row_fault fault,
-                  uint64_t line, size_t at)
-{
-    row->fault = fault;
-    row->fault_line = line;
-    row->fault_offset = rows->offset + at;
-}
-
-/* The record starts at pos and its first line's content is [pos, content), next line at `next`. */
-static int read_quoted(struct csv_reader *rows, struct row *row, size_t start_of_line, size_t *next,
-                       bool *ret_whole)
-{
-    uint64_t line = rows->line, opened;
-    size_t from = start_of_line, to = *next, at = 0;
-    enum row_fault fault;
-
-    buffer_clear(&rows->texts);
-    rows->breaks = rows->quoted_breaks = 0;
-    rows->row_done = false;
-    if (start_csv(rows) < 0)
-        return -1;
-    *ret_whole = true;
-    for (;;) {
-        bool ended = to > from && rows->data[to - 1] == '\n';
-        bool last = rows->finished && to == rows->end && !ended;
-
-        fault = check_bytes(rows->data + from, to - from - ended, ended, &at);
-        if (fault == ROW_SOUND)
-            fault = feed_csv(rows, rows->data + from, to - from, last, &at);
-        opened = rows->line + rows->quoted_breaks;
-        if (rows->out_of_memory || buffer_failed(&rows->texts))
-            return -1;
-        *next = to;
-        row->ended = ended;
-        if (fault == ROW_UNTERMINATED) {
-            blame(rows, row, fault, rows->line + rows->quoted_breaks, from);
-            return 0;
-        }
-        if (fault != ROW_SOUND) {
-            blame(rows, row, fault, line, from + at);
-            row->opened_line = fault == ROW_STRAY_QUOTE && opened < line ? opened : 0;
-            return 0;
-        }
-        if (rows->row_done) {
-            rows->csv_fresh = true;
-            return 0;
-        }
-        /* The quote is still open: the record goes on with the next line, if that is there. */
-        if (to == rows->end && rows->finished) {
-            fault = csv_fini(&rows->csv, on_cell, on_row, rows) != 0 ? ROW_UNTERMINATED : ROW_SOUND;
-            if (fault != ROW_SOUND)
-                blame(rows, row, fault, rows->line + rows->quoted_breaks, from);
-            return 0;
-        }
-        from = to;
-        line++;
-        rows->breaks++;
-        if (from < rows->end) {
-            const char *lf = memchr(rows->data + from, '\n', rows->end - from);
-
-            if (lf != NULL)
-                to = (size_t)(lf - rows->data) + 1;
-            else
-                to = rows->finished ? rows->end : from;
-        }
-        if (to == from) {
-            *ret_whole = false;
-            return 0;
-        }
-    }
-}
-
-/*
- * A row of more than max_row_bytes: nothing is read behind it. What its first bytes hold decides on
- * the fault, not how much of it happens to be here.
- */
-static void give_up(struct csv_reader *rows, struct row *row, size_t start)
-{
-    const char *nul = memchr(rows->data + start, '\0', (size_t)rows->max_row_bytes + 1);
-
-    if (nul != NULL)
-        blame(rows, row, ROW_NUL, rows->line, (size_t)(nul - rows->data));
-    else
-        blame(rows, row, ROW_TOO_LONG, rows->line, start);
-    row->last = true;
-    rows->dead = true;
-}
-
-static int more_or_too_long(struct csv_reader *rows, struct row *row)
-{
-    size_t start = rows->pos;
-
-    if (rows->end - start <= rows->max_row_bytes)
-        return CSV_READER_MORE;
-    *row =
-        (struct row){.raw = rows->data + start, .raw_len = rows->end - start, .line = rows->line};
-    give_up(rows, row, start);
-    rows->pos = rows->end;
-    return CSV_READER_ROW;
+    reader->finished = true;
 }
 
 static uint64_t count_lines(const char *from, const char *to)
@@ -394,118 +141,356 @@ static uint64_t count_lines(const char *from, const char *to)
     return count;
 }
 
-/* The first physical line that begins at pos: its end (behind the LF) or 0 when it is not whole
- * yet. */
-static size_t find_line_end(struct csv_reader *rows)
+const char *csv_reader_peek(const struct csv_reader *reader, size_t *ret_len)
 {
-    size_t from = rows->scanned > rows->pos ? rows->scanned : rows->pos;
-    const char *lf = from < rows->end ? memchr(rows->data + from, '\n', rows->end - from) : NULL;
-
-    if (lf != NULL)
-        return (size_t)(lf - rows->data) + 1;
-    if (rows->finished)
-        return rows->end;
-    rows->scanned = rows->end;
-    return 0;
+    *ret_len = reader->end - reader->pos;
+    if (reader->only_libcsv || reader->stopped || *ret_len == 0)
+        return NULL;
+    return reader->window.data + reader->pos;
 }
 
-int csv_reader_next(struct csv_reader *rows, struct row *row, struct cause *cause)
+void csv_reader_advance(struct csv_reader *reader, size_t len, uint64_t lines)
 {
-    size_t start = rows->pos, next, content, at = 0;
-    bool whole = true;
-
-    if (rows->dead) {
-        rows->pos = rows->end;
-        return rows->finished ? CSV_READER_END : CSV_READER_MORE;
-    }
-    if (rows->finished && rows->pos == rows->end)
-        return CSV_READER_END;
-    next = find_line_end(rows);
-    if (next == 0)
-        return more_or_too_long(rows, row);
-    if (next == start)
-        return CSV_READER_END;
-
-    *row = (struct row){.line = rows->line, .fault = ROW_SOUND, .fault_line = rows->line};
-    rows->cell_count = 0;
-    row->ended = rows->data[next - 1] == '\n';
-    content = next - row->ended;
-    if (content > start && row->ended && rows->data[content - 1] == '\r')
-        content--;
-    if (!rows->only_libcsv && memchr(rows->data + start, '"', content - start) == NULL) {
-        row->plain = true;
-        row->fault = check_bytes(rows->data + start, next - row->ended - start, row->ended, &at);
-        if (row->fault != ROW_SOUND)
-            blame(rows, row, row->fault, rows->line, start + at);
-        else if (content == start)
-            row->fault = ROW_BLANK;
-        else if (split_line(rows, rows->data + start, content - start) < 0)
-            return cause_memory(cause);
-    } else if (content == start) {
-        row->fault = ROW_BLANK;
-    } else {
-        if (read_quoted(rows, row, start, &next, &whole) < 0)
-            return cause_memory(cause);
-        if (!whole)
-            return more_or_too_long(rows, row);
-        if (place_cells(rows) < 0)
-            return cause_memory(cause);
-    }
-    if (next - start > rows->max_row_bytes) {
-        give_up(rows, row, start);
-    } else if (row->fault == ROW_SOUND && rows->cell_count > rows->max_columns) {
-        blame(rows, row, ROW_TOO_MANY_COLUMNS, rows->line, start);
-    } else if (row->fault == ROW_SOUND && !row->plain && !rows->only_libcsv) {
-        row->joined = rows->texts.data;
-        row->joined_len = rows->texts.len;
-    }
-    row->raw = rows->data + start;
-    row->raw_len = next - start;
-    row->cells = rows->cells;
-    row->count = rows->cell_count;
-    rows->line += count_lines(row->raw, row->raw + row->raw_len);
-    rows->pos = next;
-    return CSV_READER_ROW;
+    reader->pos += len;
+    reader->line += lines;
 }
 
-const char *csv_reader_peek(const struct csv_reader *rows, size_t *ret_len)
+size_t csv_reader_skip(struct csv_reader *reader, size_t len)
 {
-    *ret_len = rows->end - rows->pos;
-    return rows->only_libcsv || rows->dead || *ret_len == 0 ? NULL : rows->data + rows->pos;
-}
-
-void csv_reader_passed(struct csv_reader *rows, size_t len, uint64_t lines)
-{
-    rows->pos += len;
-    rows->line += lines;
-}
-
-size_t csv_reader_skip(struct csv_reader *rows, size_t len)
-{
-    size_t n = rows->end - rows->pos < len ? rows->end - rows->pos : len;
+    size_t n = reader->end - reader->pos < len ? reader->end - reader->pos : len;
 
     if (n > 0)
-        rows->line += count_lines(rows->data + rows->pos, rows->data + rows->pos + n);
-    rows->pos += n;
+        reader->line +=
+            count_lines(reader->window.data + reader->pos, reader->window.data + reader->pos + n);
+    reader->pos += n;
     return n;
 }
 
-uint64_t csv_reader_line(const struct csv_reader *rows)
+uint64_t csv_reader_line(const struct csv_reader *reader)
 {
-    return rows->line;
+    return reader->line;
 }
 
-const char *csv_reader_consumed(struct csv_reader *rows, size_t *ret_len)
+const char *csv_reader_consumed(struct csv_reader *reader, size_t *ret_len)
 {
-    const char *from = rows->data == NULL ? "" : rows->data + rows->consumed;
+    const char *from = reader->window.data == NULL ? "" : reader->window.data + reader->consumed;
 
-    *ret_len = rows->pos - rows->consumed;
-    rows->consumed = rows->pos;
+    *ret_len = reader->pos - reader->consumed;
+    reader->consumed = reader->pos;
     return from;
 }
 
-const char *csv_reader_rest(const struct csv_reader *rows, size_t *ret_len)
+const char *csv_reader_rest(const struct csv_reader *reader, size_t *ret_len)
 {
-    *ret_len = rows->end - rows->pos;
-    return rows->data == NULL ? "" : rows->data + rows->pos;
+    *ret_len = reader->end - reader->pos;
+    return reader->window.data == NULL ? "" : reader->window.data + reader->pos;
+}
+
+static int add_cell(struct csv_reader *reader, const char *text, size_t len)
+{
+    if (reader->cell_count++ >= reader->max_columns)
+        return 0;
+    if (vector_grow(&reader->cells, sizeof *reader->cells, reader->cell_count - 1,
+                    &reader->cell_cap) < 0)
+        return -1;
+    reader->cells[reader->cell_count - 1] = (struct cell){text, len};
+    return 0;
+}
+
+/* Set the fault of `row`, and the byte to blame: data[at], on this line. */
+static void blame(const struct csv_reader *reader, struct row *row, enum row_fault fault,
+                  uint64_t line, size_t at)
+{
+    row->fault = fault;
+    row->fault_line = line;
+    row->fault_offset = reader->offset + at;
+}
+
+/* Find a byte that no line may hold. `len` is without the LF, *ret_at the byte to blame. */
+static enum row_fault check_bytes(const char *line, size_t len, bool ended, size_t *ret_at)
+{
+    const char *hit = memchr(line, '\0', len);
+    size_t bad;
+
+    if (hit != NULL) {
+        *ret_at = (size_t)(hit - line);
+        return ROW_NUL;
+    }
+    bad = escape_invalid_utf8(line, len);
+    if (bad < len) {
+        *ret_at = bad;
+        return ROW_NOT_UTF8;
+    }
+    hit = memchr(line, '\r', len);
+    if (hit != NULL && (!ended || hit != line + len - 1)) {
+        *ret_at = (size_t)(hit - line);
+        return ROW_LONE_CR;
+    }
+    return ROW_SOUND;
+}
+
+/* Split a line without a quote at its commas. `content` is its length without the line end. */
+static int read_line(struct csv_reader *reader, struct row *row, const struct record *record,
+                     size_t content)
+{
+    const char *cell = reader->window.data + record->start, *end = cell + content, *comma;
+    const size_t len = record->end - record->start - row->ended;
+    size_t at = 0;
+    enum row_fault fault = check_bytes(cell, len, row->ended, &at);
+
+    row->plain = true;
+    if (fault != ROW_SOUND) {
+        blame(reader, row, fault, reader->line, record->start + at);
+        return 0;
+    }
+    while ((comma = memchr(cell, ',', (size_t)(end - cell))) != NULL) {
+        if (add_cell(reader, cell, (size_t)(comma - cell)) < 0)
+            return -1;
+        cell = comma + 1;
+    }
+    return add_cell(reader, cell, (size_t)(end - cell));
+}
+
+/* ---- a record with quotes, through libcsv ------------------------------------------------- */
+
+/* Reallocate libcsv's buffer for a cell, with COPY more bytes that can be read. */
+static void *reallocate(void *old, size_t size)
+{
+    return realloc(old, size + COPY);
+}
+
+/* Copy a short cell with a fixed size, which needs no call. COPY bytes can be read and written. */
+static inline void copy_cell(char *to, const char *from, size_t len)
+{
+    if (len <= COPY)
+        memcpy(to, from, COPY);
+    else
+        memcpy(to, from, len);
+}
+
+static void on_cell(void *text, size_t len, void *context)
+{
+    struct csv_reader *reader = context;
+    struct buffer *texts = &reader->texts;
+
+    /* A record has line breaks inside cells only, so those met so far belong to cells that ended. */
+    reader->quoted_breaks = reader->breaks;
+    if (reader->cell_count < reader->max_columns &&
+        (texts->cap - texts->len > len + COPY || buffer_reserve(texts, len + 1 + COPY) == 0)) {
+        copy_cell(texts->data + texts->len, text, len);
+        texts->data[texts->len + len] = ',';
+        texts->len += len + 1;
+    }
+    /* The text may still move: place_cells sets the pointer when the record is whole. */
+    if (add_cell(reader, NULL, len) < 0)
+        reader->out_of_memory = true;
+}
+
+static void on_row(int end, void *context)
+{
+    struct csv_reader *reader = context;
+
+    (void)end;
+    reader->row_done = true;
+}
+
+/* Point the cells at their texts, which no longer move, and end the texts with an LF and zeros. */
+static int place_cells(struct csv_reader *reader)
+{
+    struct buffer *texts = &reader->texts;
+    const char *text;
+    size_t i;
+
+    if (buffer_reserve(texts, CSV_READER_ZEROS) < 0)
+        return -1;
+    text = texts->data;
+    memset(texts->data + texts->len, 0, CSV_READER_ZEROS);
+    for (i = 0; i < reader->cell_count && i < reader->max_columns; i++) {
+        reader->cells[i].text = text;
+        text += reader->cells[i].len + 1;
+    }
+    if (texts->len > 0)
+        texts->data[texts->len - 1] = '\n';
+    return 0;
+}
+
+static int start_csv(struct csv_reader *reader)
+{
+    if (reader->csv_fresh)
+        return 0;
+    csv_free(&reader->csv);
+    if (csv_init(&reader->csv, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0)
+        return -1;
+    csv_set_space_func(&reader->csv, no_blanks);
+    csv_set_realloc_func(&reader->csv, reallocate);
+    csv_set_blk_size(&reader->csv, 4096);
+    return 0;
+}
+
+/* Parse the line [from, to) of a record; `at_end` is true for the file's last line. Sets row_done if
+ * the record ends with this line, and the fault of `row`. */
+static int parse_line(struct csv_reader *reader, struct row *row, size_t from, size_t to,
+                      bool at_end)
+{
+    const uint64_t line = reader->line + reader->breaks;
+    const char *text = reader->window.data + from;
+    size_t len = to - from, at = 0;
+    enum row_fault fault = check_bytes(text, len - row->ended, row->ended, &at);
+    uint64_t opened;
+
+    if (fault == ROW_SOUND) {
+        at = csv_parse(&reader->csv, text, len, on_cell, on_row, reader);
+        if (at < len) {
+            reader->out_of_memory |= csv_error(&reader->csv) != CSV_EPARSE;
+            fault = ROW_STRAY_QUOTE;
+        } else if (at_end && !reader->row_done &&
+                   csv_fini(&reader->csv, on_cell, on_row, reader) != 0) {
+            fault = ROW_UNTERMINATED;
+        }
+    }
+    if (reader->out_of_memory || buffer_failed(&reader->texts))
+        return -1;
+    opened = reader->line + reader->quoted_breaks;
+    if (fault != ROW_SOUND)
+        blame(reader, row, fault, fault == ROW_UNTERMINATED ? opened : line, from + at);
+    if (fault == ROW_STRAY_QUOTE && opened < line)
+        row->opened_line = opened;
+    return 0;
+}
+
+/* Add the next line to the record. Return false when its end is not buffered. */
+static bool add_line(const struct csv_reader *reader, struct record *record)
+{
+    const size_t from = record->end;
+    const char *lf =
+        from < reader->end ? memchr(reader->window.data + from, '\n', reader->end - from) : NULL;
+
+    if (lf == NULL && !reader->finished)
+        return false;
+    record->end = lf != NULL ? (size_t)(lf - reader->window.data) + 1 : reader->end;
+    return true;
+}
+
+/* Parse a record with quotes, which begins with the line that `record` holds and grows as long as a
+ * quote is open. */
+static int read_quoted(struct csv_reader *reader, struct row *row, struct record *record)
+{
+    size_t from = record->start;
+
+    buffer_clear(&reader->texts);
+    reader->breaks = reader->quoted_breaks = 0;
+    reader->row_done = reader->out_of_memory = false;
+    if (start_csv(reader) < 0)
+        return -1;
+    reader->csv_fresh = false;
+    for (;;) {
+        const bool at_end = reader->finished && record->end == reader->end;
+
+        row->ended = reader->window.data[record->end - 1] == '\n';
+        if (parse_line(reader, row, from, record->end, at_end) < 0)
+            return -1;
+        if (row->fault != ROW_SOUND || reader->row_done || at_end)
+            break;
+        from = record->end;
+        reader->breaks++;
+        if (!add_line(reader, record)) {
+            record->whole = false;
+            return 0;
+        }
+    }
+    reader->csv_fresh = row->fault == ROW_SOUND;
+    return place_cells(reader);
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/*
+ * Stop after a row of more than max_row_bytes. The fault follows from its first bytes, not from how
+ * many of them are buffered.
+ */
+static void stop_at(struct csv_reader *reader, struct row *row, size_t start)
+{
+    const char *data = reader->window.data;
+    const char *nul = memchr(data + start, '\0', (size_t)reader->max_row_bytes + 1);
+
+    blame(reader, row, nul != NULL ? ROW_NUL : ROW_TOO_LONG, reader->line,
+          nul != NULL ? (size_t)(nul - data) : start);
+    row->last = true;
+    reader->stopped = true;
+}
+
+/* Return the physical line at pos. */
+static struct record first_line(struct csv_reader *reader)
+{
+    const size_t pos = reader->pos, scanned = reader->scanned;
+    struct record record = {.start = pos, .end = scanned > pos ? scanned : pos};
+
+    record.whole = add_line(reader, &record);
+    if (!record.whole)
+        reader->scanned = reader->end;
+    return record;
+}
+
+static int read_record(struct csv_reader *reader, struct row *row, struct record *record)
+{
+    const char *line = reader->window.data + record->start;
+    size_t content = record->end - record->start;
+
+    row->ended = line[content - 1] == '\n';
+    content -= row->ended;
+    if (content > 0 && row->ended && line[content - 1] == '\r')
+        content--;
+    if (content == 0) {
+        row->fault = ROW_BLANK;
+        return 0;
+    }
+    if (!reader->only_libcsv && memchr(line, '"', content) == NULL)
+        return read_line(reader, row, record, content);
+    return read_quoted(reader, row, record);
+}
+
+/* Apply the limits, set what `row` lends, and go on to the next record. */
+static void hand_out(struct csv_reader *reader, struct row *row, const struct record *record)
+{
+    row->raw = reader->window.data + record->start;
+    row->raw_len = record->end - record->start;
+    row->cells = reader->cells;
+    row->count = reader->cell_count;
+    if (row->raw_len > reader->max_row_bytes) {
+        stop_at(reader, row, record->start);
+    } else if (row->fault == ROW_SOUND && reader->cell_count > reader->max_columns) {
+        blame(reader, row, ROW_TOO_MANY_COLUMNS, reader->line, record->start);
+    } else if (row->fault == ROW_SOUND && !row->plain && !reader->only_libcsv) {
+        row->joined = reader->texts.data;
+        row->joined_len = reader->texts.len;
+    }
+    reader->line += count_lines(row->raw, row->raw + row->raw_len);
+    reader->pos = record->end;
+}
+
+int csv_reader_next(struct csv_reader *reader, struct row *row, struct cause *cause)
+{
+    struct record record;
+
+    if (reader->stopped)
+        reader->pos = reader->end;
+    if (reader->stopped && !reader->finished)
+        return CSV_READER_MORE;
+    if (reader->finished && reader->pos == reader->end)
+        return CSV_READER_END;
+    *row = (struct row){.line = reader->line, .fault_line = reader->line};
+    reader->cell_count = 0;
+    record = first_line(reader);
+    if (record.whole && read_record(reader, row, &record) < 0)
+        return cause_memory(cause);
+    if (!record.whole) {
+        if (reader->end - record.start <= reader->max_row_bytes)
+            return CSV_READER_MORE;
+        /* The record is too long, whatever follows. */
+        record.end = reader->end;
+        reader->cell_count = 0;
+        row->ended = false;
+    }
+    hand_out(reader, row, &record);
+    return CSV_READER_ROW;
 }

@@ -1,15 +1,18 @@
 /*
- * rows: CSV bytes in, rows of cells out, with the line numbers an editor shows.
+ * csv_reader: split the bytes of a CSV file into rows of cells, with the line numbers that an
+ * editor shows.
  *
  *     csv_reader_open
- *     until the end: csv_reader_space, read into it, csv_reader_filled; or csv_reader_finish at the
- * end of the file until CSV_READER_MORE or CSV_READER_END: csv_reader_next csv_reader_consumed, for
- * the hash: exactly the bytes of the rows handed out csv_reader_close
+ *     csv_reader_space, csv_reader_filled    hand over the next bytes of the file
+ *     csv_reader_finish                      say that no more bytes will come
+ *     csv_reader_next                        until CSV_READER_MORE or CSV_READER_END
+ *     csv_reader_consumed                    the bytes of the rows handed out, to hash them
+ *     csv_reader_close
  *
- * Physical lines without a quote are split at their commas; a record with a quote in it goes
- * through libcsv (strict), which this module alone includes. Both give the same cells. A row that
- * is no CSV comes out with its fault, and reading goes on at the next line; only ROW_TOO_LONG ends
- * it. Memory is bounded by max_row_bytes.
+ * A physical line without a quote is split at its commas. A record with a quote in it is parsed by
+ * libcsv in its strict mode; no other module includes libcsv. Both ways give the same cells, byte
+ * for byte. A row that is no CSV is handed out with its fault, and reading goes on with the next
+ * line; after a row longer than max_row_bytes no rows follow. Memory is bounded by max_row_bytes.
  */
 #ifndef PHASESENTINEL_CSV_READER_H
 #define PHASESENTINEL_CSV_READER_H
@@ -20,18 +23,18 @@
 
 #include "base/cause.h"
 
-#define CSV_READER_ZEROS 16 /* bytes behind text that may be read in words */
+#define CSV_READER_ZEROS 16 /* bytes after a text that may be read, for loads of whole words */
 
 enum row_fault {
     ROW_SOUND,
     ROW_BLANK,            /* a line without content */
     ROW_NUL,              /* a NUL byte */
     ROW_NOT_UTF8,         /* invalid UTF-8 */
-    ROW_LONE_CR,          /* a CR that is no part of CRLF */
-    ROW_STRAY_QUOTE,      /* a quote inside an unquoted cell, or text behind a closing quote */
+    ROW_LONE_CR,          /* a CR outside quotes that no LF follows */
+    ROW_STRAY_QUOTE,      /* a quote inside an unquoted cell, or text after a closing quote */
     ROW_UNTERMINATED,     /* the file ends inside quotes */
-    ROW_TOO_LONG,         /* more than max_row_bytes: nothing follows */
-    ROW_TOO_MANY_COLUMNS, /* more than max_columns; the cells are not all there */
+    ROW_TOO_LONG,         /* more than max_row_bytes */
+    ROW_TOO_MANY_COLUMNS, /* more than max_columns: only the first max_columns cells are stored */
 };
 
 struct cell {
@@ -40,66 +43,76 @@ struct cell {
 };
 
 struct row {
-    const char *raw; /* as it came, with its line end; borrowed until the next call */
+    const char *raw; /* the bytes of the file, with the line end; borrowed until the next call */
     size_t raw_len;
-    uint64_t line; /* of its first byte, from 1 */
+    uint64_t line; /* line number of the first byte, from 1 */
     const struct cell *cells;
     size_t count;
-    /* Of a sound row with a quote: its cells with commas between them and an LF behind, then
-     * CSV_READER_ZEROS zero bytes; borrowed, too. Else, and where the reference is wanted, NULL. */
+    /* For a sound row with a quote: its cells, a comma between two and an LF after the last, then
+     * CSV_READER_ZEROS zero bytes; borrowed until the next call. NULL for other rows, and with
+     * csv_reader_use_reference. */
     const char *joined;
     size_t joined_len;
-    bool plain; /* raw is the cells with commas between them and, if ended, an LF or CRLF */
-    bool ended; /* it has its line end */
-    bool last;  /* too long: nothing is read behind it */
+    bool plain; /* true if raw is the cells, a comma between two, and an optional line end */
+    bool ended; /* true if the row has a line end */
+    bool last;  /* true if the row is too long: no rows follow */
     enum row_fault fault;
-    uint64_t fault_line;   /* ROW_UNTERMINATED: where the quote was opened */
-    uint64_t fault_offset; /* of the byte to blame, in the file */
-    uint64_t opened_line;  /* ROW_STRAY_QUOTE behind a cell that began on another line: that line;
-                              else 0 */
+    uint64_t fault_line;   /* ROW_UNTERMINATED: the line where the quote opens */
+    uint64_t fault_offset; /* offset in the file of the byte to blame */
+    uint64_t opened_line;  /* ROW_STRAY_QUOTE: the earlier line where the cell began, or 0 */
 };
 
-enum csv_reader_result { CSV_READER_ROW, CSV_READER_MORE, CSV_READER_END };
+enum csv_reader_result {
+    CSV_READER_ROW,
+    CSV_READER_MORE, /* no whole row is buffered */
+    CSV_READER_END,
+};
 
-struct csv_reader; /* one file's reader */
+struct csv_reader;
 
-struct csv_reader *csv_reader_open(uint64_t max_row_bytes,
-                                   size_t max_columns); /* NULL: out of memory */
-void csv_reader_close(struct csv_reader *rows);
-void csv_reader_reset(struct csv_reader *rows); /* ready for another file */
+/* Return NULL when memory is out. */
+struct csv_reader *csv_reader_open(uint64_t max_row_bytes, size_t max_columns);
+void csv_reader_close(struct csv_reader *reader);
 
-/* Everything through libcsv: the reference that the quick way is tested against. */
-void csv_reader_use_reference(struct csv_reader *rows, bool only_libcsv);
+/* Prepare the reader for another file. The memory is kept. */
+void csv_reader_reset(struct csv_reader *reader);
 
-/* Room for the next bytes of the file; NULL with errno ENOMEM. Ends what csv_reader_next
- * lent. */
-char *csv_reader_space(struct csv_reader *rows, size_t *ret_len);
-void csv_reader_filled(struct csv_reader *rows, size_t len);
-void csv_reader_finish(struct csv_reader *rows);
+/* Parse each row with libcsv: the reference that the quicker ways are tested against. */
+void csv_reader_use_reference(struct csv_reader *reader, bool only_libcsv);
 
-/* -1: out of memory. */
-int csv_reader_next(struct csv_reader *rows, struct row *ret_row, struct cause *cause);
+/* Return room for the next *ret_len bytes of the file, or NULL when memory is out. Ends the life of
+ * the texts that csv_reader_next lent. */
+char *csv_reader_space(struct csv_reader *reader, size_t *ret_len);
+void csv_reader_filled(struct csv_reader *reader, size_t len);
+void csv_reader_finish(struct csv_reader *reader);
+
+/* Read the next row. Return an enum csv_reader_result, or -1 when memory is out. */
+int csv_reader_next(struct csv_reader *reader, struct row *ret_row, struct cause *cause);
 
 /*
- * The bytes from the next row on, at least CSV_READER_ZEROS zero bytes behind them, for a quicker
- * pass than csv_reader_next; NULL where the reference is wanted. csv_reader_passed says how many of
- * them, and of lines, were rows and are done with.
+ * Return the buffered bytes from the next row on, followed by at least CSV_READER_ZEROS zero bytes,
+ * for a quicker pass than csv_reader_next. Return NULL when there are none, or with
+ * csv_reader_use_reference.
  */
-const char *csv_reader_peek(const struct csv_reader *rows, size_t *ret_len);
-void csv_reader_passed(struct csv_reader *rows, size_t len, uint64_t lines);
+const char *csv_reader_peek(const struct csv_reader *reader, size_t *ret_len);
 
-/* Passes over up to `len` buffered bytes unread, counting their lines; they must end at the end of
- * a row. */
-size_t csv_reader_skip(struct csv_reader *rows, size_t len);
+/* Go on after the first `len` bytes that csv_reader_peek gave: whole rows on `lines` lines. */
+void csv_reader_advance(struct csv_reader *reader, size_t len, uint64_t lines);
 
-/* The line of the next byte. */
-uint64_t csv_reader_line(const struct csv_reader *rows);
+/* Skip up to `len` buffered bytes, counting their lines; they must end at the end of a row. Return
+ * how many were skipped. */
+size_t csv_reader_skip(struct csv_reader *reader, size_t len);
 
-/* The bytes handed out since the last call; lent until the second csv_reader_space from now:
- * another thread may hash them while the next ones are read. */
-const char *csv_reader_consumed(struct csv_reader *rows, size_t *ret_len);
+/* Return the line number of the next byte. */
+uint64_t csv_reader_line(const struct csv_reader *reader);
 
-/* The bytes that are there but no row yet: an incomplete last row. */
-const char *csv_reader_rest(const struct csv_reader *rows, size_t *ret_len);
+/*
+ * Return the bytes handed out since the last call. They stay valid until the second call of
+ * csv_reader_space from now, so that another thread can hash them while the next bytes are read.
+ */
+const char *csv_reader_consumed(struct csv_reader *reader, size_t *ret_len);
+
+/* Return the buffered bytes that are not handed out: an incomplete last row. */
+const char *csv_reader_rest(const struct csv_reader *reader, size_t *ret_len);
 
 #endif

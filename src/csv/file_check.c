@@ -405,7 +405,7 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
         return -1;
     if (passed == 0)
         return 0;
-    csv_reader_passed(file_check->rows, (size_t)passed, reading->result->rows - before);
+    csv_reader_advance(file_check->rows, (size_t)passed, reading->result->rows - before);
     reading->result->no_rows = false;
     return flush(reading, FLUSH_SIZE, cause);
 }
