@@ -437,9 +437,13 @@ for file in README.md src/README.md tests/README.md; do
 done
 missing=
 while read -r name; do
-    grep -qrw -- "$name" "$PROJECT/src" --include='*.[ch]' || missing+=" $name"
+    grep -qrw --include='*.[ch]' --include=checker.py -- "$name" "$PROJECT/src" "$PROJECT/tests" ||
+        compgen -G "$PROJECT/src/*/$name.c" >"$TMP/found" || missing+=" $name"
 done < <(grep -oE '`[a-z]+(_[a-z]+)+`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
-is "$missing" '' "src/README.md: every function that it names"
+while read -r name; do
+    [[ -e $PROJECT/src/$name ]] || missing+=" $name"
+done < <(grep -oE '`[a-z]+/[a-z_]+\.[ch]`' "$PROJECT/src/README.md" | tr -d '`' | sort -u)
+is "$missing" '' "src/README.md: every function and every file that it names"
 
 # modules_of_makefile: print a line with the name and the modules of each folder.
 modules_of_makefile()
