@@ -416,6 +416,14 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
     return known.longest_at == 0 ? 0 : ledger_at(ledger, known.longest_at, ret_line, cause);
 }
 
+int ledger_quarantined(const struct ledger *ledger, size_t *cursor, struct ledger_line *ret_line,
+                       struct cause *cause)
+{
+    const uint64_t at = ledger_index_quarantined(&ledger->index, cursor);
+
+    return at == 0 ? 0 : ledger_at(ledger, at, ret_line, cause);
+}
+
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause)
 {

@@ -91,6 +91,13 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
                    struct cause *cause);
 int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
               struct cause *cause);
+/*
+ * Walk the last quarantined line of each name that has one, in the order of the first of them: start
+ * with *cursor = 0. The name's last line of all may be another verdict (ledger_name tells): then the
+ * file that was quarantined is resolved.
+ */
+int ledger_quarantined(const struct ledger *ledger, size_t *cursor, struct ledger_line *ret_line,
+                       struct cause *cause);
 int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line *ret_line,
                   struct cause *cause);
 

@@ -5,6 +5,7 @@
 
 #include "fs/backup_name.h"
 #include "base/csv_name.h"
+#include "base/vector.h"
 
 #define LONGEST_NONE 0
 #define LONGEST_LAST 1 /* the last line is it */
@@ -29,12 +30,19 @@ struct ledger_longest {
     uint64_t rows;
 };
 
+struct ledger_quarantined {
+    uint64_t at; /* offset of the last quarantined line */
+    size_t name; /* position of the name in `names` */
+};
+
 void ledger_index_free(struct ledger_index *index)
 {
     hash_index_free(&index->by_content);
     hash_index_free(&index->by_name);
     hash_index_free(&index->by_slot);
     length_set_free(&index->lengths);
+    hash_index_free(&index->by_quarantined);
+    free(index->quarantined);
     free(index->names);
     free(index->longest);
     *index = (struct ledger_index){0};
@@ -205,6 +213,31 @@ static uint64_t present_rows(const struct ledger_known *known, const struct ledg
     return note->rows + note->duplicate;
 }
 
+/* Make `at` the offset of the name's last quarantined line. */
+static int set_quarantined(struct ledger_index *index, const struct ledger_name *name, uint64_t at)
+{
+    const size_t place = (size_t)(name - index->names);
+    const struct hash_index_slot *slot;
+    size_t cursor = 0;
+
+    while ((slot = hash_index_find(&index->by_quarantined, name->hash, &cursor)) != NULL)
+        if (index->quarantined[slot->value - 1].name == place) {
+            index->quarantined[slot->value - 1].at = at;
+            return 0;
+        }
+    if (vector_grow(&index->quarantined, sizeof *index->quarantined, index->quarantined_count,
+                    &index->quarantined_cap) < 0 ||
+        hash_index_put(&index->by_quarantined, name->hash, index->quarantined_count + 1) < 0)
+        return -1;
+    index->quarantined[index->quarantined_count++] = (struct ledger_quarantined){at, place};
+    return 0;
+}
+
+uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *cursor)
+{
+    return *cursor < index->quarantined_count ? index->quarantined[(*cursor)++].at : 0;
+}
+
 static int add_name(struct ledger_index *index, const struct ledger_note *note)
 {
     struct ledger_name *name = make_name(index, note->name);
@@ -227,7 +260,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
     name->last_at = note->at & ((UINT64_C(1) << 56) - 1);
     name->last = (unsigned char)note->verdict;
     name->rows = (rows < CSV_READER_MAX ? rows : CSV_READER_MAX) & CSV_READER_MAX;
-    return 0;
+    return note->verdict == VERDICT_QUARANTINED ? set_quarantined(index, name, note->at) : 0;
 }
 
 /* ---- content ------------------------------------------------------------------------------ */

@@ -18,6 +18,7 @@
 
 struct ledger_name;    /* what is known of a name */
 struct ledger_longest; /* and more of one with several lines */
+struct ledger_quarantined;
 
 /* A zeroed struct is an empty index. */
 struct ledger_index {
@@ -28,6 +29,9 @@ struct ledger_index {
     size_t count, cap;
     struct ledger_longest *longest;
     size_t longest_count, longest_cap;
+    struct hash_index by_quarantined; /* of the names in `quarantined`, plus one */
+    struct ledger_quarantined *quarantined;
+    size_t quarantined_count, quarantined_cap;
     struct length_set lengths; /* of the content that counts as known */
 };
 
@@ -75,6 +79,12 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
  */
 bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
                       struct ledger_known *ret_known, bool *ret_is_name);
+
+/*
+ * Walk the last quarantined line of each name that has one: start with *cursor = 0, until the return
+ * value is 0. Return the offset of the line in the ledger.
+ */
+uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *cursor);
 
 /* The same, by the path of the name's slot, where that is not the name (backup_name_of_long). */
 bool ledger_index_slot(const struct ledger_index *index, const char *path,

@@ -177,6 +177,29 @@ static void test_names_of_csv(void)
     ledger_index_free(&ledger_index);
 }
 
+static void test_quarantined(void)
+{
+    static const struct {
+        const char *name;
+        enum verdict verdict;
+    } lines[] = {{"a.csv", VERDICT_MERGED},      {"b.csv", VERDICT_QUARANTINED},
+                 {"c.csv", VERDICT_QUARANTINED}, {"b.csv", VERDICT_QUARANTINED},
+                 {"c.csv", VERDICT_MERGED},      {"c.csv.gz", VERDICT_QUARANTINED},
+                 {"a.csv", VERDICT_DUPLICATE}};
+    const uint64_t want[] = {400, 300, 600, 0, 0};
+    size_t cursor = 0, i, wrong = 0;
+
+    check(ledger_index_quarantined(&ledger_index, &cursor) == 0, "nothing is quarantined yet");
+    for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+        make_line(lines[i].verdict, lines[i].name, (unsigned)i, 100 * (i + 1));
+        add();
+    }
+    for (i = 0; i < sizeof want / sizeof *want; i++)
+        wrong += ledger_index_quarantined(&ledger_index, &cursor) != want[i];
+    check(wrong == 0, "the last quarantined line of each name is given once");
+    ledger_index_free(&ledger_index);
+}
+
 static void test_meta(void)
 {
     size_t cursor = 0;
@@ -254,6 +277,7 @@ int main(void)
     test_empty();
     test_against_rules();
     test_names_of_csv();
+    test_quarantined();
     test_meta();
     test_limits();
     test_million();
