@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "fs/durable.h"
-#include "ops/publish.h"
 #include "csv/csv_file.h"
+#include "ops/merge_run.h"
 #include "csv/file_check.h"
 #include "base/escape.h"
 
@@ -228,24 +228,17 @@ out:
 
 static int merge_saved(struct session *session, const char *name, struct cause *cause)
 {
-    struct batch batch = {0};
-    struct publisher publisher;
+    const struct merge_run_request request = {.program = "phasesentinel save",
+                                              .wait_ms = COMMAND_LOCK_WAIT};
+    struct merge_run run;
     int result;
 
-    if (batch_open(&batch, &session->config, &session->schema, &session->dir, "phasesentinel save",
-                   NULL, NULL, cause) < 0)
+    if (merge_run_open(&run, session, &request, cause) < 0)
         return -1;
-    publisher_init(&publisher, &batch);
-    result = dropdir_arrive(&batch.drop, name, true, clock_monotonic(), cause);
-    if (result == 0)
-        result = command_run_intake(&batch, cause);
-    if (result == 0)
-        result = batch_scan(&batch, CLOCK_NEVER, 30000, cause);
-    if (result == 0)
-        result = publish(&publisher, true, 30000, "", cause);
-    if (result == 0 && batch.outcome.quarantined_files > 0)
+    result = merge_run_file(&run, name, cause);
+    if (result == 0 && run.files[VERDICT_QUARANTINED] > 0)
         result = COMMAND_BAD;
-    batch_close(&batch);
+    merge_run_close(&run);
     return result;
 }
 

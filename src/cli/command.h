@@ -1,11 +1,14 @@
 /*
- * command: what `phasesentinel COMMAND` does, one function each.
+ * command: what the commands of phasesentinel share.
  *
- * A command takes its own arguments (argv[0] is its name), reads the configuration through `setup`
- * and gives an exit code, or -1 with a cause. Data goes to stdout, messages to stderr.
+ * A command is a function in cmd_NAME.c and a line of the table in main.c. It takes its own
+ * arguments (argv[0] is its name), loads the session and returns an exit code, or -1 with a cause.
+ * Data goes to stdout, messages to stderr.
  */
 #ifndef PHASESENTINEL_COMMAND_H
 #define PHASESENTINEL_COMMAND_H
+
+#include <stdbool.h>
 
 #include "base/cause.h"
 #include "ops/session.h"
@@ -33,20 +36,24 @@ int command_status(const struct command *command, struct session *session, int a
                    struct cause *cause);
 
 #define COMMAND_DONE 0
-#define COMMAND_BAD  1 /* some file is not valid */
-#define COMMAND_HELP (-2)
+#define COMMAND_BAD  1    /* the exit code for a file that is not valid */
+#define COMMAND_HELP (-2) /* a result of the functions below, no exit code */
+
+#define COMMAND_LOCK_WAIT 30000 /* milliseconds that a command waits for state/lock */
 
 /*
- * The next option of the command: its value; -1 at the end; `own` and `own_short` are the command's
- * own ones beside those of every command, which are taken here. COMMAND_HELP: help was printed, or
- * 64's message: *ret_code is the exit code.
+ * Take the next option, as getopt_long does. `own` and `own_short` are the command's options; those
+ * of every command are handled here. Return the option's value, -1 at the end, or COMMAND_HELP when
+ * the command must end with the exit code *ret_code: help was printed, or a usage message.
  */
 int command_option(const struct command *command, struct session *session, int argc, char **argv,
                    const char *own_short, const struct option *own, int *ret_code);
 
-/* Drops all that a run of the intake changes: merges what is due until nothing is left but what may
- * still change. */
-struct batch;
-int command_run_intake(struct batch *batch, struct cause *cause);
+/*
+ * Take all arguments of a command that has no option but --json, and load the session without
+ * changing the data directory. Return 0, or -1 with a cause, or COMMAND_HELP as command_option.
+ */
+int command_begin_reading(const struct command *command, struct session *session, int argc,
+                          char **argv, bool *ret_json, int *ret_code, struct cause *cause);
 
 #endif

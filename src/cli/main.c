@@ -1,4 +1,4 @@
-/* phasesentinel: everything a person does, one command each. */
+/* phasesentinel: the command line, with the table of its commands. */
 #include <stdio.h>
 #include <string.h>
 
@@ -63,53 +63,18 @@ static void print_usage(FILE *to)
           to);
 }
 
-int command_option(const struct command *command, struct session *session, int argc, char **argv,
-                   const char *own_short, const struct option *own, int *ret_code)
-{
-    static const struct option common[] = {SESSION_LONG_OPTIONS};
-    struct option all[16] = {{0}};
-    char shorts[64];
-    size_t i, count = sizeof common / sizeof *common;
-    int option;
-
-    memcpy(all, common, sizeof common);
-    for (i = 0; own != NULL && own[i].name != NULL; i++)
-        all[count++] = own[i];
-    snprintf(shorts, sizeof shorts, "%s%s", SESSION_SHORT_OPTIONS, own_short);
-    while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
-        if (option == 'h') {
-            printf("Usage: phasesentinel %s %s\n\n%s\n%s. See phasesentinel(1).\n", command->name,
-                   command->arguments, command->help, command->summary);
-            *ret_code = 0;
-            return COMMAND_HELP;
-        }
-        if (option == 'V') {
-            puts("phasesentinel " VERSION);
-            *ret_code = 0;
-            return COMMAND_HELP;
-        }
-        if (session_take_option(session, option, optarg))
-            continue;
-        if (option != '?')
-            return option;
-        fprintf(stderr, "Try: phasesentinel %s --help\n", command->name);
-        *ret_code = 64;
-        return COMMAND_HELP;
-    }
-    return -1;
-}
-
-static int run(const struct command *command, struct session *session, int argc, char **argv)
+static int run_command(const struct command *command, struct session *session, int argc,
+                       char **argv)
 {
     struct cause cause = {0};
     int code;
 
-    optind = 0; /* getopt begins anew, with the command's arguments */
+    optind = 0; /* makes getopt scan the new argv from its beginning */
     code = command->run(command, session, argc, argv, &cause);
     if (code < 0)
         code = session_fail(&cause);
     session_free(session);
-    /* What was printed must have arrived. */
+    /* Succeed only if all output has reached stdout. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         log_error("cannot write to stdout");
         return 74;
@@ -147,7 +112,7 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(commands[i].name, argv[optind]) == 0)
-            return run(&commands[i], &session, argc - optind, argv + optind);
+            return run_command(&commands[i], &session, argc - optind, argv + optind);
     fprintf(stderr, "phasesentinel: no command '%s'\nTry: phasesentinel --help\n", argv[optind]);
     return 64;
 }

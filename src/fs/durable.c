@@ -66,6 +66,26 @@ ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const cha
     return (ssize_t)done;
 }
 
+int durable_read_file(int dir_fd, const char *name, struct buffer *out, struct cause *cause)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0)
+        return errno == ENOENT ? 0 : cause_errno(cause, CAUSE_RETRY, "cannot open %s", name);
+    if (fstat(fd, &st) < 0 || buffer_reserve(out, (size_t)st.st_size + 1) < 0) {
+        close(fd);
+        return cause_memory(cause);
+    }
+    n = durable_read(fd, out->data + out->len, (size_t)st.st_size, 0, name, cause);
+    close(fd);
+    if (n < 0)
+        return -1;
+    out->len += (size_t)n;
+    return 0;
+}
+
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause)
 {
     if (ftruncate(fd, (off_t)length) < 0)

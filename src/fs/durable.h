@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buffer.h"
 #include "base/cause.h"
 
 int durable_sync(int fd, const char *what, struct cause *cause);
@@ -26,6 +27,9 @@ int durable_write(int fd, const void *bytes, size_t len, uint64_t offset, const 
 /* Reads up to len bytes at the offset; fewer only at the end of the file. */
 ssize_t durable_read(int fd, void *bytes, size_t len, uint64_t offset, const char *what,
                      struct cause *cause);
+
+/* Append the whole of a small file to `out`; nothing if there is no such file. */
+int durable_read_file(int dir_fd, const char *name, struct buffer *out, struct cause *cause);
 
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 

@@ -35,7 +35,7 @@ static void write_trouble(const struct datadir *dir, const char *trouble)
         durable_replace(dir->state, "trouble", trouble, strlen(trouble), false, &ignored);
 }
 
-/* Another process that published after us may have seen less of the drop directory: publish again. */
+/* Publish again if another process published last: it may have seen less of the drop directory. */
 static void detect_other_publisher(struct publisher *publisher)
 {
     struct batch *batch = publisher->batch;

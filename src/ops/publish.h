@@ -19,7 +19,7 @@
 
 struct publisher {
     struct batch *batch;               /* borrowed */
-    struct quarantine_summary summary; /* what was in quarantine/ when it was last scanned */
+    struct quarantine_summary summary; /* quarantine/ as of the last scan */
     struct file_id stats_json;         /* the file as this process wrote it */
     uint64_t pending;                  /* the number of waiting files that it states */
 };

@@ -1,42 +1,19 @@
 #include "ops/report.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "fs/durable.h"
 #include "base/escape.h"
+#include "ops/json.h"
 
-/* ---- JSON --------------------------------------------------------------------------------- */
+/* ---- stats.json --------------------------------------------------------------------------- */
 
-static json_t *number(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
-static json_t *string(const char *text, size_t len)
-{
-    struct buffer valid = {0};
-    json_t *json;
-
-    escape_repair_utf8(&valid, text, len);
-    json = buffer_failed(&valid) ? NULL
-                                 : json_stringn(valid.data == NULL ? "" : valid.data, valid.len);
-    buffer_free(&valid);
-    return json;
-}
-
-static json_t *time_string(int64_t time)
-{
-    char when[CLOCK_TEXT_SIZE];
-
-    return time == 0 ? json_null() : json_string(clock_print(when, time));
-}
-
-/* Rows of an adopted training file were never checked: their values may be anything. */
-static json_t *counts(const struct counter *counter)
+/* Make an object of rows by value. The rows of an adopted training file were never checked, so a
+ * value may hold any bytes; values that are equal once repaired are added up. */
+static json_t *rows_by_value(const struct counter *counter)
 {
     json_t *object = json_object();
     struct buffer key = {0};
@@ -64,43 +41,25 @@ static json_t *files_by_verdict(const struct ledger *ledger)
     enum verdict v;
 
     for (v = VERDICT_STARTED; v < VERDICT_COUNT; v++)
-        json_object_set_new(object, verdict_name(v), number(ledger->files[v]));
+        json_object_set_new(object, verdict_name(v), json_count(ledger->files[v]));
     return object;
 }
 
-static json_t *violations_by_code(const struct quarantine_summary *survey)
+static json_t *violations_by_code(const struct quarantine_summary *quarantine)
 {
     json_t *object = json_object();
     enum violation_code code;
 
     for (code = 0; code < VIOLATION_CODE_COUNT; code++)
-        if (survey->violations[code] > 0)
+        if (quarantine->violations[code] > 0)
             json_object_set_new(object, violation_code_name(code),
-                                number(survey->violations[code]));
+                                json_count(quarantine->violations[code]));
     return object;
 }
 
 static bool has_field(const struct report *report, enum tally_by by)
 {
     return schema_find(report->stats->schema, tally_field(by), strlen(tally_field(by))) >= 0;
-}
-
-static int dump(json_t *json, struct buffer *out, struct cause *cause)
-{
-    /* In ASCII nothing but DEL is left that a terminal might take for more than text. */
-    char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII), *c;
-
-    json_decref(json);
-    if (text == NULL)
-        return cause_memory(cause);
-    for (c = text; *c != '\0'; c++)
-        if (*c == 0x7F)
-            buffer_string(out, "\\u007F");
-        else
-            buffer_byte(out, *c);
-    buffer_byte(out, '\n');
-    free(text);
-    return buffer_failed(out) ? cause_memory(cause) : 0;
 }
 
 int report_json(const struct report *report, struct buffer *out, struct cause *cause)
@@ -110,57 +69,31 @@ int report_json(const struct report *report, struct buffer *out, struct cause *c
     json_t *json = json_object();
     enum tally_by by;
 
-    json_object_set_new(json, "generated_at", time_string(report->time));
-    json_object_set_new(json, "user_files", number(report->user_files));
-    json_object_set_new(json, "total_user_samples", number(report->total_user_samples));
-    json_object_set_new(json, "main_training_samples", number(ledger->training_rows));
+    json_object_set_new(json, "generated_at", json_time(report->time));
+    json_object_set_new(json, "user_files", json_count(report->user_files));
+    json_object_set_new(json, "total_user_samples", json_count(report->total_user_samples));
+    json_object_set_new(json, "main_training_samples", json_count(ledger->training_rows));
     for (by = TALLY_USERS; by < TALLY_COUNT; by++)
         if (by == TALLY_USERS || has_field(report, by))
-            json_object_set_new(json, keys[by], counts(&report->stats->tally.by[by]));
+            json_object_set_new(json, keys[by], rows_by_value(&report->stats->tally.by[by]));
     json_object_set_new(json, "files", files_by_verdict(ledger));
     json_object_set_new(json, "rows",
-                        json_pack("{s:o, s:o, s:o, s:o}", "merged", number(ledger->rows),
-                                  "rejected", number(ledger->rejected), "duplicate",
-                                  number(ledger->duplicate), "forgotten",
-                                  number(ledger->forgotten)));
+                        json_pack("{s:o, s:o, s:o, s:o}", "merged", json_count(ledger->rows),
+                                  "rejected", json_count(ledger->rejected), "duplicate",
+                                  json_count(ledger->duplicate), "forgotten",
+                                  json_count(ledger->forgotten)));
     json_object_set_new(json, "violations", violations_by_code(report->quarantine));
-    json_object_set_new(json, "waiting", number(report->pending));
-    json_object_set_new(json, "quarantined", number(report->quarantine->files));
-    json_object_set_new(json, "last_merge", time_string(ledger->last_merge));
-    json_object_set_new(json, "committed_bytes", number(ledger->training_end));
-    json_object_set_new(json, "training_inode", number(report->training_inode));
-    return dump(json, out, cause);
+    json_object_set_new(json, "waiting", json_count(report->pending));
+    json_object_set_new(json, "quarantined", json_count(report->quarantine->files));
+    json_object_set_new(json, "last_merge", json_time(ledger->last_merge));
+    json_object_set_new(json, "committed_bytes", json_count(ledger->training_end));
+    json_object_set_new(json, "training_inode", json_count(report->training_inode));
+    return json_print(json, out, cause);
 }
 
-int report_status_json(const struct status *status, struct buffer *out, struct cause *cause)
-{
-    json_t *json = json_object(), *pending = json_array();
-    size_t i;
+/* ---- summary.txt -------------------------------------------------------------------------- */
 
-    for (i = 0; i < status->waiting_count; i++) {
-        const struct status_file *file = &status->pending[i];
-
-        json_array_append_new(pending, json_pack("{s:o, s:s, s:o}", "name",
-                                                 string(file->name, strlen(file->name)), "reason",
-                                                 file->reason, "detail",
-                                                 string(file->detail, strlen(file->detail))));
-    }
-    json_object_set_new(json, "daemon", json_boolean(status->daemon_up));
-    json_object_set_new(json, "holder", string(status->daemon, strlen(status->daemon)));
-    json_object_set_new(json, "data_dir", string(status->data_dir, strlen(status->data_dir)));
-    json_object_set_new(json, "waiting", pending);
-    json_object_set_new(json, "ignored", number(status->ignored));
-    json_object_set_new(json, "last_merge", time_string(status->last_merge));
-    json_object_set_new(json, "quarantined", number(status->quarantined));
-    json_object_set_new(json, "trouble", string(status->trouble, strlen(status->trouble)));
-    json_object_set_new(json, "polled", string(status->polled, strlen(status->polled)));
-    json_object_set_new(json, "next", string(status->next, strlen(status->next)));
-    return dump(json, out, cause);
-}
-
-/* ---- for a person ------------------------------------------------------------------------- */
-
-static int by_rows(const void *left, const void *right)
+static int compare_rows_descending(const void *left, const void *right)
 {
     const struct tally_entry *l = *(const struct tally_entry *const *)left;
     const struct tally_entry *r = *(const struct tally_entry *const *)right;
@@ -170,9 +103,9 @@ static int by_rows(const void *left, const void *right)
     return strcmp(l->value, r->value);
 }
 
-/* The largest counts of one kind, as many as fit on a line of a screen. */
-static void summary_counts(const char *title, const struct counter *counter, uint64_t total,
-                           struct buffer *out)
+/* Append a line with the largest counts of one field, as many as fit on a screen. */
+static void append_counts(const char *title, const struct counter *counter, uint64_t total,
+                          struct buffer *out)
 {
     const size_t start = out->len, width = 79, reserve = strlen(", 1000000 more");
     const struct tally_entry **sorted = calloc(counter->count + 1, sizeof *sorted);
@@ -182,7 +115,7 @@ static void summary_counts(const char *title, const struct counter *counter, uin
         return;
     for (i = 0; i < counter->count; i++)
         sorted[i] = &counter->entries[i];
-    qsort(sorted, counter->count, sizeof *sorted, by_rows);
+    qsort(sorted, counter->count, sizeof *sorted, compare_rows_descending);
     buffer_printf(out, "%-13s", title);
     for (i = 0; i < counter->count; i++) {
         size_t before = out->len;
@@ -233,7 +166,7 @@ void report_summary(const struct report *report, struct buffer *out)
                   ledger->rows, ledger->rejected, ledger->duplicate, ledger->forgotten);
     for (by = TALLY_USERS; by < TALLY_COUNT; by++)
         if (has_field(report, by))
-            summary_counts(titles[by], &report->stats->tally.by[by], ledger->training_rows, out);
+            append_counts(titles[by], &report->stats->tally.by[by], ledger->training_rows, out);
     buffer_printf(
         out, "quarantine   %" PRIu64 " files to look at, %" PRIu64 " resolved by a later file\n",
         report->quarantine->files, report->quarantine->resolved);
@@ -247,9 +180,9 @@ void report_summary(const struct report *report, struct buffer *out)
         buffer_byte(out, '\n');
 }
 
-/* ---- for scripts -------------------------------------------------------------------------- */
+/* ---- users.csv ---------------------------------------------------------------------------- */
 
-static void write_users(const struct report *report, struct buffer *out)
+static void append_users(const struct report *report, struct buffer *out)
 {
     const struct tally_file *stats = report->stats;
     const struct counter *arrivals = &stats->arrivals, *rows = &stats->tally.by[TALLY_USERS];
@@ -257,7 +190,8 @@ static void write_users(const struct report *report, struct buffer *out)
     size_t i;
 
     buffer_string(out, "user_id,files,rows,rejected_files,last_arrival\n");
-    /* Every user who ever had a verdict has an arrival; rows of an adopted file have none. */
+    /* A user with a verdict has an arrival. A user who is only in an adopted training file has none,
+     * and follows below. */
     for (i = 0; i < arrivals->count; i++) {
         const struct tally_entry *user = &arrivals->entries[i];
 
@@ -278,6 +212,8 @@ static void write_users(const struct report *report, struct buffer *out)
     }
 }
 
+/* ---- phasesentinel.prom ------------------------------------------------------------------- */
+
 static void metric_head(struct buffer *out, const char *name, const char *type, const char *help)
 {
     buffer_printf(out, "# HELP phasesentinel_%s %s\n# TYPE phasesentinel_%s %s\n", name, help, name,
@@ -291,8 +227,8 @@ static void metric(struct buffer *out, const char *name, const char *type, const
     buffer_printf(out, "phasesentinel_%s %.17g\n", name, value);
 }
 
-/* Values that are the same once they are valid are one: nobody takes a file in which a metric comes
- * twice. -1: out of memory. */
+/* Repair the UTF-8 of all values. Counts of values that are equal then are added up, because
+ * Prometheus refuses a file that holds a metric twice. Return -1 if memory runs out. */
 static int repair_values(const struct counter *counter, struct counter *ret_valid)
 {
     struct buffer value = {0};
@@ -312,7 +248,7 @@ static int repair_values(const struct counter *counter, struct counter *ret_vali
     return result;
 }
 
-/* Backslash, quote and line feed are escaped in a label's value, which is valid UTF-8. */
+/* `value` is valid UTF-8. The format escapes backslash, quote and line feed. */
 static void metric_label(struct buffer *out, const char *name, const char *label, const char *value,
                          size_t len, uint64_t count)
 {
@@ -331,7 +267,7 @@ static void metric_label(struct buffer *out, const char *name, const char *label
     buffer_printf(out, "\"} %" PRIu64 "\n", count);
 }
 
-static void write_prometheus(const struct report *report, struct buffer *out)
+static void append_metrics(const struct report *report, struct buffer *out)
 {
     static const char *const names[TALLY_COUNT] = {"user_training_rows", "source_training_rows",
                                                    "label_training_rows", "phase_training_rows"};
@@ -384,33 +320,40 @@ static void write_prometheus(const struct report *report, struct buffer *out)
            (double)report->time / 1e9);
 }
 
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* Replace a file in stats/ by the buffer, and clear it. */
+static int write_stats_file(const struct datadir *dir, const char *name, struct buffer *out,
+                            struct cause *cause)
+{
+    if (buffer_failed(out))
+        return cause_memory(cause);
+    if (durable_replace(dir->stats, name, out->data, out->len, false, cause) < 0)
+        return -1;
+    buffer_clear(out);
+    return 0;
+}
+
+static int write_stats_files(const struct report *report, const struct datadir *dir,
+                             struct buffer *out, struct cause *cause)
+{
+    if (report_json(report, out, cause) < 0 || write_stats_file(dir, "stats.json", out, cause) < 0)
+        return -1;
+    append_users(report, out);
+    if (write_stats_file(dir, "users.csv", out, cause) < 0)
+        return -1;
+    report_summary(report, out);
+    if (write_stats_file(dir, "summary.txt", out, cause) < 0)
+        return -1;
+    append_metrics(report, out);
+    return write_stats_file(dir, "phasesentinel.prom", out, cause);
+}
+
 int report_write(const struct report *report, const struct datadir *dir, struct cause *cause)
 {
     struct buffer out = {0};
-    int result = -1;
+    int result = write_stats_files(report, dir, &out, cause);
 
-    if (report_json(report, &out, cause) < 0 ||
-        durable_replace(dir->stats, "stats.json", out.data, out.len, false, cause) < 0)
-        goto done;
-    buffer_clear(&out);
-    write_users(report, &out);
-    if (buffer_failed(&out) ||
-        durable_replace(dir->stats, "users.csv", out.data, out.len, false, cause) < 0)
-        goto done;
-    buffer_clear(&out);
-    report_summary(report, &out);
-    if (buffer_failed(&out) ||
-        durable_replace(dir->stats, "summary.txt", out.data, out.len, false, cause) < 0)
-        goto done;
-    buffer_clear(&out);
-    write_prometheus(report, &out);
-    if (buffer_failed(&out) ||
-        durable_replace(dir->stats, "phasesentinel.prom", out.data, out.len, false, cause) < 0)
-        goto done;
-    result = 0;
-done:
-    if (buffer_failed(&out))
-        cause_memory(cause);
     buffer_free(&out);
     return result;
 }

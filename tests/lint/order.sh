@@ -64,7 +64,7 @@ only '#include <iniparser' schema/ini
 only '#include <inotifytools' daemon/watch
 only '#include <nettle' base/digest
 only '#include <xxhash' base/digest
-only '#include <jansson' ops/report
+only '#include <jansson' ops/json
 only '#include <zlib' csv/decompress
 only '#include <zstd' csv/decompress
 only '(^|[^_[:alnum:]])(fsync|fdatasync|ftruncate|rename|renameat|renameat2)\(' fs/durable

@@ -124,41 +124,6 @@ static void test_json(void)
     json_decref(json);
 }
 
-static void test_status(void)
-{
-    static const struct status_file files[] = {{"a.csv", "failing", "line 3: \"x\" is\nno number"},
-                                               {"\xFF\n.csv", "empty", ""}};
-    struct status status = {.daemon = "phasesentineld, process 7",
-                            .daemon_up = true,
-                            .data_dir = "/data",
-                            .pending = files,
-                            .waiting_count = 2,
-                            .ignored = 3,
-                            .quarantined = 4,
-                            .trouble = "",
-                            .polled = "every 5 seconds",
-                            .next = "phasesentinel check"};
-    const json_t *first;
-    json_t *json;
-
-    buffer_clear(&out);
-    check(report_status_json(&status, &out, &cause) == 0, "the status");
-    json = parse();
-    first = json_array_get(json_object_get(json, "waiting"), 0);
-    check(json_array_size(json_object_get(json, "waiting")) == 2 &&
-              strcmp(json_string_value(json_object_get(first, "name")), "a.csv") == 0 &&
-              strcmp(json_string_value(json_object_get(first, "reason")), "failing") == 0 &&
-              strcmp(json_string_value(json_object_get(first, "detail")),
-                     "line 3: \"x\" is\nno number") == 0,
-          "waiting files and why");
-    check(json_is_true(json_object_get(json, "daemon")) && at(json, "ignored", NULL) == 3 &&
-              at(json, "quarantined", NULL) == 4 &&
-              strcmp(json_string_value(json_object_get(json, "polled")), "every 5 seconds") == 0 &&
-              json_is_null(json_object_get(json, "last_merge")),
-          "and the rest");
-    json_decref(json);
-}
-
 /* ---- phasesentinel.prom ------------------------------------------------------------------- */
 
 /* Is each line a comment or NAME{LABELS} VALUE, with HELP and TYPE before it, once? */
@@ -307,7 +272,6 @@ int main(void)
     stats.schema = &schema;
     fill();
     test_json();
-    test_status();
     test_files();
     test_many_users();
     test_unchecked();
