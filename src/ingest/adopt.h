@@ -1,5 +1,5 @@
 /*
- * adopt: dropped files whose rows are in the training file already.
+ * adopt: book dropped files whose rows are in the training file already.
  */
 #ifndef PHASESENTINEL_ADOPT_H
 #define PHASESENTINEL_ADOPT_H
@@ -9,8 +9,9 @@
 #include "ingest/upload.h"
 
 /*
- * Books the content of all that lies in drop directory and archive as known, valid or not; the
- * caller commits the ledger. What cannot be read fails all of it: later it would merge.
+ * Add a line `duplicate` for every file in the drop directory and in archive/, valid or not, so
+ * that its content is known. The caller commits the ledger. Return -1 if a file cannot be read: if
+ * it were left out, it would be merged later.
  */
 int adopt_drops(const struct ingest_env *env, struct file_check *file_check, struct cause *cause);
 

@@ -111,7 +111,7 @@ int move_back(const struct datadir *dir, int from_dir, const char *from, const c
 struct departure {
     const struct datadir *dir;
     const char *name, *base;
-    const struct file_id *read; /* as the file was when it was read */
+    const struct file_id *read; /* the state in which the file was read */
     int home;                   /* the directory that the file stands in */
     int fd;                     /* the file; -1: not open */
     bool leased;                /* new writers are blocked */

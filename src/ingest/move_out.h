@@ -6,13 +6,13 @@
  *     1 opens the file, takes a lease, so that new writers are blocked, and compares it with what
  *       was read;
  *     2 renames it to a place that nobody else can reach;
- *     3 compares it once more, there. If another file was moved instead, or a writer has opened this
- *       one, it goes back to the drop directory, where it is a new arrival.
+ *     3 compares it once more, there. If another file was moved instead, or a writer has opened
+ *       this one, it goes back to the drop directory, where it is a new arrival.
  *
  * The place is state/moving/ itself where that is on the same file system. On another file system
  * it is a directory .phasesentinel beside the file, only for its owner; from there the file is
- * copied to state/moving/, compared again and unlinked. Meanwhile a marker in state/moving/ holds the
- * file's name, and move_out_recover moves back what a crash left hidden.
+ * copied to state/moving/, compared again and unlinked. Meanwhile a marker in state/moving/ holds
+ * the file's name, and move_out_recover moves back what a crash left hidden.
  *
  * The hidden directory is not used on the same file system too, although that would be one way
  * instead of two: state/moving/ is just as private, one rename puts the file there under the number
@@ -33,9 +33,9 @@
 #define MOVE_OUT_MARKER ".hidden" /* suffix of the markers in state/moving/ */
 
 /*
- * Move the file to state/moving/MOVING. `marker` is the name of the marker, if one is needed. Return
- * 0, or -1: with CAUSE_CHANGED the file is gone, is not what was read, or a program has it open for
- * writing, and nothing has moved.
+ * Move the file to state/moving/MOVING. `marker` is the name of the marker, if one is needed.
+ * Return 0, or -1: with CAUSE_CHANGED the file is gone, is not what was read, or a program has it
+ * open for writing, and nothing has moved.
  */
 int move_out(const struct datadir *dir, const char *name, const struct file_id *read,
              const char *moving, const char *marker, struct cause *cause);
@@ -48,8 +48,8 @@ int move_out(const struct datadir *dir, const char *name, const struct file_id *
 int move_back(const struct datadir *dir, int from_dir, const char *from, const char *name,
               struct cause *cause);
 
-/* Move back what is hidden where this marker says, and delete the marker. While the file's directory
- * is away (its file system is not mounted) both stay. Call this under the lock. */
+/* Move back what is hidden where this marker says, and delete the marker. While the directory is
+ * away (its file system is not mounted) both stay. Call this under the lock. */
 int move_out_recover(const struct datadir *dir, const char *marker, struct cause *cause);
 
 /* Return 1 if the first `length` bytes of two open files are the same, 0 if not or if one is

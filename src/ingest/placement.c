@@ -12,7 +12,7 @@
 #include "fs/beneath.h"
 #include "ingest/move_out.h"
 
-/* What follows NAME at its place, and SEQ in state/moving/ (where the file itself is SEQ.csv). */
+/* The suffixes behind NAME at its place. In state/moving/ they are the same, but for SEQ.csv. */
 static const char *const suffixes[MOVING_FILES] = {
     [MOVING_ERRORS] = ".errors.csv",
     [MOVING_REJECTS] = ".rejects.csv",

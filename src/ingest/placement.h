@@ -9,10 +9,10 @@
  *     placement_take              the file leaves it and becomes state/moving/SEQ.csv
  *     placement_finish            everything under SEQ in state/moving/ gets its place
  *
- * In state/moving/ nobody else reaches a file, so it is compared there with what was read (move_out)
- * before it is placed. Its reasons are placed before the file, so that quarantine/ never holds a
- * file without them. A crash leaves files in state/moving/; placement_recovery completes or undoes
- * the move.
+ * In state/moving/ nobody else reaches a file, so it is compared there with what was read
+ * (move_out) before it is placed. Its reasons are placed before the file, so that quarantine/ never
+ * holds a file without them. A crash leaves files in state/moving/; placement_recovery completes or
+ * undoes the move.
  *
  * Names in quarantine/ and archive/ are never overwritten: a second NAME becomes NAME.~2~, and its
  * companions likewise (backup_name). A file equal byte for byte to a copy there is deleted instead.
@@ -50,7 +50,7 @@ int placement_write_reasons(const struct datadir *dir, uint64_t seq,
                             const struct violations *violations, const struct spill *rejected,
                             struct durable_group *group, struct cause *cause);
 
-/* Delete SEQ.errors.csv and SEQ.rejects.csv: the verdict was not committed, or will be given again. */
+/* Delete SEQ.errors.csv and SEQ.rejects.csv: no verdict was committed, or there will be another. */
 void placement_drop_reasons(const struct datadir *dir, uint64_t seq);
 
 /* Move the sidecars that were read to state/moving/. Call this before placement_take: sidecars
@@ -78,7 +78,7 @@ int placement_finish(const struct datadir *dir, const char *name, uint64_t seq,
 int placement_resolve(const struct datadir *dir, const char *name, int fd, uint64_t size,
                       struct cause *cause);
 
-/* ---- state/moving/, for placement_recovery ------------------------------------------------------ */
+/* ---- state/moving/, for placement_recovery ------------------------------------------------ */
 
 /* The files under one SEQ, in the order in which they get their place. */
 enum moving_file {

@@ -175,7 +175,7 @@ static int recover_one(const struct datadir *dir, const struct ledger *ledger,
 
 /* ---- all of state/moving/ ----------------------------------------------------------------- */
 
-/* What a name in state/moving/ is. */
+/* The kinds of names in state/moving/. */
 enum moving_entry { ENTRY_OTHER, ENTRY_TEMPORARY, ENTRY_MARKER, ENTRY_FILE };
 
 static enum moving_entry entry_of(const char *name, uint64_t *ret_seq)
