@@ -279,6 +279,20 @@ for anchor in $(grep -oE '\]\(#[a-z-]+\)' "$README" | tr -d '](#)'); do
 done
 is "$missing" '' "README: each heading that the contents name"
 
+# A file that was merged after the backup merges again after it was restored.
+site restored
+cp "${samples[0]}" "$DROP/"
+exits 0 "README, restore: a file merges" cli merge
+mkdir "$SITE/backup"
+exits 0 "and is in the backup" flock "$DATA/state/lock" cp -p "$DATA/training_data.csv" "$DATA/state/ledger.csv" "$SITE/backup/"
+cp "${samples[1]}" "$DROP/"
+exits 0 "another one merges" cli merge
+cp -p "$SITE/backup/training_data.csv" "$DATA/"
+cp -p "$SITE/backup/ledger.csv" "$DATA/state/"
+rm "$DATA/state/seen" "$DATA/state/tally.csv"
+exits 0 "and once more, after the backup was restored" cli merge
+is "$(wc -l <"$DATA/training_data.csv")" 23 "each row is in once"
+
 # --- The man pages -----------------------------------------------------------------------------------------
 
 # play_page FILE COUNT [PREPARE]: the EXAMPLES of a page, in a site with the installed configuration, after the command PREPARE.
@@ -312,18 +326,18 @@ site ini source=archive
 stage
 real "$(cat "$BLOCKS/01.text")" >etc/phasesentinel.ini
 cp "${samples[0]}" "$DROP/"
-exits 0 "phasesentinel.ini.5: the configuration is one" \
+exits 0 "phasesentinel.ini.5: the example is a configuration" \
     "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" check "$DROP"/*
-exits 0 "phasesentinel.ini.5: and merges" "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" merge
-check "phasesentinel.ini.5: and archives" test -e "$DATA/archive/user_001_external_20240101_120000.csv"
+exits 0 "phasesentinel.ini.5: with which files merge" "$CLI" -c etc/phasesentinel.ini "${ALLOW_ROOT[@]}" merge
+check "phasesentinel.ini.5: and are archived" test -e "$DATA/archive/user_001_external_20240101_120000.csv"
 leave
 blocks_of_page phasesentinel-schema.5 EXAMPLES
 site temperatures
 cp "$BLOCKS/01.text" "$SITE/schema.ini"
 printf 'celsius\n-3.5\n' >"$DROP/WIE7_20240131.csv"
-exits 0 "phasesentinel-schema.5: the schema is one" cli merge
+exits 0 "phasesentinel-schema.5: the example is a schema" cli merge
 is "$(cat "$DATA/training_data.csv")" $'station,day,celsius\nWIE7,2024-01-31,-3.5' \
-    "phasesentinel-schema.5: and takes from the name what it says"
+    "phasesentinel-schema.5: which takes values from the name"
 
 # Both pages show true diagnostics.
 blocks_of_page phasesentinel.ini.5 DIAGNOSTICS
