@@ -84,30 +84,17 @@ static enum file_class wait_for_rest(struct upload *upload)
     return CLASS_WAITS;
 }
 
-/* Content that the ledger knows already. 0: decided; 1: to be merged again, if it is valid. */
-static int decide_known(struct upload *upload, const struct ledger_line *known,
-                        enum file_class *ret_decision, struct cause *cause)
+/* Classify content that the ledger knows already. */
+static enum file_class decide_known(struct upload *upload)
 {
     const struct check_result *result = &upload->check_result;
-    struct ledger_line own;
-    int same_name;
 
-    if (result->rest > 0) {
-        *ret_decision = wait_for_rest(upload);
-        return 0;
-    }
-    *ret_decision = CLASS_UNCHANGED;
-    if (history_last_is(&upload->history, result->sha256, result->has_meta, result->meta) &&
-        upload->history.last.verdict != VERDICT_QUARANTINED)
-        return 0;
-    *ret_decision = CLASS_DUPLICATE;
-    /* Merged again if asked for, but never under the same name, nor because it was renamed. */
-    if (!upload->env->config->merge_duplicates || strcmp(known->name, upload->file->name) == 0 ||
-        upload->history.has_inode)
-        return 0;
-    same_name = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
-                               result->meta, upload->file->name, &own, cause);
-    return same_name < 0 ? -1 : same_name == 0;
+    if (result->rest > 0)
+        return wait_for_rest(upload);
+    return history_last_is(&upload->history, result->sha256, result->has_meta, result->meta) &&
+                   upload->history.last.verdict != VERDICT_QUARANTINED
+               ? CLASS_UNCHANGED
+               : CLASS_DUPLICATE;
 }
 
 /* New rows behind content that is booked. Their complete ones merge at once, whatever the last one
@@ -167,13 +154,11 @@ int classify(struct upload *upload, enum file_class *ret_decision, struct cause 
     }
     found = ledger_content(&upload->env->merge->ledger, result->sha256, result->has_meta,
                            result->meta, NULL, &known, cause);
-    if (found > 0)
-        found = decide_known(upload, &known, ret_decision, cause);
-    else if (found == 0)
-        found = 1;
-    if (found <= 0)
-        return found;
-    if (result->prefix_found) {
+    if (found < 0)
+        return -1;
+    if (found > 0) {
+        *ret_decision = decide_known(upload);
+    } else if (result->prefix_found) {
         *ret_decision = decide_grown(upload);
     } else if (!result->broken && (upload->history.has_own || result->continued_line > 0) &&
                !(upload->env->config->merge_changed && upload->may_reject &&

@@ -21,7 +21,6 @@ enum {
     SOURCE,
     BAD_ROWS,
     MAX_BAD_PERCENT,
-    DUPLICATES,
     CHANGED,
     FINAL_NEWLINE,
     MAX_FILE_MIB,
@@ -64,7 +63,6 @@ static const struct setting {
     [BAD_ROWS] = {"merge", "bad_rows", WORDS("reject-file", "reject-rows"),
                   .value = CONFIG_REJECT_FILE},
     [MAX_BAD_PERCENT] = {"merge", "max_bad_percent", .value = 100, .max = 100, .unit = ""},
-    [DUPLICATES] = {"merge", "duplicates", WORDS("skip", "merge")},
     [CHANGED] = {"merge", "changed", WORDS("quarantine", "merge")},
     [FINAL_NEWLINE] = {"merge", "final_newline", WORDS("optional", "required")},
     [MAX_FILE_MIB] = {"limits", "max_file_mib", .value = 0, .max = 1048576,
@@ -143,12 +141,29 @@ static void report_key(struct ini *ini, const struct ini_entry *entry)
                      nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
 }
 
+/* Handle a key of earlier versions: accept the value that names today's behaviour, with a warning.
+ * Return false for any other key. */
+static bool read_dropped_key(struct ini *ini, const struct ini_entry *entry)
+{
+    if (strcasecmp(entry->section, "merge") != 0 || strcasecmp(entry->key, "duplicates") != 0)
+        return false;
+    if (strcmp(entry->value, "skip") == 0)
+        log_warning("%s:%u: duplicates: the same content is never merged twice; drop the key",
+                    ini->path, entry->line);
+    else
+        ini_problems_add(&ini->problems, entry->line,
+                         "%s: the same content is never merged twice; drop the key", entry->key);
+    return true;
+}
+
 static void read_entry(struct ini *ini, const struct ini_entry *entry, struct choice *choice)
 {
     const struct setting *setting = find_setting(entry->section, entry->key);
     size_t i;
     int word;
 
+    if (setting == NULL && read_dropped_key(ini, entry))
+        return;
     if (setting == NULL) {
         report_key(ini, entry);
         return;
@@ -236,7 +251,6 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->source = (enum config_source)values[SOURCE];
     config->bad_rows = (enum config_bad_rows)values[BAD_ROWS];
     config->max_bad_percent = (unsigned)values[MAX_BAD_PERCENT];
-    config->merge_duplicates = values[DUPLICATES] == 1;
     config->merge_changed = values[CHANGED] == 1;
     config->newline_required = values[FINAL_NEWLINE] == 1;
     config->max_file_bytes = values[MAX_FILE_MIB] << 20;

@@ -36,7 +36,6 @@ struct config {
     enum config_source source;
     enum config_bad_rows bad_rows;
     unsigned max_bad_percent;
-    bool merge_duplicates;   /* duplicates = merge */
     bool merge_changed;      /* changed = merge */
     bool newline_required;   /* final_newline = required */
     uint64_t max_file_bytes; /* 0: none */

@@ -174,7 +174,7 @@ config()
     local -A values=([data_dir]=data [schema]=schema.ini [settle]=1) sections=(
         [data_dir]=paths [schema]=paths [merge]=watch [interval]=watch [rescan]=watch [poll]=watch [settle]=watch
         [stale]=watch [recursive]=watch [confirm]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
-        [duplicates]=merge [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
+        [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
         [max_row_kib]=limits [max_columns]=limits [max_reported_errors]=limits [level]=log)
 
     for pair; do

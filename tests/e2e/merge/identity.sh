@@ -118,17 +118,6 @@ mv "$DROP/$U2" "$DROP/u3_web_20240101_120000.csv"
 check "a renamed file is known" wait_for booked u3_web_20240101_120000.csv
 is "$(training_rows)" 20 "whoever its new name says"
 
-site merge-duplicates duplicates=merge
-sample 10 1 >"$SITE/a"
-cp "$SITE/a" "$DROP/$U1"
-cp "$SITE/a" "$DROP/$U1_LATER"
-exits 0 "merge with duplicates = merge" cli merge
-is "$(verdicts "$U1") $(verdicts "$U1_LATER")" "merged merged" "both names are merged"
-is "$(training_rows)" 20 "each with its rows"
-cp "$SITE/a" "$SITE/b" && mv "$SITE/b" "$DROP/$U1"
-exits 0 "merge again" cli merge
-is "$(training_rows)" 20 "the same name and content never merges twice"
-
 # --- Grown
 
 site grown

@@ -49,7 +49,9 @@ static const struct {
                                           "reject-rows; did you mean reject-rows?"},
     {"[merge]\nmax_bad_percent = 101\n",
      "2: max_bad_percent: '101' is no whole number from 0 to 100"},
-    {"[merge]\nduplicates = yes\n", "2: duplicates: 'yes' is not one of skip, merge"},
+    {"[merge]\nduplicates = merge\n",
+     "2: duplicates: the same content is never merged twice; drop the key"},
+    {"[watch]\nduplicates = skip\n", "2: unknown key duplicates in section [watch]"},
     {"[merge]\nchanged = keep\n", "2: changed: 'keep' is not one of quarantine, merge"},
     {"[merge]\nfinal_newline = require\n",
      "2: final_newline: 'require' is not one of optional, required; did you mean required?"},
@@ -120,8 +122,7 @@ static void check_defaults(const struct config *config)
               !config->recursive && config->confirm == CONFIG_CONFIRM_NONE,
           "defaults of [watch]");
     check(config->source == CONFIG_SOURCE_KEEP && config->bad_rows == CONFIG_REJECT_FILE &&
-              config->max_bad_percent == 100 && !config->merge_duplicates &&
-              !config->merge_changed && !config->newline_required,
+              config->max_bad_percent == 100 && !config->merge_changed && !config->newline_required,
           "defaults of [merge]");
     check(config->max_file_bytes == 0 && config->max_row_bytes == 1048576 &&
               config->max_columns == 1024 && config->max_expand_ratio == 200 &&
@@ -136,7 +137,7 @@ static void test_values(void)
         "[watch]\nmerge = timer\ninterval = 2\nrescan = 3\npoll = 9\nsettle = 0\nstale = 4\n"
         "recursive = yes\nconfirm = done\n"
         "[merge]\nsource = delete\nbad_rows = reject-rows\nmax_bad_percent = 7\n"
-        "duplicates = merge\nchanged = merge\nfinal_newline = required\n"
+        "duplicates = skip\nchanged = merge\nfinal_newline = required\n"
         "[limits]\nmax_file_mib = 1048576\nmax_row_kib = 8\nmax_columns = 9\nmax_expand_ratio = "
         "10\n"
         "max_reported_errors = 0\n[log]\nlevel = debug\n";
@@ -153,8 +154,7 @@ static void test_values(void)
               config.confirm == CONFIG_CONFIRM_DONE,
           "[watch]");
     check(config.source == CONFIG_SOURCE_DELETE && config.bad_rows == CONFIG_REJECT_ROWS &&
-              config.max_bad_percent == 7 && config.merge_duplicates && config.merge_changed &&
-              config.newline_required,
+              config.max_bad_percent == 7 && config.merge_changed && config.newline_required,
           "[merge]");
     check(config.max_file_bytes == (uint64_t)1 << 40 && config.max_row_bytes == 8192 &&
               config.max_columns == 9 && config.max_expand_ratio == 10 &&
