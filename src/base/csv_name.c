@@ -1,5 +1,7 @@
 #include "base/csv_name.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,6 +10,30 @@ const char *path_base(const char *path)
     const char *slash = strrchr(path, '/');
 
     return slash == NULL ? path : slash + 1;
+}
+
+char *path_normalize(const char *directory, const char *path)
+{
+    size_t len = strlen(directory), part;
+    char *absolute;
+
+    if (*path == '/')
+        return strdup(path);
+    for (;; path += part) {
+        path += strspn(path, "/");
+        part = strcspn(path, "/");
+        if (part == 2 && strncmp(path, "..", 2) == 0)
+            while (len > 0 && directory[--len] != '/')
+                ;
+        else if (part != 1 || *path != '.')
+            break;
+    }
+    while (len > 0 && directory[len - 1] == '/')
+        len--;
+    if (asprintf(&absolute, "%.*s%s%s", (int)len, directory, *path != '\0' || len == 0 ? "/" : "",
+                 path) < 0)
+        return NULL;
+    return absolute;
 }
 
 bool path_is_hidden(const char *path)

@@ -1,8 +1,9 @@
 /*
- * csv_name: the rules for names of dropped files.
+ * csv_name: paths, and the rules for names of dropped files.
  *
  * Names are relative to the drop directory and may contain directories: "one.csv",
- * "alice/one.csv.gz". All functions return pointers into, or lengths of, the caller's string.
+ * "alice/one.csv.gz". All functions but path_normalize return pointers into, or lengths of, the
+ * caller's string.
  */
 #ifndef PHASESENTINEL_CSV_NAME_H
 #define PHASESENTINEL_CSV_NAME_H
@@ -12,6 +13,13 @@
 
 /* Return the part of the path behind its last slash. */
 const char *path_base(const char *path);
+
+/*
+ * Make the path absolute against a directory, which is absolute and has no symbolic links, so that
+ * each leading ".." takes away its last part. Parts behind the first other name stay as written, as
+ * does an absolute path. Return an owned string; NULL: out of memory.
+ */
+char *path_normalize(const char *directory, const char *path);
 
 /* Return true if the path, or a directory in it, begins with a dot. */
 bool path_is_hidden(const char *path);

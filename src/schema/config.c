@@ -1,10 +1,11 @@
 #include "schema/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
+#include "base/csv_name.h"
 #include "schema/ini.h"
 
 enum {
@@ -186,53 +187,24 @@ static void read_entry(struct ini *ini, const struct ini_entry *entry, struct ch
     }
 }
 
-/*
- * The path, made absolute against the directory of the file; owned. The directory has no symbolic
- * links, so that each leading ".." takes its last part away.
- */
+/* Return the path made absolute against the directory of the file that names it; owned. */
 static char *absolute_path(const char *file, const char *path, struct cause *cause)
 {
-    const char *slash = strrchr(file, '/');
-    struct buffer out = {0};
-    char *absolute = NULL, *directory = NULL;
-    size_t len, part;
+    char *parent, *directory, *absolute = NULL;
 
-    if (*path != '/') {
-        buffer_append(&out, file, slash == NULL ? 0 : (size_t)(slash - file) + 1);
-        buffer_byte(&out, '.');
-        directory = realpath(buffer_text(&out), NULL);
-        if (directory == NULL && (buffer_failed(&out) || errno == ENOMEM)) {
-            cause_memory(cause);
-            goto out;
-        }
-        if (directory == NULL) {
-            cause_errno(cause, CAUSE_CONFIG, "cannot find the directory of %s", file);
-            goto out;
-        }
-        len = strlen(directory);
-        for (;; path += part) {
-            path += strspn(path, "/");
-            part = strcspn(path, "/");
-            if (part == 2 && strncmp(path, "..", 2) == 0)
-                while (len > 0 && directory[--len] != '/')
-                    ;
-            else if (part != 1 || *path != '.')
-                break;
-        }
-        while (len > 0 && directory[len - 1] == '/')
-            len--;
-        buffer_clear(&out);
-        buffer_append(&out, directory, len);
-        if (*path != '\0' || len == 0)
-            buffer_byte(&out, '/');
-    }
-    buffer_string(&out, path);
-    absolute = buffer_failed(&out) ? NULL : strdup(buffer_text(&out));
-    if (absolute == NULL)
+    if (asprintf(&parent, "%.*s.", (int)(path_base(file) - file), file) < 0) {
         cause_memory(cause);
-out:
+        return NULL;
+    }
+    directory = realpath(parent, NULL);
+    if (directory != NULL)
+        absolute = path_normalize(directory, path);
+    if (directory == NULL && errno != ENOMEM)
+        cause_errno(cause, CAUSE_CONFIG, "cannot find the directory of %s", file);
+    else if (absolute == NULL)
+        cause_memory(cause);
+    free(parent);
     free(directory);
-    buffer_free(&out);
     return absolute;
 }
 

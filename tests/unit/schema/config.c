@@ -168,6 +168,39 @@ static void test_values(void)
     config_free(&config);
 }
 
+/* Load the configuration with the log in a file. Return how many lines of it contain the text. */
+static size_t count_logged(const char *content, const char *text)
+{
+    struct config config;
+    struct cause cause;
+    char log[256], line[512];
+    size_t count = 0;
+    FILE *file;
+
+    snprintf(log, sizeof log, "%s/log", directory);
+    write_config(content);
+    if (freopen(log, "w", stderr) == NULL)
+        return 99;
+    check(config_load(&config, path, &cause) == 0, "loaded: %s", content);
+    config_free(&config);
+    if (freopen("/dev/null", "w", stderr) == NULL || (file = fopen(log, "r")) == NULL)
+        return 99;
+    while (fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, text) != NULL;
+    fclose(file);
+    unlink(log);
+    return count;
+}
+
+static void test_dropped_key(void)
+{
+    check(count_logged("[merge]\nduplicates = skip\n",
+                       ":2: duplicates: the same content is never merged twice; drop the key") == 1,
+          "duplicates = skip is accepted with one warning");
+    check(count_logged("[merge]\nchanged = merge\n", "duplicates") == 0,
+          "no warning without the key");
+}
+
 static void test_paths(void)
 {
     static const char *const cases[][2] = {
@@ -243,6 +276,7 @@ int main(void)
         return 1;
     test_bad();
     test_values();
+    test_dropped_key();
     test_paths();
     test_missing();
     test_example();
