@@ -516,9 +516,19 @@ static int open_wakeups(struct daemon *daemon, struct cause *cause)
 static void confine(struct daemon *daemon)
 {
     const char *const files[] = {daemon->session.config_path, daemon->session.config.schema, NULL};
-    struct buffer said = {0};
+    const struct datadir *dir = &daemon->session.dir;
+    const int own[] = {dir->root,  dir->quarantine, dir->archive, dir->stats,
+                       dir->state, dir->moving,     dir->cut};
+    struct buffer said = {0}, drop = {0};
+    struct sandbox_access access = {.own = own,
+                                    .own_count = sizeof own / sizeof *own,
+                                    .own_path = dir->path,
+                                    .read_again = files};
 
-    daemon->confined = sandbox_enter(&daemon->session.dir, files, &said);
+    buffer_printf(&drop, "%s/" DATADIR_DROP, dir->path);
+    access.drop_path = buffer_text(&drop);
+    daemon->confined = sandbox_enter(&access, &said);
+    buffer_free(&drop);
     log_line(daemon->confined ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "sandbox: %s",
              buffer_text(&said));
     buffer_free(&said);

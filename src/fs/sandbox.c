@@ -13,15 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ---- Capabilities ------------------------------------------------------------------------- */
+/* ---- capabilities ---- */
 
-/* A read lease on a stranger's file; a stranger's file that is closed to us. Root, who was told to
- * stay root, also keeps what makes it root in directories of others. */
+/* CAP_LEASE allows a read lease on another user's file, CAP_DAC_READ_SEARCH reading one without
+ * permission. A process that stays root (--allow-root) keeps its rights in directories of others. */
 static const struct {
     int number;
-    bool root;
+    bool root_only;
     const char *name;
-} kept[] = {
+} kept_capabilities[] = {
     {CAP_LEASE, false, "CAP_LEASE"},
     {CAP_DAC_READ_SEARCH, false, "CAP_DAC_READ_SEARCH"},
     {CAP_DAC_OVERRIDE, true, "CAP_DAC_OVERRIDE"},
@@ -37,10 +37,10 @@ static bool drop_capabilities(struct buffer *said)
     size_t i;
     int number;
 
-    for (i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (!kept[i].root || geteuid() == 0)
-            keep |= UINT64_C(1) << kept[i].number;
-    /* Only who has CAP_SETPCAP may and need do this; without new privileges it is one lock more. */
+    for (i = 0; i < sizeof kept_capabilities / sizeof *kept_capabilities; i++)
+        if (!kept_capabilities[i].root_only || geteuid() == 0)
+            keep |= UINT64_C(1) << kept_capabilities[i].number;
+    /* Fails without CAP_SETPCAP, and is not needed then: new privileges are given up, too. */
     for (number = 0; number < 64; number++)
         if ((keep >> number & 1) == 0)
             prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
@@ -49,14 +49,14 @@ static bool drop_capabilities(struct buffer *said)
     have = ((uint64_t)sets[1].permitted << 32 | sets[0].permitted) & keep;
     for (i = 0; i < 2; i++) {
         sets[i].permitted = sets[i].effective = (uint32_t)(have >> (32 * i));
-        sets[i].inheritable = 0; /* which empties the ambient set as well */
+        sets[i].inheritable = 0; /* empties the ambient set as well */
     }
     if (syscall(SYS_capset, &header, sets) < 0)
         return false;
-    for (i = 0; i < sizeof kept / sizeof *kept; i++) {
-        if ((have >> kept[i].number & 1) == 0)
+    for (i = 0; i < sizeof kept_capabilities / sizeof *kept_capabilities; i++) {
+        if ((have >> kept_capabilities[i].number & 1) == 0)
             continue;
-        buffer_printf(said, "%s%s", before, kept[i].name);
+        buffer_printf(said, "%s%s", before, kept_capabilities[i].name);
         before = ", ";
     }
     if (have == 0)
@@ -64,9 +64,9 @@ static bool drop_capabilities(struct buffer *said)
     return true;
 }
 
-/* ---- Landlock ----------------------------------------------------------------------------- */
+/* ---- Landlock ---- */
 
-/* Debian 12's header ends with version 2; the numbers are the kernel's. */
+/* The kernel's numbers of later versions: Debian 12's header ends with version 2. */
 #define ACCESS_TRUNCATE     (UINT64_C(1) << 14) /* version 3 */
 #define ACCESS_IOCTL_DEV    (UINT64_C(1) << 15) /* version 5 */
 #define ACCESS_BIND_TCP     (UINT64_C(1) << 0)  /* version 4 */
@@ -74,22 +74,23 @@ static bool drop_capabilities(struct buffer *said)
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0) /* version 6 */
 #define SCOPE_SIGNAL        (UINT64_C(1) << 1)
 
-/* Older kernels take it as well, where what they do not know is 0. */
+/* The kernel's struct landlock_ruleset_attr. Older kernels accept it if the fields that they do not
+ * know are 0. */
 struct ruleset {
     uint64_t files, network, scopes;
 };
 
 #define ACCESS_READ LANDLOCK_ACCESS_FS_READ_FILE
 
-/* A move takes whatever stands under a name at that moment, a link or a FIFO too. */
+/* MAKE_FIFO and MAKE_SYM: a move takes whatever has the name at that moment. */
 #define ACCESS_OWN                                                                                 \
     (ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |                   \
      LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                              \
      LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_FIFO |    \
      LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER | ACCESS_TRUNCATE)
 
-/* Version 1 forbids every move between directories; we would have to copy. */
-#define OLDEST 2
+/* Version 1 forbids every move between directories. */
+#define OLDEST_VERSION 2
 
 static struct ruleset all_of(long version)
 {
@@ -113,7 +114,7 @@ static bool allow(int ruleset, uint64_t access, int fd)
     return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
-/* What we cannot reach now needs no rule. */
+/* Allow access below the path, if it exists and can be reached now. */
 static bool allow_path(int ruleset, uint64_t access, const char *path)
 {
     int fd = open(path, O_PATH | O_CLOEXEC);
@@ -126,7 +127,8 @@ static bool allow_path(int ruleset, uint64_t access, const char *path)
     return allowed;
 }
 
-static bool allow_read(int ruleset, const char *const *files)
+/* Allow reading in the directory of each file, and in that of the file that it is a link to. */
+static bool allow_read_again(int ruleset, const char *const *files)
 {
     bool allowed = true;
     char *path;
@@ -141,19 +143,18 @@ static bool allow_read(int ruleset, const char *const *files)
     return allowed;
 }
 
-/* Where the drop directory lies, if it is a link: there it may be made anew. */
-static bool allow_linked_drop(int ruleset, uint64_t access, const struct datadir *dir,
+/* If the drop directory is a link, allow the directory that contains its target: the target may be
+ * removed and created again. */
+static bool allow_linked_drop(int ruleset, uint64_t access, const char *drop_path,
                               struct buffer *said)
 {
-    struct buffer path = {0};
     char *target, *parent;
     struct stat st;
     bool allowed = true;
 
-    if (fstatat(dir->root, DATADIR_DROP, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+    if (lstat(drop_path, &st) < 0 || !S_ISLNK(st.st_mode))
         return true;
-    buffer_printf(&path, "%s/" DATADIR_DROP, dir->path);
-    target = buffer_failed(&path) ? NULL : realpath(buffer_text(&path), NULL);
+    target = realpath(drop_path, NULL);
     if (target != NULL) {
         parent = strrchr(target, '/');
         if (parent != target)
@@ -162,46 +163,45 @@ static bool allow_linked_drop(int ruleset, uint64_t access, const struct datadir
         buffer_printf(said, " and %s", target);
         free(target);
     }
-    buffer_free(&path);
     return allowed;
 }
 
-/* Each may be a link to elsewhere; those that are not lie below the root one. */
-static bool allow_own(int ruleset, uint64_t access, const struct datadir *dir)
+static bool allow_own(int ruleset, uint64_t access, const int *own, size_t count)
 {
-    const int own[] = {dir->root,  dir->quarantine, dir->archive, dir->stats,
-                       dir->state, dir->moving,     dir->cut};
     size_t i;
 
-    for (i = 0; i < sizeof own / sizeof *own; i++)
+    for (i = 0; i < count; i++)
         if (!allow(ruleset, access, own[i]))
             return false;
-#ifdef SANDBOX_ALSO /* what a sanitizer or a profiler reads and writes at the end */
+#ifdef SANDBOX_ALSO /* the files that a sanitizer or a profiler reads, and writes at the end */
     return allow_path(ruleset, access, SANDBOX_ALSO);
 #else
     return true;
 #endif
 }
 
-static bool confine(const struct datadir *dir, const char *const *files, struct buffer *said)
+/* Confine the process to its directories, and append that to `said`. */
+static bool confine_files(const struct sandbox_access *access, struct buffer *said)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     struct ruleset all = all_of(version);
     int ruleset, boot;
     bool confined;
 
-    if (version < OLDEST) {
+    if (version < OLDEST_VERSION) {
         buffer_printf(said, "; files: not confined, the kernel's Landlock is %s",
                       version < 0 ? "not there" : "too old");
         return false;
     }
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
-    /* Held for life: /proc forgets the inode of what nobody has open, and the rule with it. */
+    /* Never closed: /proc forgets an inode that is not open, and the rule with it. */
     boot = open("/proc/sys/kernel/random/boot_id", O_PATH | O_CLOEXEC);
-    buffer_printf(said, "; files: the configuration, and those below %s", dir->path);
-    confined = ruleset >= 0 && allow_own(ruleset, ACCESS_OWN & all.files, dir) &&
-               allow_linked_drop(ruleset, ACCESS_OWN & all.files, dir, said) &&
-               (boot < 0 || allow(ruleset, ACCESS_READ, boot)) && allow_read(ruleset, files) &&
+    buffer_printf(said, "; files: the configuration, and those below %s", access->own_path);
+    confined = ruleset >= 0 &&
+               allow_own(ruleset, ACCESS_OWN & all.files, access->own, access->own_count) &&
+               allow_linked_drop(ruleset, ACCESS_OWN & all.files, access->drop_path, said) &&
+               (boot < 0 || allow(ruleset, ACCESS_READ, boot)) &&
+               allow_read_again(ruleset, access->read_again) &&
                syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     if (!confined)
         buffer_printf(said, ": failed, %s", strerror(errno));
@@ -212,12 +212,12 @@ static bool confine(const struct datadir *dir, const char *const *files, struct 
     return confined;
 }
 
-bool sandbox_enter(const struct datadir *dir, const char *const *files, struct buffer *said)
+bool sandbox_enter(const struct sandbox_access *access, struct buffer *said)
 {
     bool locked = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 
     buffer_string(said, locked ? "no new privileges" : "new privileges: not given up");
     if (!drop_capabilities(said))
         buffer_string(said, "; capabilities: not given up");
-    return locked && confine(dir, files, said);
+    return locked && confine_files(access, said);
 }

@@ -1,31 +1,39 @@
 /*
- * sandbox: the process gives up what it does not need.
+ * sandbox: give up the rights that the process does not need.
  *
- * No new privileges; of the capabilities only those that help with strangers' files; and with
- * Landlock nothing but its own directories: below them files and directories may be read, written,
- * made, moved and removed, but not executed, the named files' directories may be read, everything
- * else cannot be opened. No TCP, no signals to others, no abstract sockets, as far as the kernel's
- * Landlock knows of them. Descriptors that are open stay as they are.
+ * sandbox_enter gives up new privileges and all capabilities but those that help with files of
+ * other users. With Landlock it also confines the process to its own directories: below them files
+ * and directories may be read, written, created, moved and removed, but not executed. Of all other
+ * files only those in the directories of `read_again` may be read. As far as the kernel's Landlock
+ * supports it, TCP, signals to other processes and abstract sockets are forbidden. Open descriptors
+ * keep their rights.
  *
- * Call it once, after the data directory is open and before the first thread is started: all of
- * this holds for the calling thread and what comes of it, and can never be taken back.
+ * Call it once, after the data directory is open and before the first thread is started: it holds
+ * for the calling thread and all that it creates, and cannot be taken back.
  *
- * Landlock's rules are bound to directories, not to paths. What is removed and made anew, or
- * mounted over, is found again because the rule is on the directory above: for all that lies in the
- * data directory that is the data directory itself. Where the drop directory is a symbolic link,
- * the whole directory in which its target lies is allowed, unless that is the root directory.
+ * Landlock's rules are bound to directories, not to paths. A directory that is removed and created
+ * again, or mounted over, stays reachable because the rule is on a directory above it: for all that
+ * lies in the data directory that is the data directory itself. If the drop directory is a symbolic
+ * link, the whole directory that contains its target is allowed, unless that is the root directory.
  */
 #ifndef PHASESENTINEL_SANDBOX_H
 #define PHASESENTINEL_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/buffer.h"
-#include "store/datadir.h"
 
-/* `files` (up to NULL) are read again later: the directory of each, and that of what it is a link
- * to. Appends to `said` what was given up, for the log. False: the kernel cannot confine us to
- * directories. */
-bool sandbox_enter(const struct datadir *dir, const char *const *files, struct buffer *said);
+struct sandbox_access {
+    const int *own;                /* the open data directory, and those that may be links in it */
+    size_t own_count;              /* descriptors in `own` */
+    const char *own_path;          /* the data directory's path, for the log */
+    const char *drop_path;         /* the drop directory's path */
+    const char *const *read_again; /* files to be read later, also through links; ends with NULL */
+};
+
+/* Enter the sandbox and append to `said` what was given up, for the log. Return false if the kernel
+ * cannot confine the process to directories. */
+bool sandbox_enter(const struct sandbox_access *access, struct buffer *said);
 
 #endif
