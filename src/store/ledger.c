@@ -11,11 +11,11 @@
 #include "fs/durable.h"
 
 #define CHUNK_SIZE (1024 * 1024)
-#define CHUNK_MIN  (64 * 1024) /* more than a line */
-#define NOTES      32          /* lines on their way from the file into the index */
+#define CHUNK_MIN  (64 * 1024) /* longer than any line */
+#define NOTES      32          /* lines that the index prefetches for at once */
 
-/* The start of a training file begins its counts anew; what was merged stays known. */
-static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
+/* Count the line that starts a training file: its rows are counted anew, known content stays. */
+static void count_start(struct ledger *ledger, const struct ledger_line *line)
 {
     ledger->has_start = true;
     ledger->start = *line;
@@ -27,15 +27,15 @@ static void absorb_start(struct ledger *ledger, const struct ledger_line *line)
     ledger->start_is_last = true;
 }
 
-/* Counts a line. 1: it is to be noted in the index, too. */
-static bool absorb(struct ledger *ledger, const struct ledger_line *line)
+/* Count a line. Return true if it belongs into the index, too. */
+static bool count_line(struct ledger *ledger, const struct ledger_line *line)
 {
     ledger->next_seq = line->seq + 1;
     ledger->batch = line->batch;
     ledger->last_time = line->time;
     ledger->files[line->verdict]++;
     if (line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED) {
-        absorb_start(ledger, line);
+        count_start(ledger, line);
         return false;
     }
     ledger->start_is_last = false;
@@ -56,7 +56,8 @@ static bool absorb(struct ledger *ledger, const struct ledger_line *line)
     return true;
 }
 
-static bool follows(const struct ledger *ledger, const struct ledger_line *line)
+/* Return true if the line continues the ledger: its number, batch and range come next. */
+static bool is_next_line(const struct ledger *ledger, const struct ledger_line *line)
 {
     bool start = line->verdict == VERDICT_STARTED || line->verdict == VERDICT_ADOPTED;
 
@@ -64,7 +65,8 @@ static bool follows(const struct ledger *ledger, const struct ledger_line *line)
            (start ? line->offset == 0 : ledger->has_start && line->offset == ledger->training_end);
 }
 
-static void forget_all(struct ledger *ledger)
+/* Forget all lines, but not the open file. */
+static void forget_lines(struct ledger *ledger)
 {
     struct ledger empty = {.dir_fd = ledger->dir_fd,
                            .fd = ledger->fd,
@@ -79,8 +81,8 @@ static void forget_all(struct ledger *ledger)
     *ledger = empty;
 }
 
-/* Opens the file that stands there now. *ret_changed: it is another one than before. */
-static int open_file(struct ledger *ledger, bool *ret_changed, struct cause *cause)
+/* Open the present file, if it is not open. *ret_changed: the file is another one than before. */
+static int open_ledger_file(struct ledger *ledger, bool *ret_changed, struct cause *cause)
 {
     struct stat st;
     int fd;
@@ -123,12 +125,12 @@ int ledger_open(struct ledger *ledger, int dir_fd, struct cause *cause)
     ledger->found_name = malloc(LEDGER_NAME_SIZE);
     if (ledger->found_name == NULL)
         return cause_memory(cause);
-    return open_file(ledger, &changed, cause);
+    return open_ledger_file(ledger, &changed, cause);
 }
 
 void ledger_close(struct ledger *ledger)
 {
-    forget_all(ledger);
+    forget_lines(ledger);
     if (ledger->fd >= 0)
         close(ledger->fd);
     ledger->fd = -1;
@@ -142,9 +144,9 @@ int ledger_create(struct ledger *ledger, struct cause *cause)
 
     if (durable_replace(ledger->dir_fd, LEDGER_FILE, LEDGER_HEADER, LEDGER_HEADER_SIZE, true,
                         cause) < 0 ||
-        open_file(ledger, &changed, cause) < 0)
+        open_ledger_file(ledger, &changed, cause) < 0)
         return -1;
-    forget_all(ledger);
+    forget_lines(ledger);
     ledger->end = LEDGER_HEADER_SIZE;
     return 0;
 }
@@ -160,7 +162,7 @@ static int add_notes(struct ledger *ledger, const struct ledger_note *notes, siz
     return 0;
 }
 
-/* Takes the good lines that a chunk begins with; *ret_len is their length. */
+/* Add the good lines that the chunk begins with. *ret_len is their length. */
 static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size_t *ret_len,
                       struct cause *cause)
 {
@@ -171,10 +173,10 @@ static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size
 
     while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
         if (!ledger_line_parse(from, (size_t)(lf - from), &line, ledger->found_name) ||
-            !follows(ledger, &line))
+            !is_next_line(ledger, &line))
             break;
         line.at = ledger->end;
-        if (absorb(ledger, &line))
+        if (count_line(ledger, &line))
             ledger_index_note(&ledger->index, &line, &notes[count++]);
         ledger->end += (uint64_t)(lf + 1 - from);
         from = lf + 1;
@@ -188,8 +190,8 @@ static int take_lines(struct ledger *ledger, const char *chunk, size_t len, size
     return add_notes(ledger, notes, count, cause);
 }
 
-/* The whole ledger will have as many lines as the bytes so far had. */
-static int make_room(struct ledger *ledger, uint64_t size, struct cause *cause)
+/* Reserve memory for the index, judging by the lines so far how many the ledger has. */
+static int reserve_index(struct ledger *ledger, uint64_t size, struct cause *cause)
 {
     double lines = (double)ledger->next_seq * (double)size / (double)ledger->end;
 
@@ -197,7 +199,7 @@ static int make_room(struct ledger *ledger, uint64_t size, struct cause *cause)
                                                                             : 0;
 }
 
-/* Reads good lines up to the end or the first bad one. */
+/* Read and add lines up to the end of the file or the first bad line. */
 static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
 {
     bool first = ledger->end == LEDGER_HEADER_SIZE && size > 2 * CHUNK_SIZE;
@@ -213,10 +215,10 @@ static int read_lines(struct ledger *ledger, uint64_t size, struct cause *cause)
     do {
         n = durable_read(ledger->fd, chunk, want, ledger->end, LEDGER_PATH, cause);
         if (n < 0 || take_lines(ledger, chunk, (size_t)n, &taken, cause) < 0 ||
-            (first && make_room(ledger, size, cause) < 0))
+            (first && reserve_index(ledger, size, cause) < 0))
             goto out;
         first = false;
-        /* Nothing taken: the end, or a line that is bad or torn. */
+        /* When no line was taken, the file ends here, or a bad or torn line follows. */
     } while (taken > 0);
     result = 0;
 out:
@@ -229,17 +231,17 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
     struct stat st;
     bool changed;
 
-    if (open_file(ledger, &changed, cause) < 0)
+    if (open_ledger_file(ledger, &changed, cause) < 0)
         return -1;
     if (ledger->fd < 0) {
         if (changed)
-            forget_all(ledger);
+            forget_lines(ledger);
         return 0;
     }
     if (fstat(ledger->fd, &st) < 0)
         return cause_errno(cause, CAUSE_RETRY, "cannot look at state/" LEDGER_FILE);
     if (changed || (uint64_t)st.st_size < ledger->end)
-        forget_all(ledger);
+        forget_lines(ledger);
     if (ledger->end == 0) {
         if (ledger_file_check_header(ledger->fd, cause) < 0)
             return -1;
@@ -251,7 +253,7 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause)
         return -1;
     if (!repair || fstat(ledger->fd, &st) < 0 || (uint64_t)st.st_size == ledger->end)
         return 0;
-    if (ledger_file_judge_tail(ledger->fd, ledger->end, (uint64_t)st.st_size, ledger->batch,
+    if (ledger_file_check_tail(ledger->fd, ledger->end, (uint64_t)st.st_size, ledger->batch,
                                ledger->next_seq, cause) < 0)
         return -1;
     ledger->cut += (uint64_t)st.st_size - ledger->end;
@@ -265,19 +267,17 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause)
     struct stat st;
     bool changed;
 
-    if (open_file(ledger, &changed, cause) < 0)
+    if (open_ledger_file(ledger, &changed, cause) < 0)
         return -1;
     if (ledger->fd < 0)
         return 0;
     if (fstat(ledger->fd, &st) < 0)
         return cause_errno(cause, CAUSE_RETRY, "cannot look at state/" LEDGER_FILE);
-    if (durable_copy(ledger->fd, 0, (uint64_t)st.st_size, ledger->dir_fd, LEDGER_FILE, cause) < 0)
-        return -1;
-    /* Another inode now: the next refresh reads it anew. */
-    return 0;
+    /* The copy is another inode, so the next refresh reads it from the beginning. */
+    return durable_copy(ledger->fd, 0, (uint64_t)st.st_size, ledger->dir_fd, LEDGER_FILE, cause);
 }
 
-/* What is booked and not committed stands behind the file. */
+/* Return the pending line at an offset behind the committed ones, and all that follow. */
 static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *ret_len)
 {
     uint64_t skip = at - ledger->end;
@@ -286,7 +286,7 @@ static const char *pending_at(const struct ledger *ledger, uint64_t at, size_t *
     return *ret_len > 0 ? ledger->pending.data + skip : "";
 }
 
-/* The line at this place; *ret_next is the place behind it. */
+/* Read the line at an offset, committed or pending. *ret_next is where it ends. */
 static int read_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
                    uint64_t *ret_next, struct cause *cause)
 {
@@ -312,7 +312,7 @@ int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_
     return read_at(ledger, at, ret_line, &next, cause);
 }
 
-/* The line that begins in this block of LEDGER_LINE_MIN_SIZE bytes. */
+/* Read the line that begins in this block of LEDGER_LINE_MIN_SIZE bytes. */
 static int read_block(const struct ledger *ledger, uint64_t block, struct ledger_line *ret_line,
                       struct cause *cause)
 {
@@ -454,7 +454,7 @@ int ledger_add(struct ledger *ledger, struct ledger_line *line, struct cause *ca
     ledger_line_print(&ledger->pending, line);
     if (buffer_failed(&ledger->pending))
         return cause_memory(cause);
-    if (!absorb(ledger, line))
+    if (!count_line(ledger, line))
         return 0;
     ledger_index_note(&ledger->index, line, &note);
     return add_notes(ledger, &note, 1, cause);
@@ -485,6 +485,6 @@ int ledger_rollback(struct ledger *ledger, struct cause *cause)
         return -1;
     if (ledger->pending.len == 0)
         return 0;
-    forget_all(ledger);
+    forget_lines(ledger);
     return ledger_refresh(ledger, true, cause);
 }

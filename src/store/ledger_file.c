@@ -6,9 +6,9 @@
 #include "base/buffer.h"
 #include "fs/durable.h"
 
-#define USUAL_SIZE  512 /* most lines are shorter */
-#define FIND_SIZE   4096
-#define BISECT_SIZE 8192 /* so few bytes are read line by line */
+#define USUAL_SIZE  512  /* read first; most lines are shorter */
+#define FIND_SIZE   4096 /* read at once when the next line is looked for */
+#define BISECT_SIZE 8192 /* ranges up to this size are searched line by line */
 
 int ledger_file_changed(uint64_t at, struct cause *cause)
 {
@@ -59,7 +59,7 @@ int ledger_file_find(int fd, uint64_t end, uint64_t from, uint64_t *ret_at, stru
     const char *lf;
     ssize_t n;
 
-    /* A line begins behind an LF, the first one behind the header's. */
+    /* A line begins after an LF, the first line after the LF of the header. */
     for (from = from < LEDGER_HEADER_SIZE ? LEDGER_HEADER_SIZE - 1 : from - 1; from < end;
          from += (uint64_t)n) {
         n = durable_read(fd, bytes, sizeof bytes, from, LEDGER_PATH, cause);
@@ -80,8 +80,8 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
 {
     uint64_t low = LEDGER_HEADER_SIZE, high = end, at = end, next = end;
 
-    /* Lines are numbered in the order in which they stand. If there is one with this number, it
-     * begins in [low, high): that is halved until few are left. */
+    /* Lines stand in the order of their numbers: bisect. The line, if there is one, begins in
+     * [low, high). */
     while (low < high && high - low > BISECT_SIZE) {
         if (ledger_file_find(fd, end, low + (high - low) / 2, &at, cause) < 0)
             return -1;
@@ -103,13 +103,13 @@ int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *r
     return 0;
 }
 
-int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
+int ledger_file_check_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
                            struct cause *cause)
 {
     char name[LEDGER_NAME_SIZE];
     struct ledger_line line;
     struct buffer tail = {0};
-    const char *from, *behind, *lf;
+    const char *from, *limit, *lf;
     int result = -1;
     ssize_t n;
 
@@ -121,8 +121,8 @@ int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, 
     if (n < 0)
         goto out;
     from = tail.data;
-    behind = tail.data + n;
-    while ((lf = memchr(from, '\n', (size_t)(behind - from))) != NULL) {
+    limit = tail.data + n;
+    while ((lf = memchr(from, '\n', (size_t)(limit - from))) != NULL) {
         if (ledger_line_parse(from, (size_t)(lf - from), &line, name) && line.batch != batch &&
             line.batch != next_seq) {
             cause_set(cause, CAUSE_CORRUPT,

@@ -1,7 +1,7 @@
 /*
- * ledger_file: the lines of the ledger where they stand in its file. Nothing is remembered here.
+ * ledger_file: read the lines of state/ledger.csv from the file. The module keeps no state.
  *
- * `end` is where the committed lines end, as far as they have been read.
+ * `end` is the offset at which the committed lines end, as far as ledger has read them.
  */
 #ifndef PHASESENTINEL_LEDGER_FILE_H
 #define PHASESENTINEL_LEDGER_FILE_H
@@ -14,7 +14,7 @@
 #define LEDGER_FILE "ledger.csv"
 #define LEDGER_PATH "state/" LEDGER_FILE
 
-/* CAUSE_CORRUPT unless the file begins as a ledger does. */
+/* Return -1 with CAUSE_CORRUPT unless the file begins with LEDGER_HEADER. */
 int ledger_file_check_header(int fd, struct cause *cause);
 
 /* Read the line at `at` and its name. Return 1 with *ret_next, where it ends, or -1: CAUSE_CORRUPT
@@ -22,22 +22,22 @@ int ledger_file_check_header(int fd, struct cause *cause);
 int ledger_file_line(int fd, uint64_t at, struct ledger_line *ret_line, char name[LEDGER_NAME_SIZE],
                      uint64_t *ret_next, struct cause *cause);
 
-/* The first line that begins at `from` or behind it; `end` if there is none. */
+/* Find the first line that begins at `from` or later; *ret_at is `end` if there is none. */
 int ledger_file_find(int fd, uint64_t end, uint64_t from, uint64_t *ret_at, struct cause *cause);
 
-/* Read the line of this number and its name. Return 1, 0 if there is none, or -1. */
+/* Read the line with this number and its name. Return 1, 0 if there is none, or -1. */
 int ledger_file_by_seq(int fd, uint64_t end, uint64_t seq, struct ledger_line *ret_line,
                        char name[LEDGER_NAME_SIZE], struct cause *cause);
 
 /*
- * Behind `end` stands something that is no next line. Was it all written in the last batch? Then no
- * more than that batch is in doubt, and it may be cut; else CAUSE_CORRUPT. The last batch is the
- * last good line's, or one that begins with the bad line.
+ * Return 0 if the bytes from `end` to `size`, which are no next line, may be cut off, because the
+ * last batch wrote them all: the batch of the last good line (`batch`), or one that begins with the
+ * bad line (`next_seq`). Return -1 with CAUSE_CORRUPT if a line of another batch stands there.
  */
-int ledger_file_judge_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
+int ledger_file_check_tail(int fd, uint64_t end, uint64_t size, uint64_t batch, uint64_t next_seq,
                            struct cause *cause);
 
-/* CAUSE_CORRUPT: what was a line before is none now. Returns -1. */
+/* Set CAUSE_CORRUPT: a line that was read before is no longer there. Return -1. */
 int ledger_file_changed(uint64_t at, struct cause *cause);
 
 #endif

@@ -3,27 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/backup_name.h"
 #include "base/csv_name.h"
 #include "base/vector.h"
+#include "fs/backup_name.h"
 
-#define LONGEST_NONE 0
-#define LONGEST_LAST 1 /* the last line is it */
-#define LONGEST_MORE 2 /* and above: a place in `longest`, plus this */
+/* Values of ledger_name.longest: where the line with the longest content is. */
+#define LONGEST_NONE  0 /* there is none */
+#define LONGEST_LAST  1 /* in the last line of the name */
+#define LONGEST_MORE  2 /* and above: at this position in `longest`, plus LONGEST_MORE */
+#define LONGEST_LIMIT ((UINT64_C(1) << 28) - LONGEST_MORE)
 
-#define CSV_READER_MAX ((UINT64_C(1) << 36) - 1)
+#define ROWS_MAX ((UINT64_C(1) << 36) - 1)
 
-/* 32 bytes: there may be a million of them. */
+/* Record of a name; kept at 32 bytes, because there may be a million of them. */
 struct ledger_name {
-    uint64_t hash; /* low half of the key that name_key makes; by_name has a quarter of it */
+    uint64_t hash; /* low half of the name's key; by_name keeps 32 bits of the high half */
     uint64_t last_at : 56;
-    uint64_t last : 8;      /* enum verdict */
-    uint64_t longest_bytes; /* that longest content */
+    uint64_t last : 8; /* enum verdict */
+    uint64_t longest_bytes;
     uint64_t rows : 36;
     uint64_t longest : 28;
 };
-
-#define LONGEST_LIMIT ((UINT64_C(1) << 28) - LONGEST_MORE)
 
 struct ledger_longest {
     uint64_t at;
@@ -32,7 +32,7 @@ struct ledger_longest {
 
 struct ledger_quarantined {
     uint64_t at; /* offset of the last quarantined line */
-    size_t name; /* position of the name in `names` */
+    size_t name; /* position in `names` */
 };
 
 void ledger_index_free(struct ledger_index *index)
@@ -88,7 +88,10 @@ static uint64_t packing_of(const char *name, size_t csv_len)
     return packing + (bit == 4 ? 1 : 5);
 }
 
-/* Return the key of a name: a hash of the CSV's name, whose lowest bits say how the CSV is packed. */
+/*
+ * Return the key of a name: a hash of the name of the CSV, with the packing in its lowest bits. So
+ * the plain and packed names of a CSV have different keys that differ in these bits only.
+ */
 static struct digest_wide name_key(const char *name)
 {
     const size_t csv_len = csv_name_length(name);
@@ -109,7 +112,7 @@ static struct ledger_name *find_name(const struct ledger_index *index, struct di
     return NULL;
 }
 
-static struct ledger_name *make_name(struct ledger_index *index, struct digest_wide hash)
+static struct ledger_name *add_name_record(struct ledger_index *index, struct digest_wide hash)
 {
     struct ledger_name *known = find_name(index, hash);
 
@@ -124,8 +127,8 @@ static struct ledger_name *make_name(struct ledger_index *index, struct digest_w
     return &index->names[index->count++];
 }
 
-static void tell(const struct ledger_index *index, const struct ledger_name *name,
-                 struct ledger_known *ret_known)
+static void describe_name(const struct ledger_index *index, const struct ledger_name *name,
+                          struct ledger_known *ret_known)
 {
     *ret_known = (struct ledger_known){
         .last_at = name->last_at, .last = (enum verdict)name->last, .rows = name->rows};
@@ -145,7 +148,7 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
 
     *ret_known = (struct ledger_known){0};
     if (known != NULL)
-        tell(index, known, ret_known);
+        describe_name(index, known, ret_known);
     return known != NULL;
 }
 
@@ -159,7 +162,7 @@ bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t
         const struct ledger_name *known = &index->names[slot->value - 1];
 
         if ((known->hash | PACKING_BITS) == (key.low | PACKING_BITS)) {
-            tell(index, known, ret_known);
+            describe_name(index, known, ret_known);
             *ret_is_name = known->hash == key.low;
             return true;
         }
@@ -175,31 +178,25 @@ bool ledger_index_slot(const struct ledger_index *index, const char *path,
         hash_index_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
 
     if (slot != NULL)
-        tell(index, &index->names[slot->value - 1], ret_known);
+        describe_name(index, &index->names[slot->value - 1], ret_known);
     return slot != NULL;
 }
 
-/* The longest content is not the last line's any more: it needs a place of its own. */
+/* Store the longest content in `longest`, because the last line will be another one. */
 static int keep_longest(struct ledger_index *index, struct ledger_name *name)
 {
     if (name->longest != LONGEST_LAST)
         return 0;
-    if (index->longest == NULL || index->longest_count == index->longest_cap) {
-        size_t cap = index->longest_cap < 16 ? 16 : index->longest_cap + index->longest_cap / 2;
-        struct ledger_longest *longest =
-            cap > LONGEST_LIMIT ? NULL : realloc(index->longest, cap * sizeof *longest);
-
-        if (longest == NULL)
-            return -1;
-        index->longest = longest;
-        index->longest_cap = cap;
-    }
+    if (index->longest_count >= LONGEST_LIMIT ||
+        vector_grow(&index->longest, sizeof *index->longest, index->longest_count,
+                    &index->longest_cap) < 0)
+        return -1;
     index->longest[index->longest_count] = (struct ledger_longest){name->last_at, name->rows};
     name->longest = (index->longest_count++ + LONGEST_MORE) & (LONGEST_LIMIT + LONGEST_MORE - 1);
     return 0;
 }
 
-/* What the name's present content has in rows, once this line is the last. */
+/* Return the rows of the name's present content once the line of this note is its last. */
 static uint64_t present_rows(const struct ledger_known *known, const struct ledger_name *name,
                              const struct ledger_note *note)
 {
@@ -207,7 +204,7 @@ static uint64_t present_rows(const struct ledger_known *known, const struct ledg
         return 0;
     if (note->verdict == VERDICT_FORGOTTEN)
         return known->rows;
-    /* Grown from another name's content: that content's rows are duplicates here. */
+    /* If the file grew from content of another name, the rows of that content are duplicates. */
     if (note->verdict == VERDICT_GROWN && note->duplicate == 0)
         return (note->bytes > name->longest_bytes ? known->longest_rows : known->rows) + note->rows;
     return note->rows + note->duplicate;
@@ -238,9 +235,9 @@ uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *curs
     return *cursor < index->quarantined_count ? index->quarantined[(*cursor)++].at : 0;
 }
 
-static int add_name(struct ledger_index *index, const struct ledger_note *note)
+static int add_line_to_name(struct ledger_index *index, const struct ledger_note *note)
 {
-    struct ledger_name *name = make_name(index, note->name);
+    struct ledger_name *name = add_name_record(index, note->name);
     bool in_training = note->verdict != VERDICT_QUARANTINED && note->verdict != VERDICT_FORGOTTEN;
     struct ledger_known known;
     uint64_t rows;
@@ -249,7 +246,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
         (note->slot != 0 && name->last_at == 0 &&
          hash_index_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
         return -1;
-    tell(index, name, &known);
+    describe_name(index, name, &known);
     rows = present_rows(&known, name, note);
     if (in_training && note->bytes >= name->longest_bytes) {
         name->longest = LONGEST_LAST;
@@ -259,7 +256,7 @@ static int add_name(struct ledger_index *index, const struct ledger_note *note)
     }
     name->last_at = note->at & ((UINT64_C(1) << 56) - 1);
     name->last = (unsigned char)note->verdict;
-    name->rows = (rows < CSV_READER_MAX ? rows : CSV_READER_MAX) & CSV_READER_MAX;
+    name->rows = (rows < ROWS_MAX ? rows : ROWS_MAX) & ROWS_MAX;
     return note->verdict == VERDICT_QUARANTINED ? set_quarantined(index, name, note->at) : 0;
 }
 
@@ -322,11 +319,11 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
 
 int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
 {
-    if (add_name(index, note) < 0)
+    if (add_line_to_name(index, note) < 0)
         return -1;
     if (!counts_as_known(note->verdict))
         return 0;
-    /* No two lines begin within the least size of one, and 32 bits of blocks are 512 GiB. */
+    /* No two lines begin in one block. Blocks have 32 bits, so a ledger may have 512 GiB. */
     return hash_index_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1) <
                    0
                ? -1

@@ -1,9 +1,16 @@
 /*
- * ledger_index: what the lines of the ledger say, by content and by name, without reading them.
+ * ledger_index: find the lines of the ledger by name and by content without reading them.
  *
- * Made anew from the lines at each start, in memory only: about 55 bytes a line that is the only
- * one of its name. Names are not kept but 96 bits of a hash whose seed nobody knows: two names are
- * not taken for one another. Content is found by a short key: whoever looks it up reads the line.
+ *     ledger_index_reserve    optional, before many lines are added
+ *     ledger_index_note       extract what the index keeps of a line ...
+ *     ledger_index_add        ... and add it, a few lines later: the memory it needs is on its way
+ *     ledger_index_name, ledger_index_csv, ledger_index_content, ledger_index_quarantined
+ *     ledger_index_free
+ *
+ * The index is in memory only and built from the lines at each start. A line that is the only one of
+ * its name and content takes about 55 bytes, and 8 more if no other content has its length. Names
+ * are kept as 96 bits of a hash with a secret seed, so no two names are confused. Content is found
+ * by a shorter key: the caller reads the line and compares.
  */
 #ifndef PHASESENTINEL_LEDGER_INDEX_H
 #define PHASESENTINEL_LEDGER_INDEX_H
@@ -12,63 +19,64 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash_index.h"
 #include "store/ledger_line.h"
 #include "store/length_set.h"
-#include "base/hash_index.h"
 
-struct ledger_name;    /* what is known of a name */
-struct ledger_longest; /* and more of one with several lines */
+struct ledger_name;
+struct ledger_longest;
 struct ledger_quarantined;
 
 /* A zeroed struct is an empty index. */
 struct ledger_index {
-    struct hash_index by_content;
-    struct hash_index by_name;
-    struct hash_index by_slot; /* of long names: digest_check of their slot's path */
-    struct ledger_name *names;
+    struct hash_index by_content; /* to the block in which a line begins, plus one */
+    struct hash_index by_name;    /* to a position in `names`, plus one */
+    struct hash_index by_slot;    /* likewise, by digest_check of the path of a long name's slot */
+    struct ledger_name *names;    /* owned: a record for each name */
     size_t count, cap;
-    struct ledger_longest *longest;
+    struct ledger_longest *longest; /* owned: longest contents that are not their name's last */
     size_t longest_count, longest_cap;
-    struct hash_index by_quarantined; /* of the names in `quarantined`, plus one */
-    struct ledger_quarantined *quarantined;
+    struct ledger_quarantined *quarantined; /* owned: names with a quarantined line */
     size_t quarantined_count, quarantined_cap;
-    struct length_set lengths; /* of the content that counts as known */
+    struct hash_index by_quarantined; /* to a position in `quarantined`, plus one */
+    struct length_set lengths;        /* lengths of the content that counts as known */
 };
 
-void ledger_index_free(struct ledger_index *index); /* leaves it empty */
+/* Free the memory and leave the index empty. */
+void ledger_index_free(struct ledger_index *index);
 
-/* Room for as many lines; -1 when memory is out. */
+/* Make room for this number of lines in all. Return -1 when memory is out. */
 int ledger_index_reserve(struct ledger_index *index, size_t lines);
 
-/* What the index keeps of a line. */
+/* Extract of a line. */
 struct ledger_note {
-    uint64_t at;
+    uint64_t at; /* offset of the line in the ledger */
     enum verdict verdict;
-    struct digest_wide name;
-    uint64_t content;
+    struct digest_wide name; /* key of the name */
+    uint64_t content;        /* key of the content */
     uint64_t bytes;
-    uint64_t rows;      /* good and bad */
-    uint64_t duplicate; /* likewise, of content that was booked before */
-    uint64_t slot;      /* digest_check of its slot's path, where that is not the name; else 0 */
+    uint64_t rows;      /* added and rejected rows */
+    uint64_t duplicate; /* rows that were in the training file already */
+    uint64_t slot;      /* key of the long name's slot; 0: the name is not long */
 };
 
-/* Takes a note of a verdict about a dropped file; it will be added soon. */
+/* Extract what the index keeps of a line about a dropped file, and prefetch where it will go. */
 void ledger_index_note(const struct ledger_index *index, const struct ledger_line *line,
                        struct ledger_note *ret_note);
 
-/* -1 when memory is out. */
+/* Add a line. Return -1 when memory is out. */
 int ledger_index_add(struct ledger_index *index, const struct ledger_note *note);
 
-/* Of a name. */
+/* Summary of the lines of a name. Offsets are those in the ledger; 0: there is no such line. */
 struct ledger_known {
-    uint64_t last_at;      /* its last line */
-    enum verdict last;     /* that line's verdict */
-    uint64_t rows;         /* of its present content, good and bad; 0 when that is in quarantine */
-    uint64_t longest_at;   /* the line with its longest content in the training file; 0: none */
-    uint64_t longest_rows; /* of that content, good and bad */
+    uint64_t last_at;      /* offset of the last line */
+    enum verdict last;     /* verdict of the last line */
+    uint64_t rows;         /* rows, good and bad, of the present content; 0 if quarantined */
+    uint64_t longest_at;   /* offset of the line with the longest content that was merged */
+    uint64_t longest_rows; /* rows, good and bad, of that content */
 };
 
-/* False: there is no line of this name; *ret_known is zeroed then. */
+/* Look up a name. Return false, with *ret_known zeroed, if it has no line. */
 bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known);
 
@@ -86,14 +94,14 @@ bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t
  */
 uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *cursor);
 
-/* The same, by the path of the name's slot, where that is not the name (backup_name_of_long). */
+/* Look up a name by the path of its slot, where that is not the name (backup_name_of_long). */
 bool ledger_index_slot(const struct ledger_index *index, const char *path,
                        struct ledger_known *ret_known);
 
 /*
- * Walks the lines with content that counts as known (merged, grown, duplicate, forgotten) and may
- * be this one: start with *cursor = 0. Gives the LEDGER_LINE_MIN_SIZE bytes of the ledger, counted
- * from 0, in which the line begins.
+ * Walk the lines whose content counts as known (merged, grown, duplicate, forgotten) and may be this
+ * one: start with *cursor = 0, until the return value is false. A line begins in *ret_block, where
+ * the ledger is divided into blocks of LEDGER_LINE_MIN_SIZE bytes.
  */
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
                           bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block);

@@ -1,14 +1,26 @@
 /*
- * The format of state/ledger.csv. A header, then a line a verdict:
+ * The format of state/ledger.csv: a header, then one line for each verdict:
  *
  *     seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_hash,check
  *
- * No cell is ever quoted: in `name` bytes outside A-Za-z0-9._~-/ stand as %XX, the others hold
- * digits, letters, - : and . time is UTC. meta is 16 hex digits or empty. A line without rows has
- * the length 0, the hash of no bytes and, as its offset, the end of the training file so far. check
- * is the XXH3-64 of the line before its last comma.
+ *     seq, batch    number of the line, and of the first line of the same batch; the first is 1
+ *     time          UTC, ISO 8601 with milliseconds
+ *     verdict       one of verdict_names below
+ *     name          path below user_data/; bytes outside A-Za-z0-9._~-/ are written as %XX
+ *     bytes, sha256 of the whole content that was checked; of the CSV inside a packed file
+ *     meta          hash of the user_id, source and label taken from name or directory; or empty
+ *     rows          rows that this line added to the training file
+ *     rejected      rows that were refused
+ *     duplicate     rows that were in the training file already
+ *     offset,length range of the added rows; without rows: end of the training file so far, 0
+ *     range_hash    XXH3-64 of that range, or of no bytes
+ *     check         XXH3-64 of the line before its last comma
  *
- * A ledger of a million lines is read at each start: cells are parsed where they stand.
+ * Numbers are decimal, hashes are lower-case hex digits. No cell is quoted. The program reads the
+ * whole ledger at each start, so cells are parsed in place.
+ *
+ * Version 0.1 recorded a large file in parts: a merged line and grown lines of the same name, each
+ * with the bytes and sha256 of a longer part. Such lines read like those of a file that grew.
  */
 #include "store/ledger_line.h"
 
@@ -28,7 +40,7 @@ const char *verdict_name(enum verdict verdict)
     return verdict_names[verdict];
 }
 
-/* ---- printing ----------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static void put_number(struct buffer *out, uint64_t number)
 {
@@ -87,9 +99,9 @@ void ledger_line_print(struct buffer *out, const struct ledger_line *line)
     buffer_byte(out, '\n');
 }
 
-/* ---- parsing ------------------------------------------------------------------------------ */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
-/* What is left of a line. Each take_ reads a cell and its comma, or returns false. */
+/* The rest of a line. The take_ functions read a cell and the comma behind it, or return false. */
 struct cells {
     const char *at, *end;
 };
@@ -198,7 +210,7 @@ bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line,
         check != digest_check(text, len - HASH_DIGITS - 1))
         return false;
     line->name = name;
-    /* What is left is a cell and a comma each, up to the last comma. */
+    /* Before the check, every cell ends in a comma. */
     cells.end -= HASH_DIGITS;
     return take_number(&cells, &line->seq) && take_number(&cells, &line->batch) &&
            take_time(&cells, &line->time) && take_verdict(&cells, &line->verdict) &&

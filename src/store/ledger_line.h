@@ -1,8 +1,8 @@
 /*
- * ledger_line: one verdict, and how it is written in the ledger.
+ * ledger_line: one verdict about a file, and how it is written in the ledger.
  *
- * The format stands on top of ledger_line.c. A line that is parsed is exactly one that was printed
- * here: its check is right, and so is the form of each cell.
+ * The format stands on top of ledger_line.c. ledger_line_parse accepts a line only if its check is
+ * right and each cell has the form that ledger_line_print writes.
  */
 #ifndef PHASESENTINEL_LEDGER_LINE_H
 #define PHASESENTINEL_LEDGER_LINE_H
@@ -13,9 +13,9 @@
 #include "base/buffer.h"
 #include "base/digest.h"
 
-#define LEDGER_NAME_SIZE     4096
+#define LEDGER_NAME_SIZE     4096 /* with the NUL */
 #define LEDGER_LINE_MAX_SIZE (3 * LEDGER_NAME_SIZE + 512)
-#define LEDGER_LINE_MIN_SIZE 128 /* no line is as short as that */
+#define LEDGER_LINE_MIN_SIZE 128 /* every line is longer */
 
 #define LEDGER_HEADER                                                                              \
     "seq,batch,time,verdict,name,bytes,sha256,meta,rows,rejected,duplicate,offset,length,range_"   \
@@ -37,21 +37,21 @@ const char *verdict_name(enum verdict verdict);
 
 struct ledger_line {
     uint64_t seq;
-    uint64_t batch; /* seq of the first line of its batch */
-    int64_t time;   /* nanoseconds since the epoch; milliseconds are kept */
+    uint64_t batch; /* seq of the first line of the same batch */
+    int64_t time;   /* nanoseconds since 1970; the ledger keeps milliseconds */
     enum verdict verdict;
-    uint64_t bytes; /* of the whole content judged, as its hash */
+    uint64_t bytes; /* length of the whole content checked, whose hash is sha256 */
     unsigned char sha256[DIGEST_SIZE];
-    bool has_meta;
-    uint64_t meta;
-    uint64_t rows, rejected, duplicate; /* booked by this line */
-    uint64_t offset, length;            /* its rows in the training file */
-    uint64_t range_hash;
-    uint64_t at;      /* offset of the line in the ledger; not written in it */
-    const char *name; /* as dropped, unescaped; borrowed */
+    bool has_meta; /* true if name or directory gave user_id, source or label ... */
+    uint64_t meta; /* ... whose hash this is; else 0 */
+    uint64_t rows, rejected, duplicate; /* numbers of rows recorded by this line */
+    uint64_t offset, length;            /* range of the rows in the training file */
+    uint64_t range_hash;                /* XXH3-64 of that range */
+    uint64_t at;                        /* offset of the line in the ledger; not a cell */
+    const char *name;                   /* borrowed: path below the drop directory, unescaped */
 };
 
-/* Appends the line, with its LF. */
+/* Append the line and an LF. */
 void ledger_line_print(struct buffer *out, const struct ledger_line *line);
 
 /*
