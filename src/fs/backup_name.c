@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/csv_name.h"
 #include "base/digest.h"
 #include "fs/durable.h"
-#include "base/csv_name.h"
 
-/* The directory of this name, or the first of NAME.d, NAME.d.d that is one, or can be made one. */
+/* Open the directory of this name, or the first of NAME.d, NAME.d.d that is one or can be made. */
 static int open_part(int at, const char *name, size_t len, bool create, struct cause *cause)
 {
     char part[NAME_MAX + 1];
@@ -55,7 +55,6 @@ void backup_name_format(char out[BACKUP_NAME_SIZE], const char *name, unsigned n
     const char *base = path_base(name);
     char shortened[BACKUP_NAME_SIZE], number[32] = "";
 
-    /* A name that leaves no room for the suffixes has its hash in place of its end. */
     snprintf(shortened, sizeof shortened, "%s", base);
     if (strlen(base) > BACKUP_NAME_LONGEST)
         snprintf(shortened, sizeof shortened, "%.*s~%016" PRIx64 "%s", BACKUP_NAME_LONGEST - 32,
@@ -88,14 +87,4 @@ void backup_name_strip(char *path)
         digits--;
     if (digits > 2 && digits < len - 1 && memcmp(path + digits - 2, ".~", 2) == 0)
         path[digits - 2] = '\0';
-}
-
-bool backup_name_other_origin(char *path)
-{
-    char *part;
-    bool found = false;
-
-    for (; (part = strstr(path, ".d/")) != NULL; found = true)
-        memmove(part, part + 2, strlen(part + 2) + 1);
-    return found;
 }

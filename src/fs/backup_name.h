@@ -1,10 +1,10 @@
 /*
- * slot: where a file finds its place in quarantine/ and archive/.
+ * backup_name: the places of files in quarantine/ and archive/, and their names.
  *
- * Below them stand the directories of the drop directory, made as they are needed: what came as
- * alice/one.csv goes to quarantine/alice/. There the nth file of a name has the nth slot, one.csv,
- * one.csv.~2~ and so on, with the companions of a quarantined file behind it: one.csv.errors.csv.
- * Nothing is ever overwritten, whatever somebody else puts there.
+ * Below both stand the directories of the drop directory, made when they are needed: what came as
+ * alice/one.csv goes to quarantine/alice/. The first file of a name is called one.csv there, the
+ * nth one.csv.~n~, as numbered backups are by cp(1). A companion has its suffix behind that, such
+ * as one.csv.~2~.errors.csv. Names are only formatted here; callers look which of them are taken.
  */
 #ifndef PHASESENTINEL_BACKUP_NAME_H
 #define PHASESENTINEL_BACKUP_NAME_H
@@ -18,25 +18,22 @@
 #define BACKUP_NAME_LONGEST 224 /* with ".~9999999~.rejects.csv" it fits into NAME_MAX */
 
 /*
- * Opens the directory below `root` in which the name's slots are; with `create` it is made where it
- * is missing, else -1 with ENOENT in the cause. Where something else has the name of a directory,
- * that one is called NAME.d.
+ * Open the directory below `root` that holds the places of the name. With `create`, make it where
+ * it is missing. A directory whose name is taken by something else is called NAME.d. Return -1 with
+ * the cause; without `create`, ENOENT means that nothing has been placed there.
  */
 int backup_name_open(int root, const char *name, bool create, struct cause *cause);
 
-/* The nth slot of the name in there, with a companion's suffix. */
+/* Write the name of the nth place of `name` in its directory, with a companion's suffix. In a name
+ * longer than BACKUP_NAME_LONGEST a hash takes the place of the end. */
 void backup_name_format(char out[BACKUP_NAME_SIZE], const char *name, unsigned n,
                         const char *suffix);
 
-/* The path of the name's first slot, if that is not the name itself, which was too long; `out` has
- * room for the name. */
+/* Write the path of the name's first place, if that is not the name itself, which was too long.
+ * `out` has room for the name. */
 bool backup_name_of_long(const char *name, char *out);
 
-/* Makes the path of a slot below quarantine/ or archive/ the name that it is a slot of. */
+/* Cut ".~n~" off the end of a path. */
 void backup_name_strip(char *path);
-
-/* The same, with NAME for each directory NAME.d, which may also be a directory's own name. False if
- * there is none. */
-bool backup_name_other_origin(char *path);
 
 #endif

@@ -1,17 +1,23 @@
 #include "ingest/quarantine_scan.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "csv/csv_file.h"
-#include "fs/backup_name.h"
 #include "base/csv_name.h"
-#include "drop/drop_scan.h"
+#include "base/digest.h"
 #include "base/escape.h"
+#include "base/hash_index.h"
+#include "base/vector.h"
+#include "csv/csv_file.h"
+#include "drop/drop_scan.h"
+#include "fs/backup_name.h"
 #include "fs/beneath.h"
 
-/* Return how many violations one row of NAME.errors.csv stands for: a line without a line number
+/* ---- violations --------------------------------------------------------------------------- */
+
+/* Return how many violations one row of NAME.errors.csv stands for: a row without a line number
  * says "N more are not listed". */
 static uint64_t violations_in_row(const struct row *row)
 {
@@ -26,7 +32,7 @@ static uint64_t violations_in_row(const struct row *row)
 
 /* Add up the violations in one NAME.errors.csv. Rows that violations_write_csv does not write count
  * nothing. */
-static int count_errors(int dir_fd, const char *name, struct quarantine_summary *survey,
+static int count_errors(int dir_fd, const char *name, struct quarantine_summary *summary,
                         struct cause *cause)
 {
     struct csv_file_request request = {
@@ -44,12 +50,72 @@ static int count_errors(int dir_fd, const char *name, struct quarantine_summary 
                 continue;
             code = violation_code_from_name(row.cells[3].text, row.cells[3].len);
             if (code >= 0)
-                survey->violations[code] += violations_in_row(&row);
+                summary->violations[code] += violations_in_row(&row);
         }
         csv_file_close(&rows);
     }
     close(request.fd);
     return next == CSV_READER_END ? 0 : -1;
+}
+
+/* ---- data files --------------------------------------------------------------------------- */
+
+/* A data file in quarantine/. Its key is that of the name whose places it stands in. */
+struct quarantined_file {
+    struct digest_wide key;
+    bool resolved;
+};
+
+struct quarantine_list {
+    const struct datadir *dir;
+    struct quarantine_summary *summary;
+    struct file_id directory;       /* the directory that is scanned */
+    struct quarantined_file *files; /* owned */
+    size_t count, cap;
+    struct hash_index by_key; /* to a position in `files`, plus one */
+    struct cause *cause;
+    bool failed;
+};
+
+/* Return the key of all places of a name: of their directory, and of the first place in it. */
+static struct digest_wide key_of_places(const struct file_id *directory, const char *first)
+{
+    const uint64_t inode[] = {directory->device, directory->inode};
+    char key[sizeof inode + BACKUP_NAME_SIZE];
+    const size_t len = strnlen(first, BACKUP_NAME_SIZE);
+
+    memcpy(key, inode, sizeof inode);
+    memcpy(key + sizeof inode, first, len);
+    return digest_wide_key(key, sizeof inode + len);
+}
+
+/* Add the data file of this name, which is in the directory that is scanned. */
+static void add_file(struct quarantine_list *list, const char *base)
+{
+    char first[LEDGER_NAME_SIZE];
+    struct quarantined_file *file;
+
+    snprintf(first, sizeof first, "%s", base);
+    backup_name_strip(first);
+    if (vector_grow(&list->files, sizeof *list->files, list->count, &list->cap) < 0) {
+        list->failed = true;
+        cause_memory(list->cause);
+        return;
+    }
+    file = &list->files[list->count++];
+    *file = (struct quarantined_file){.key = key_of_places(&list->directory, first)};
+    if (hash_index_put(&list->by_key, file->key.high, list->count) < 0) {
+        list->failed = true;
+        cause_memory(list->cause);
+    }
+}
+
+static void enter_directory(void *context, const char *name, int fd)
+{
+    struct quarantine_list *list = context;
+
+    (void)name;
+    file_id_of_fd(fd, &list->directory);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -59,14 +125,6 @@ static bool ends_with(const char *text, const char *end)
     return len > tail && strcmp(text + len - tail, end) == 0;
 }
 
-struct surveying {
-    const struct datadir *dir;
-    const struct ledger *ledger;
-    struct quarantine_summary *survey;
-    struct cause *cause;
-    bool failed;
-};
-
 static bool is_there(int dir_fd, const char *path)
 {
     struct file_id ignored;
@@ -74,67 +132,87 @@ static bool is_there(int dir_fd, const char *path)
     return beneath_stat(dir_fd, path, &ignored) != FILE_GONE;
 }
 
-/* A data file has its reasons beside it, whatever its own name is. */
-static int count_file(const struct surveying *of, const char *path)
-{
-    struct ledger_line line;
-    char name[LEDGER_NAME_SIZE];
-    int known;
-
-    snprintf(name, sizeof name, "%s", path);
-    backup_name_strip(name);
-    known = ledger_last(of->ledger, name, &line, of->cause);
-    if (known == 0)
-        known = ledger_last_of_slot(of->ledger, name, &line, of->cause);
-    if (known == 0 && backup_name_other_origin(name)) {
-        known = ledger_last(of->ledger, name, &line, of->cause);
-        if (known == 0)
-            known = ledger_last_of_slot(of->ledger, name, &line, of->cause);
-    }
-    if (known > 0 && line.verdict != VERDICT_QUARANTINED)
-        of->survey->resolved++;
-    else
-        of->survey->files++;
-    return known < 0 ? -1 : 0;
-}
-
-/* Each name that ends as those of dropped files do. A data file NAME.~2~ does not, but its reasons
- * do. */
-static void survey_found(void *context, const char *path, enum file_kind kind,
-                         const struct file_id *file_id)
+/* Count a data file NAME.csv, or a list of violations and the data file NAME.csv.~2~ beside it,
+ * whose own name drop_scan does not report. */
+static void scan_found(void *context, const char *path, enum file_kind kind,
+                       const struct file_id *ignored)
 {
     static const char suffix[] = ".errors.csv";
-    struct surveying *of = context;
-    const int quarantine = of->dir->quarantine;
+    struct quarantine_list *list = context;
+    const int quarantine = list->dir->quarantine;
     char other[LEDGER_NAME_SIZE];
-    int result = 0;
 
-    (void)file_id;
-    if (of->failed || kind != FILE_REGULAR)
+    (void)ignored;
+    if (list->failed || kind != FILE_REGULAR)
         return;
     snprintf(other, sizeof other, "%s%s", path, suffix);
     if (is_there(quarantine, other)) {
-        result = count_file(of, path);
+        add_file(list, path_base(path));
     } else if (ends_with(path, suffix)) {
-        result = count_errors(quarantine, path, of->survey, of->cause);
+        list->failed = count_errors(quarantine, path, list->summary, list->cause) < 0;
         snprintf(other, sizeof other, "%.*s", (int)(strlen(path) - strlen(suffix)), path);
-        if (result == 0 && ends_with(other, "~") && is_there(quarantine, other))
-            result = count_file(of, other);
+        if (!list->failed && ends_with(other, "~") && is_there(quarantine, other))
+            add_file(list, path_base(other));
     }
-    of->failed = result < 0;
+}
+
+/* Mark the files in all places of a name. A directory that cannot be opened was not scanned. */
+static void resolve_name(struct quarantine_list *list, const char *name)
+{
+    struct cause ignored;
+    const int fd = backup_name_open(list->dir->quarantine, name, false, &ignored);
+    char first[BACKUP_NAME_SIZE];
+    const struct hash_index_slot *slot;
+    struct quarantined_file *file;
+    struct file_id directory;
+    struct digest_wide key;
+    size_t cursor = 0;
+
+    if (fd < 0)
+        return;
+    file_id_of_fd(fd, &directory);
+    close(fd);
+    backup_name_format(first, name, 1, "");
+    key = key_of_places(&directory, first);
+    while ((slot = hash_index_find(&list->by_key, key.high, &cursor)) != NULL) {
+        file = &list->files[slot->value - 1];
+        file->resolved |= file->key.high == key.high && file->key.low == key.low;
+    }
+}
+
+static int resolve_files(struct quarantine_list *list, const struct ledger *ledger)
+{
+    struct ledger_known known;
+    struct ledger_line line;
+    size_t cursor = 0;
+    int found = 0;
+
+    while (list->count > 0 && (found = ledger_quarantined(ledger, &cursor, &line, list->cause)) > 0)
+        if (ledger_name(ledger, line.name, &known) && known.last != VERDICT_QUARANTINED)
+            resolve_name(list, line.name);
+    return found;
 }
 
 int quarantine_scan(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_summary *survey, struct cause *cause)
+                    struct quarantine_summary *ret_summary, struct cause *cause)
 {
-    struct surveying of = {dir, ledger, survey, cause, false};
-    const struct drop_scan_request order = {
-        .recursive = true, .found = survey_found, .context = &of};
+    struct quarantine_list list = {.dir = dir, .summary = ret_summary, .cause = cause};
+    const struct drop_scan_request request = {
+        .recursive = true, .enter = enter_directory, .found = scan_found, .context = &list};
     uint64_t ignored;
+    size_t i;
     int result = 0;
 
-    *survey = (struct quarantine_summary){0};
+    *ret_summary = (struct quarantine_summary){0};
     if (dir->quarantine >= 0)
-        result = drop_scan(dir->quarantine, &order, &ignored, cause);
-    return of.failed ? -1 : result;
+        result = drop_scan(dir->quarantine, &request, &ignored, cause);
+    if (list.failed)
+        result = -1;
+    if (result == 0)
+        result = resolve_files(&list, ledger);
+    for (i = 0; i < list.count; i++)
+        *(list.files[i].resolved ? &ret_summary->resolved : &ret_summary->files) += 1;
+    free(list.files);
+    hash_index_free(&list.by_key);
+    return result;
 }

@@ -1,6 +1,10 @@
 /*
- * survey: what stands in quarantine/ now, for the statistics. Nothing is remembered: whoever takes
- * files out of there by hand changes the counts.
+ * quarantine_scan: count what is in quarantine/ now, for the statistics and for `status`.
+ *
+ * A data file counts if its NAME.errors.csv stands beside it. It is resolved if the ledger has a
+ * later line of its name that is not `quarantined`: a corrected version was accepted. A file that
+ * no line explains is to be looked at. Nothing is remembered between two scans, so files that
+ * somebody takes away by hand count no more.
  */
 #ifndef PHASESENTINEL_QUARANTINE_SCAN_H
 #define PHASESENTINEL_QUARANTINE_SCAN_H
@@ -8,17 +12,18 @@
 #include <stdint.h>
 
 #include "base/cause.h"
+#include "csv/violations.h"
 #include "store/datadir.h"
 #include "store/ledger.h"
-#include "csv/violations.h"
 
 struct quarantine_summary {
-    uint64_t files;    /* data files whose name's last verdict is quarantined */
-    uint64_t resolved; /* the others: a later file of that name was accepted */
-    uint64_t violations[VIOLATION_CODE_COUNT]; /* in all NAME.errors.csv */
+    uint64_t files;                            /* data files to be looked at */
+    uint64_t resolved;                         /* the other data files */
+    uint64_t violations[VIOLATION_CODE_COUNT]; /* by code, of all NAME.errors.csv */
 };
 
+/* Return 0, or -1 with the cause. Without a quarantine/ all counts are 0. */
 int quarantine_scan(const struct datadir *dir, const struct ledger *ledger,
-                    struct quarantine_summary *survey, struct cause *cause);
+                    struct quarantine_summary *ret_summary, struct cause *cause);
 
 #endif

@@ -6,20 +6,30 @@
 #include "lib/data_dir.h"
 #include "lib/unit.h"
 
-static void test_survey(void)
+static struct quarantine_summary summary;
+
+/* Scan, and return true if there are so many files. */
+static bool counts(uint64_t files, uint64_t resolved)
 {
-    struct quarantine_summary survey = {.files = 9};
-    char longest[256];
+    bool right;
+
+    summary = (struct quarantine_summary){.files = 99};
+    right = quarantine_scan(&dir, &ledger, &summary, &cause) == 0 && summary.files == files &&
+            summary.resolved == resolved;
+    if (!right)
+        printf("# %" PRIu64 " files to be looked at, %" PRIu64 " resolved\n", summary.files,
+               summary.resolved);
+    return right;
+}
+
+static void test_violations(void)
+{
     uint64_t total = 0;
     size_t i;
 
     data_dir_open();
-    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0, "nothing yet");
     quarantine("a.csv", "1", 1);
     quarantine("a.csv", "2", 2);
-    quarantine("b.csv", "3", 3);
-    quarantine("c.csv", "4", 4);
-    book(VERDICT_MERGED, "c.csv", "good");
     place_put_text(dir.quarantine, "k.csv.errors.csv",
                    "line,column,field,code,value,message\n"
                    "2,3,v,type-error,\"x\ny\",\"no, number\"\n"
@@ -29,45 +39,70 @@ static void test_survey(void)
                    "4,,,no-such-code,,x\n,,\n\"\n");
     place_put_text(dir.quarantine, "k.csv.rejects.csv", "t\nx\n");
     place_put_text(dir.quarantine, "empty.csv.errors.csv", "");
+    check(counts(2, 0), "lists of violations without a data file");
+    for (i = 0; i < VIOLATION_CODE_COUNT; i++)
+        total += summary.violations[i];
+    check(summary.violations[VIOLATION_BLANK_ROW] == 2 &&
+              summary.violations[VIOLATION_TYPE_ERROR] == 43 &&
+              summary.violations[VIOLATION_FILE_TOO_LARGE] == 1 && total == 46,
+          "violations by code, those that are not listed too: %" PRIu64, total);
+    data_dir_close();
+}
+
+static void test_files(void)
+{
+    char longest[256];
+
+    data_dir_open();
+    check(counts(0, 0), "an empty quarantine");
+    quarantine("a.csv", "1", 1);
+    quarantine("a.csv", "2", 2);
+    quarantine("b.csv", "3", 3);
+    quarantine("c.csv", "4", 4);
+    book(VERDICT_MERGED, "c.csv", "good");
+    check(counts(3, 1), "a file accepted under its name resolves a file");
     place_put_text(dir.quarantine, "notes.txt", "mine");
     place_put_text(dir.quarantine, "stranger.csv", "mine");
     mkdirat(dir.quarantine, "x.errors.csv", 0777);
-    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 3,
-          "%" PRIu64 " files to look at", survey.files);
-    check(survey.resolved == 1, "%" PRIu64 " resolved", survey.resolved);
-    for (i = 0; i < VIOLATION_CODE_COUNT; i++)
-        total += survey.violations[i];
-    check(survey.violations[VIOLATION_BLANK_ROW] == 4 &&
-              survey.violations[VIOLATION_TYPE_ERROR] == 43 &&
-              survey.violations[VIOLATION_FILE_TOO_LARGE] == 1 && total == 48,
-          "%" PRIu64 " violations, those that are not listed too", total);
+    check(counts(3, 1), "files without a list of violations do not count");
+    place_put_text(dir.quarantine, "stranger.csv.errors.csv", "");
+    check(counts(4, 1), "a file that no line explains is to be looked at");
     book(VERDICT_MERGED, "a.csv", "good");
-    quarantine_scan(&dir, &ledger, &survey, &cause);
-    check(survey.files == 1 && survey.resolved == 3, "a later file resolves all of its name");
+    check(counts(2, 3), "a later file resolves all files of its name");
+    unlinkat(dir.quarantine, "a.csv", 0);
+    unlinkat(dir.quarantine, "a.csv.errors.csv", 0);
+    check(counts(2, 2), "the second file of the name is found without the first");
+    quarantine("a.csv", "5", 5);
+    check(counts(4, 1), "a file quarantined later is to be looked at, with all of its name");
     memset(longest, 'x', 255);
     memcpy(longest + 251, ".csv", 5);
     quarantine(longest, "5", 5);
-    quarantine_scan(&dir, &ledger, &survey, &cause);
-    check(survey.files == 2, "a name of 255 bytes");
+    quarantine(longest, "6", 6);
+    check(counts(6, 1), "a name of 255 bytes");
+    book(VERDICT_MERGED, longest, "good");
+    check(counts(4, 3), "a name of 255 bytes is resolved");
+    data_dir_close();
+}
+
+static void test_directories(void)
+{
+    data_dir_open();
     mkdirat(dir.drop, "eva", 0777);
+    quarantine("b.csv", "1", 1);
     mkdirat(dir.drop, "b.csv", 0777);
-    quarantine("eva/b.csv", "6", 6);
-    quarantine("eva/b.csv", "7", 7);
-    quarantine("b.csv/c.csv", "8", 8);
-    quarantine_scan(&dir, &ledger, &survey, &cause);
-    check(survey.files == 5 && survey.resolved == 3 && survey.violations[VIOLATION_BLANK_ROW] == 8,
-          "and in directories: %" PRIu64, survey.files);
+    quarantine("eva/b.csv", "2", 2);
+    quarantine("eva/b.csv", "3", 3);
+    quarantine("b.csv/c.csv", "4", 4);
+    check(counts(4, 0) && summary.violations[VIOLATION_BLANK_ROW] == 4, "files in directories");
     book(VERDICT_MERGED, "b.csv", "good");
-    quarantine_scan(&dir, &ledger, &survey, &cause);
-    check(survey.files == 4 && survey.resolved == 4, "b.csv is not eva/b.csv");
+    check(counts(3, 1), "b.csv does not resolve eva/b.csv");
     book(VERDICT_MERGED, "eva/b.csv", "good");
+    check(counts(1, 3), "eva/b.csv resolves its own");
     book(VERDICT_MERGED, "b.csv/c.csv", "good");
-    quarantine_scan(&dir, &ledger, &survey, &cause);
-    check(survey.files == 1 && survey.resolved == 7, "their own later files resolve them");
+    check(counts(0, 4), "a directory that has become b.csv.d");
     datadir_close(&dir);
     dir.quarantine = -1;
-    check(quarantine_scan(&dir, &ledger, &survey, &cause) == 0 && survey.files == 0,
-          "where there is no quarantine there is nothing in it");
+    check(counts(0, 0), "no quarantine");
     ledger_close(&ledger);
 }
 
@@ -80,7 +115,9 @@ int main(void)
     signal(SIGIO, SIG_IGN);
     log_set_level(LOG_LEVEL_ERROR);
     fd = place_enter();
-    test_survey();
+    test_violations();
+    test_files();
+    test_directories();
     close(fd);
     return unit_done();
 }
