@@ -10,7 +10,6 @@
 #include "drop/sidecar.h"
 
 #define RACY_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
-#define RACY_BATCH 500                 /* what arrives meanwhile does not wait for more */
 
 int dropdir_open(struct dropdir *drop, const struct config *config, const struct ledger *ledger,
                  int state_fd, struct cause *cause)
@@ -32,7 +31,6 @@ int dropdir_open(struct dropdir *drop, const struct config *config, const struct
 void dropdir_close(struct dropdir *drop)
 {
     file_cache_close(&drop->file_cache);
-    racy_queue_free(&drop->racy_queue);
     pending_free(&drop->pending);
 }
 
@@ -108,49 +106,44 @@ int dropdir_arrive(struct dropdir *drop, const char *name, bool closed, int64_t 
 void dropdir_gone(struct dropdir *drop, const char *name)
 {
     const size_t sidecar_of = sidecar_target_length(name);
-    char *beside = sidecar_of > 0 ? strndup(name, sidecar_of) : NULL;
-    struct pending_file *file = pending_find(&drop->pending, beside != NULL ? beside : name);
+    char *target = sidecar_of > 0 ? strndup(name, sidecar_of) : NULL;
+    struct pending_file *file = pending_find(&drop->pending, target != NULL ? target : name);
+    const bool racy = file != NULL && file->reason == PENDING_RACY;
 
-    free(beside);
-    /* A name that is waited for is looked at: it may be back. */
-    if (file != NULL)
-        pending_wake(file, clock_monotonic());
-    else
+    free(target);
+    if (file != NULL && !racy) {
+        pending_wake(file, clock_monotonic()); /* the name may be back already */
+    } else if (sidecar_of == 0) {
         dropdir_count_out(drop, name);
+        if (racy)
+            pending_done(file);
+    }
 }
 
 int64_t dropdir_due(const struct dropdir *drop)
 {
-    int64_t due = pending_due(&drop->pending);
-    const struct racy_queue_file *first = racy_queue_first(&drop->racy_queue);
-
-    return first != NULL && first->due < due ? first->due : due;
+    return pending_due(&drop->pending);
 }
 
 void dropdir_recheck(struct dropdir *drop, const char *name, const struct file_id *file_id,
-                     uint64_t at)
+                     uint64_t ledger_at)
 {
     if (drop->is_daemon && file_id->size <= RACY_BYTES)
-        racy_queue_add(&drop->racy_queue, name, at, clock_monotonic() + FILE_CACHE_RACY_AGE);
+        pending_recheck(&drop->pending, name, clock_monotonic() + FILE_CACHE_RACY_AGE, ledger_at);
 }
 
-int dropdir_requeue_racy(struct dropdir *drop, struct cause *cause)
+void dropdir_drop_stale_racy(struct dropdir *drop, int64_t now)
 {
-    int64_t now = clock_monotonic();
-    const struct racy_queue_file *first;
-    unsigned left = RACY_BATCH;
+    size_t i;
 
-    while (left > 0 && (first = racy_queue_first(&drop->racy_queue)) != NULL && first->due <= now) {
-        /* More may have happened to it, or it was looked at since. */
-        if (file_cache_is_racy(&drop->file_cache, first->name) &&
-            ledger_last_at(drop->ledger, first->name) == first->at) {
-            if (dropdir_arrive(drop, first->name, false, now, cause) < 0)
-                return -1;
-            left--;
-        }
-        racy_queue_drop(&drop->racy_queue);
+    for (i = 0; i < drop->pending.count && drop->pending.racy_count > 0; i++) {
+        struct pending_file *file = &drop->pending.files[i];
+
+        if (file->reason == PENDING_RACY && file->due <= now &&
+            !(file_cache_is_racy(&drop->file_cache, file->name) &&
+              ledger_last_at(drop->ledger, file->name) == file->ledger_at))
+            pending_done(file);
     }
-    return 0;
 }
 
 struct scan {
@@ -209,6 +202,15 @@ static void note(struct scan *scan, char *name, bool is_file)
         scan->found[scan->count++] = (struct scanned){name, is_file};
 }
 
+/* Schedule a second read of a file that is unchanged as far as its timestamps can be trusted. */
+static void recheck_scanned(const struct scan *scan, const char *name, uint64_t ledger_at)
+{
+    struct pending_file *file = pending_recheck(&scan->drop->pending, name, scan->due, ledger_at);
+
+    if (file != NULL)
+        file->counted = !scan->part;
+}
+
 static void scan_found(void *context, const char *name, enum file_kind kind,
                        const struct file_id *file_id)
 {
@@ -225,10 +227,10 @@ static void scan_found(void *context, const char *name, enum file_kind kind,
         return;
     if (kind == FILE_REGULAR && file != NULL && is_as_it_was(file, file_id))
         return;
-    if (kind == FILE_REGULAR && file == NULL && state != FILE_CACHE_MISS && scan->keeps) {
-        /* As it was, as far as one can tell: to be sure there is no hurry. */
-        if (state == FILE_CACHE_RACY)
-            racy_queue_add(&scan->drop->racy_queue, name, known.last_at, scan->due);
+    if (kind == FILE_REGULAR && state != FILE_CACHE_MISS && scan->keeps &&
+        (file == NULL || file->reason == PENDING_RACY)) {
+        if (state == FILE_CACHE_RACY && file == NULL)
+            recheck_scanned(scan, name, known.last_at);
         return;
     }
     note(scan, strdup(name), kind == FILE_REGULAR);

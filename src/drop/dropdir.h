@@ -14,7 +14,6 @@
 #include "base/cause.h"
 #include "schema/config.h"
 #include "store/ledger.h"
-#include "drop/recheck.h"
 #include "drop/file_cache.h"
 #include "drop/pending.h"
 
@@ -30,7 +29,6 @@ struct dropdir {
     const struct ledger *ledger;
     struct file_cache file_cache;
     struct pending pending;
-    struct racy_queue racy_queue;
     bool is_daemon;        /* this is a daemon */
     bool sidecars;         /* somebody uses them: they are looked for beside each file */
     uint64_t files;        /* CSV files in the drop directory */
@@ -73,13 +71,16 @@ void dropdir_wait(struct dropdir *drop, struct pending_file *file, enum pending_
 int64_t dropdir_due(const struct dropdir *drop);
 
 /*
- * A young file (seen.h) was booked by the line at `at`: in time it is read once more, where the
- * process stays that long (`lingers`) and the file is not too large to be read twice without need.
- * dropdir_requeue_racy makes those due that are old enough now, some at a time.
+ * Schedule a second read of a file that the ledger line at `ledger_at` accepted while its
+ * timestamps were too young to trust (file_cache.h). Only a daemon does so, and only for small
+ * files: others are read again by the next scan.
  */
 void dropdir_recheck(struct dropdir *drop, const char *name, const struct file_id *file_id,
-                     uint64_t at);
-int dropdir_requeue_racy(struct dropdir *drop, struct cause *cause);
+                     uint64_t ledger_at);
+
+/* Drop those of the second reads due at `now` whose file was read or accepted again meanwhile. To
+ * be called before each batch. */
+void dropdir_drop_stale_racy(struct dropdir *drop, int64_t now);
 
 /* All that waits for the next merge is due now. */
 void dropdir_merge_all_now(struct dropdir *drop);

@@ -20,6 +20,7 @@ static const char *const reason_names[PENDING_REASONS] = {
     [PENDING_UNREADABLE] = "file-unreadable",
     [PENDING_TROUBLE] = "trouble",
     [PENDING_ACCEPTED] = "accepted",
+    [PENDING_RACY] = "racy",
 };
 
 const char *pending_reason_name(enum pending_reason reason)
@@ -67,6 +68,31 @@ struct pending_file *pending_find(const struct pending *pending, const char *nam
     return slot == NULL ? NULL : &pending->files[slot->value - 1];
 }
 
+static void set_reason(struct pending *pending, struct pending_file *file,
+                       enum pending_reason reason)
+{
+    if (file->reason == PENDING_RACY)
+        pending->racy_count--;
+    if (reason == PENDING_RACY)
+        pending->racy_count++;
+    file->reason = reason;
+}
+
+/* Make the entry what it is for a file that has just been found. */
+static void reset_entry(struct pending *pending, struct pending_file *file)
+{
+    set_reason(pending, file, PENDING_NEW);
+    free(file->detail);
+    *file = (struct pending_file){.name = file->name,
+                                  .counted = file->counted,
+                                  .due = CLOCK_NEVER,
+                                  .arrival_no = pending->next_arrival_no++,
+                                  .first_seen = clock_real(),
+                                  .unchanged_since = clock_monotonic()};
+    file->last_checked = file->unchanged_since;
+    pending->changed = true;
+}
+
 struct pending_file *pending_add(struct pending *pending, const char *name)
 {
     struct pending_file *file = pending_find(pending, name);
@@ -76,17 +102,14 @@ struct pending_file *pending_add(struct pending *pending, const char *name)
     if (vector_grow(&pending->files, sizeof *pending->files, pending->count, &pending->cap) < 0)
         return NULL;
     file = &pending->files[pending->count];
-    *file = (struct pending_file){
-        .name = strdup(name), .due = CLOCK_NEVER, .arrival_no = pending->next_arrival_no++};
+    *file = (struct pending_file){.name = strdup(name)};
     if (file->name == NULL ||
         hash_index_put(&pending->index, digest_key(name, strlen(name)), pending->count + 1) < 0) {
         free(file->name);
         return NULL;
     }
     pending->count++;
-    file->unchanged_since = file->last_checked = clock_monotonic();
-    file->first_seen = clock_real();
-    pending->changed = true;
+    reset_entry(pending, file);
     return file;
 }
 
@@ -103,12 +126,13 @@ void pending_sweep(struct pending *pending)
         }
         hash_index_remove(&pending->index, find_entry_slot(pending, file->name));
         free_entry(file);
+        pending->racy_count -= file->reason == PENDING_RACY;
+        pending->changed |= file->reason != PENDING_RACY;
         last = &pending->files[--pending->count];
         if (last != file) {
             *file = *last;
             find_entry_slot(pending, file->name)->value = (uint32_t)(i + 1);
         }
-        pending->changed = true;
     }
 }
 
@@ -128,6 +152,8 @@ struct pending_file *pending_arrive(struct pending *pending, const char *name, b
 
     if (file == NULL)
         return NULL;
+    if (file->reason == PENDING_RACY)
+        reset_entry(pending, file);
     file->writer_closed |= writer_closed;
     pending_wake(file, when);
     return file;
@@ -184,7 +210,7 @@ bool pending_requeue(struct pending *pending, struct pending_file *file, int64_t
     bool other = file->reason != reason;
 
     file->due = when;
-    file->reason = reason;
+    set_reason(pending, file, reason);
     if (detail == NULL ? file->detail != NULL
                        : file->detail == NULL || strcmp(file->detail, detail) != 0) {
         free(file->detail);
@@ -211,6 +237,30 @@ void pending_release_queued(struct pending *pending, int64_t now)
             pending_wake(&pending->files[i], now);
         pending->files[i].queued_behind_large = false;
     }
+}
+
+struct pending_file *pending_recheck(struct pending *pending, const char *name, int64_t when,
+                                     uint64_t ledger_at)
+{
+    struct pending_file *file = pending_find(pending, name);
+    const bool changed = pending->changed;
+
+    if (file != NULL && !file->done && file->reason != PENDING_RACY)
+        return file; /* to be checked anyway */
+    if (pending->racy_count >= PENDING_RACY_MOST)
+        return NULL;
+    if (file == NULL) {
+        file = pending_add(pending, name);
+        pending->changed = changed; /* racy files are not saved */
+    } else {
+        reset_entry(pending, file);
+    }
+    if (file == NULL)
+        return NULL;
+    set_reason(pending, file, PENDING_RACY);
+    file->due = when;
+    file->ledger_at = ledger_at;
+    return file;
 }
 
 void pending_done(struct pending_file *file)
@@ -243,11 +293,15 @@ int64_t pending_due(const struct pending *pending)
     return due;
 }
 
+/* Order racy files after all others. */
 static int compare_arrival(const void *left, const void *right)
 {
     const struct pending_file *l = *(struct pending_file *const *)left;
     const struct pending_file *r = *(struct pending_file *const *)right;
+    const bool l_racy = l->reason == PENDING_RACY, r_racy = r->reason == PENDING_RACY;
 
+    if (l_racy != r_racy)
+        return l_racy ? 1 : -1;
     return l->arrival_no < r->arrival_no ? -1 : l->arrival_no > r->arrival_no;
 }
 
@@ -255,15 +309,18 @@ struct pending_file **pending_list_due(const struct pending *pending, int64_t no
                                        size_t *ret_count)
 {
     struct pending_file **due = calloc(pending->count + 1, sizeof(struct pending_file *));
-    size_t i, count = 0;
+    size_t i, count = 0, racy = 0;
 
     if (due == NULL)
         return NULL;
-    for (i = 0; i < pending->count; i++)
-        if (!pending->files[i].done && pending->files[i].due <= now)
-            due[count++] = &pending->files[i];
+    for (i = 0; i < pending->count; i++) {
+        if (pending->files[i].done || pending->files[i].due > now)
+            continue;
+        due[count++] = &pending->files[i];
+        racy += pending->files[i].reason == PENDING_RACY;
+    }
     qsort(due, count, sizeof(struct pending_file *), compare_arrival);
-    *ret_count = count;
+    *ret_count = racy > PENDING_RACY_BATCH ? count - racy + PENDING_RACY_BATCH : count;
     return due;
 }
 
@@ -271,7 +328,7 @@ struct pending_file **pending_list_due(const struct pending *pending, int64_t no
 
 static bool waits_for_verdict(const struct pending_file *file)
 {
-    return file->reason != PENDING_ACCEPTED;
+    return file->reason != PENDING_ACCEPTED && file->reason != PENDING_RACY;
 }
 
 size_t pending_waiting_count(const struct pending *pending)
@@ -326,7 +383,7 @@ int pending_note_present(struct pending *pending, const char *name, enum pending
         file = pending_add(pending, name);
         if (file == NULL)
             return -1;
-        file->reason = if_new;
+        set_reason(pending, file, if_new);
     }
     file->counted = true;
     return 0;

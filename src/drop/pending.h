@@ -9,6 +9,7 @@
  *     pending_arrive      when something happened to a file: it is due at that time, or earlier
  *     pending_requeue     when a file was checked and has to wait: due when, and why
  *     pending_hold        when a file is read in the background, or waits for that: not due
+ *     pending_recheck     when an accepted file is to be read once more: due then
  *     pending_done        when nothing is left to do for a file
  *     pending_rollback    when a batch failed: all of its files are due again
  *     pending_sweep       after a batch: removes the entries that are done
@@ -41,6 +42,7 @@ enum pending_reason {
     PENDING_UNREADABLE,  /* no permission */
     PENDING_TROUBLE,     /* an I/O error or the like, not the file's fault */
     PENDING_ACCEPTED,    /* accepted; archived or deleted once the file is quiet */
+    PENDING_RACY,        /* accepted; to be read once more (pending_recheck) */
     PENDING_REASONS,
 };
 
@@ -52,19 +54,19 @@ struct pending_file {
     char *name;   /* owned, as detail */
     char *detail; /* NULL: none */
     enum pending_reason reason;
-    struct file_id file_id;  /* as of the last check, if has_file_id */
-    uint64_t sidecar_hash;   /* of the sidecars at the last check; 0: there were none */
-    uint64_t restored_hash;  /* of file_id and sidecars, read from state/waiting.csv; 0: none */
-    int64_t unchanged_since; /* time of the first check that found this file_id and sidecars */
-    int64_t last_checked;    /* time of the last check of the content; at first, of the arrival */
-    int64_t due;             /* time of the next check, or CLOCK_NEVER */
-    int64_t first_seen;      /* real time of the arrival */
-    uint64_t
-        truncated_size;  /* size when an incomplete last row was the only fault; 0: it was not */
-    uint64_t arrival_no; /* files are checked in the order of these numbers */
-    bool has_file_id;    /* checked by this process */
-    bool writer_closed;  /* an event said that a writer closed the file or moved it here */
-    bool counted;        /* in the totals of the drop directory (dropdir.h) */
+    struct file_id file_id;   /* as of the last check, if has_file_id */
+    uint64_t sidecar_hash;    /* of the sidecars at the last check; 0: there were none */
+    uint64_t restored_hash;   /* of file_id and sidecars, read from state/waiting.csv; 0: none */
+    int64_t unchanged_since;  /* time of the first check that found this file_id and sidecars */
+    int64_t last_checked;     /* time of the last check of the content; at first, of the arrival */
+    int64_t due;              /* time of the next check, or CLOCK_NEVER */
+    int64_t first_seen;       /* real time of the arrival */
+    uint64_t truncated_size;  /* size, if an incomplete last row was its only fault; else 0 */
+    uint64_t arrival_no;      /* files are checked in the order of these numbers */
+    uint64_t ledger_at;       /* of a racy file: the ledger line that accepted it */
+    bool has_file_id;         /* checked by this process */
+    bool writer_closed;       /* an event said that a writer closed the file or moved it here */
+    bool counted;             /* in the totals of the drop directory (dropdir.h) */
     bool queued_behind_large; /* to be read in the background once the present one is done */
     bool done;                /* to be removed by pending_sweep */
 };
@@ -73,6 +75,7 @@ struct pending_file {
 struct pending {
     struct pending_file *files;
     size_t count, cap;
+    size_t racy_count; /* of them */
     struct hash_index index;
     uint64_t next_arrival_no;
     bool changed; /* since state/waiting.csv was written */
@@ -86,8 +89,9 @@ struct pending_file *pending_find(const struct pending *pending, const char *nam
 /* Return the entry of this name; a new entry is PENDING_NEW and not due. NULL: out of memory. */
 struct pending_file *pending_add(struct pending *pending, const char *name);
 
-/* Make the entry of this name due at `when`, or earlier if it was; add it if need be. NULL: out of
- * memory. `writer_closed`: an event says that no writer has the file open. */
+/* Make the entry of this name due at `when`, or earlier if it was; add it if need be. A racy file
+ * is PENDING_NEW again. `writer_closed`: an event says that no writer has the file open. NULL: out
+ * of memory. */
 struct pending_file *pending_arrive(struct pending *pending, const char *name, bool writer_closed,
                                     int64_t when);
 
@@ -120,6 +124,19 @@ void pending_release_queued(struct pending *pending, int64_t now);
 
 void pending_done(struct pending_file *file);
 
+/*
+ * Make an accepted file due once more at `when`, because its timestamps were too young to trust
+ * when it was read (file_cache.h). The file does not count as waiting for a verdict, and is neither
+ * listed nor saved. At most PENDING_RACY_MOST files are kept, and at most PENDING_RACY_BATCH are
+ * due at a time, after all others. Return NULL if there is no room: the next scan will find the
+ * file.
+ */
+#define PENDING_RACY_MOST  16384
+#define PENDING_RACY_BATCH 500
+
+struct pending_file *pending_recheck(struct pending *pending, const char *name, int64_t when,
+                                     uint64_t ledger_at);
+
 /* Undo a batch: each file that was done or checked since `batch_start` is due then. */
 void pending_rollback(struct pending *pending, int64_t batch_start);
 
@@ -135,7 +152,8 @@ struct pending_file **pending_list_due(const struct pending *pending, int64_t no
 
 /* ---- for programs: what waits, and why ---- */
 
-/* Return how many files wait for a verdict: all but those that are PENDING_ACCEPTED. */
+/* Return how many files wait for a verdict: those that are neither PENDING_ACCEPTED nor
+ * PENDING_RACY. */
 size_t pending_waiting_count(const struct pending *pending);
 
 /* Return true if each file that is due at `now` was checked once by this process. */

@@ -60,6 +60,8 @@ int pending_save(struct pending *pending, int state_fd, struct cause *cause)
     for (i = 0; i < pending->count; i++) {
         const struct pending_file *file = &pending->files[i];
 
+        if (file->reason == PENDING_RACY)
+            continue;
         escape_percent(&out, file->name, strlen(file->name));
         buffer_printf(&out, ",%s,%s,%s,%" PRId64 ",%016" PRIx64 ",",
                       pending_reason_name(file->reason), clock_print(when, file->first_seen), boot,
@@ -109,7 +111,7 @@ static int take_line(struct pending *pending, const struct row *row, const char 
         return 0;
     while (reason < PENDING_REASONS && !cell_is(&row->cells[1], pending_reason_name(reason)))
         reason++;
-    if (reason == PENDING_REASONS ||
+    if (reason == PENDING_REASONS || reason == PENDING_RACY ||
         escape_unpercent(&name, row->cells[0].text, row->cells[0].len) < 0 || name.len == 0 ||
         memchr(name.data, '\0', name.len) != NULL)
         goto out;

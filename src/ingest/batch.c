@@ -294,10 +294,9 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
 
     if (begin(batch, wait_ms, false, cause) < 0)
         return -1;
-    result = dropdir_requeue_racy(&batch->drop, cause);
     batch->batch_start = clock_monotonic();
-    if (result == 0)
-        result = finish_apart(batch, cause);
+    dropdir_drop_stale_racy(&batch->drop, batch->batch_start);
+    result = finish_apart(batch, cause);
     if (result == 0)
         result = run_files(batch, cause);
     if (result >= 0)

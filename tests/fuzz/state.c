@@ -102,7 +102,7 @@ static void try_details(const char *bytes, size_t len)
         }
         text[used] = '\0';
         if (file != NULL)
-            pending_requeue(&pending, file, 0, (enum pending_reason)(i % PENDING_REASONS), text);
+            pending_requeue(&pending, file, 0, (enum pending_reason)(i % PENDING_RACY), text);
         file = file != NULL || *text == '\0' ? NULL : pending_add(&pending, text);
         used = 0;
     }

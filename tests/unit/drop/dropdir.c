@@ -11,7 +11,7 @@ static struct config config; /* zeroed: accepted files are kept */
 static struct ledger ledger;
 static struct dropdir drop;
 
-/* A file in the drop directory that was booked with so many rows, and read too soon or not. */
+/* Put a file into the drop directory, accepted with so many rows. Return its ledger line. */
 static uint64_t book(const char *name, uint64_t rows, bool racy)
 {
     static struct ledger_line line;
@@ -51,12 +51,20 @@ static bool is_due(const char *name)
     return file != NULL && !file->done && file->due <= clock_monotonic();
 }
 
-static void forget_waiting(void)
+/* Return true if a second read of this file is scheduled. */
+static bool is_racy(const char *name)
+{
+    const struct pending_file *file = pending_find(&drop.pending, name);
+
+    return file != NULL && !file->done && file->reason == PENDING_RACY;
+}
+
+static void clear_pending(void)
 {
     size_t i;
 
     for (i = 0; i < drop.pending.count; i++)
-        drop.pending.files[i].done = true;
+        pending_done(&drop.pending.files[i]);
     pending_sweep(&drop.pending);
 }
 
@@ -74,20 +82,25 @@ static void test_scan(void)
     place_put_text(files, "note.txt", "none");
     check(dropdir_scan(&drop, files, CLOCK_NEVER, &cause) == 0 && drop.files == 4 &&
               drop.rows == 15 && drop.ignored == 1 && drop.pending.count == 0 &&
-              drop.racy_queue.count == 0 && dropdir_due(&drop) == CLOCK_NEVER,
-          "a scan that counts makes nothing due");
+              dropdir_due(&drop) == CLOCK_NEVER,
+          "a scan that only counts makes nothing due");
     check(dropdir_scan(&drop, files, now, &cause) == 0 && drop.files == 4 && drop.rows == 15,
-          "another counts the same");
-    check(is_due("new.csv") && is_due("changed.csv") && drop.pending.count == 2,
-          "what is new or another one is due, what is known is not");
-    check(drop.racy_queue.count == 1 && dropdir_due(&drop) == now,
-          "what was read too soon is in no hurry");
-    check(dropdir_requeue_racy(&drop, &cause) == 0 && is_due("young.csv") &&
-              drop.racy_queue.count == 0,
-          "but is due, too");
+          "the next scan counts the same");
+    check(is_due("new.csv") && is_due("changed.csv") && !is_due("known.csv") &&
+              drop.pending.count == 3,
+          "new and changed files are due, unchanged files are not");
+    check(is_due("young.csv") && is_racy("young.csv") && pending_waiting_count(&drop.pending) == 2,
+          "an unchanged racy file is due, and does not count as waiting");
+    check(dropdir_scan(&drop, files, now, &cause) == 0 && drop.pending.count == 3 &&
+              drop.files == 4 && is_racy("young.csv"),
+          "a scan leaves a racy file as it is");
+    place_append(files, "young.csv", "more");
+    check(dropdir_scan(&drop, files, now, &cause) == 0 && !is_racy("young.csv") &&
+              is_due("young.csv") && pending_waiting_count(&drop.pending) == 3,
+          "a racy file that changed waits for a verdict");
     dropdir_count_out(&drop, "known.csv");
-    check(drop.files == 3 && drop.rows == 12, "one leaves");
-    forget_waiting();
+    check(drop.files == 3 && drop.rows == 12, "a file that leaves is no longer counted");
+    clear_pending();
 }
 
 static void test_recheck(void)
@@ -95,32 +108,34 @@ static void test_recheck(void)
     struct file_id small = {.size = 100}, large = {.size = UINT64_C(1) << 30};
     uint64_t at = book("once.csv", 1, true), again = book("twice.csv", 1, true);
     int64_t now = clock_monotonic();
-    size_t i;
 
     dropdir_recheck(&drop, "once.csv", &small, at);
-    check(drop.racy_queue.count == 0, "who ends soon does not wait for files to grow old");
+    check(drop.pending.count == 0, "no second read where the process ends soon");
     drop.is_daemon = true;
     dropdir_recheck(&drop, "large.csv", &large, at);
-    check(drop.racy_queue.count == 0, "a large file is not read again at once");
+    check(drop.pending.count == 0, "no second read of a large file");
     dropdir_recheck(&drop, "once.csv", &small, at);
-    check(dropdir_due(&drop) > now && dropdir_requeue_racy(&drop, &cause) == 0 &&
-              drop.pending.count == 0 && drop.racy_queue.count == 1,
-          "a small one is, in time");
-    racy_queue_free(&drop.racy_queue);
-    racy_queue_add(&drop.racy_queue, "once.csv", at, now);
-    racy_queue_add(&drop.racy_queue, "twice.csv", again - 1, now);
-    racy_queue_add(&drop.racy_queue, "known.csv", 1, now);
-    racy_queue_add(&drop.racy_queue, "never.csv", 1, now);
-    check(dropdir_requeue_racy(&drop, &cause) == 0 && is_due("once.csv") &&
-              drop.pending.count == 1 && drop.racy_queue.count == 0,
-          "but not what was booked or looked at since");
-    forget_waiting();
-    for (i = 0; i < 2000; i++)
-        racy_queue_add(&drop.racy_queue, "once.csv", at, now);
-    check(dropdir_requeue_racy(&drop, &cause) == 0 && drop.racy_queue.count > 1000 &&
-              dropdir_due(&drop) == now,
-          "never too many at once");
-    forget_waiting();
+    check(is_racy("once.csv") && dropdir_due(&drop) >= now + FILE_CACHE_RACY_AGE,
+          "a small file is read again when its timestamps can be trusted");
+    check(pending_waiting_count(&drop.pending) == 0,
+          "an accepted file that is read again does not count as waiting");
+    clear_pending();
+    pending_recheck(&drop.pending, "once.csv", now, at);
+    pending_recheck(&drop.pending, "twice.csv", now, again - 1);
+    pending_recheck(&drop.pending, "known.csv", now, 1);
+    pending_recheck(&drop.pending, "never.csv", now, 1);
+    dropdir_drop_stale_racy(&drop, now);
+    pending_sweep(&drop.pending);
+    check(is_due("once.csv") && drop.pending.count == 1,
+          "a file that was accepted or read again meanwhile is not");
+    dropdir_gone(&drop, "once.csv.sha256");
+    check(is_racy("once.csv"), "the end of a sidecar changes nothing");
+    dropdir_count_in(&drop, pending_find(&drop.pending, "once.csv"));
+    now = (int64_t)drop.files;
+    dropdir_gone(&drop, "once.csv");
+    check(!is_due("once.csv") && (int64_t)drop.files == now - 1,
+          "a racy file that leaves is no longer counted");
+    clear_pending();
 }
 
 int main(void)

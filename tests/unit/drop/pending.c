@@ -139,6 +139,51 @@ static void test_rollback(void)
     pending_free(&pending);
 }
 
+/* Accepted files that are read once more. */
+static void test_racy(void)
+{
+    struct pending_file *file, **due;
+    struct pending_view view;
+    size_t count = 0, cursor = 0, i;
+    char name[32];
+
+    file = pending_arrive(&pending, "a.csv", true, 10);
+    pending_observe(file, &first, 0, 10);
+    pending_requeue(&pending, file, 10, PENDING_FAILING, "why");
+    check(pending_recheck(&pending, "a.csv", 20, 7) == file && file->reason == PENDING_FAILING &&
+              file->due == 10,
+          "a file that waits for a verdict is read in any case");
+    pending_done(file);
+    file = pending_recheck(&pending, "a.csv", 20, 7);
+    check(!file->done && file->due == 20 && file->ledger_at == 7 && file->detail == NULL &&
+              !file->writer_closed && !file->has_file_id && pending.racy_count == 1,
+          "an accepted file is due once more");
+    check(pending_waiting_count(&pending) == 0 && !pending_next_waiting(&pending, &cursor, &view),
+          "without waiting for a verdict");
+    pending.changed = false;
+    file = pending_recheck(&pending, "b.csv", 20, 8);
+    pending_done(file);
+    pending_sweep(&pending);
+    check(pending.count == 1 && pending.racy_count == 1 && !pending.changed,
+          "and without a change of the list that is saved");
+    file = pending_arrive(&pending, "a.csv", false, 30);
+    check(file->reason == PENDING_NEW && file->due == 30 && pending.racy_count == 0 &&
+              pending_waiting_count(&pending) == 1 && pending.changed,
+          "an event makes it wait for a verdict");
+    for (i = 0; i < PENDING_RACY_MOST; i++) {
+        snprintf(name, sizeof name, "%zu.csv", i);
+        if (pending_recheck(&pending, name, 5, i) == NULL)
+            abort();
+    }
+    check(pending_recheck(&pending, "last.csv", 5, 1) == NULL, "there is room for so many");
+    due = pending_list_due(&pending, 30, &count);
+    check(due != NULL && count == 1 + PENDING_RACY_BATCH && strcmp(due[0]->name, "a.csv") == 0 &&
+              strcmp(due[1]->name, "0.csv") == 0,
+          "some are due at a time, after all others");
+    free(due);
+    pending_free(&pending);
+}
+
 static void test_observe(void)
 {
     struct pending_file *file = add("a.csv");
@@ -241,6 +286,7 @@ int main(void)
     test_due();
     test_hold();
     test_rollback();
+    test_racy();
     test_observe();
     test_many();
     test_views();

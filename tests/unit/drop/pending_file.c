@@ -39,6 +39,7 @@ static void clear_all(void)
 
 static void test_save(void)
 {
+    enum { SAVED = 8 * PENDING_RACY }; /* files with each of the reasons before PENDING_RACY */
     static const char *const names[] = {"a.csv",   "a b,c.csv", "\xFF\xFE.csv", "\n.csv",
                                         "%41.csv", "u/a.csv",   "\".csv",       "=1+1.csv"};
     static const char *const details[] = {
@@ -52,7 +53,7 @@ static void test_save(void)
           "no state directory: an empty list");
     check(pending_save(&pending, dir, &cause) == 0 && place_holds(dir, "waiting.csv", NULL),
           "an unchanged list is not written");
-    for (i = 0; i < 8 * PENDING_REASONS; i++) {
+    for (i = 0; i < SAVED; i++) {
         char name[64];
 
         snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
@@ -61,7 +62,7 @@ static void test_save(void)
     }
     check(pending_save(&pending, dir, &cause) == 0 && !pending.changed, "a changed list is");
     reload();
-    for (i = 0; i < 8 * PENDING_REASONS; i++) {
+    for (i = 0; i < SAVED; i++) {
         char name[64];
 
         snprintf(name, sizeof name, "%zu%s", i / 8, names[i % 8]);
@@ -72,9 +73,18 @@ static void test_save(void)
                                     : strcmp(file->detail, details[i % 6]) != 0))
             wrong++;
     }
-    check(wrong == 0 && pending.count == 8 * PENDING_REASONS,
+    check(wrong == 0 && pending.count == SAVED,
           "all reasons, odd names and details are restored, and the files are due: %zu wrong",
           wrong);
+    clear_all();
+    pending_arrive(&pending, "a.csv", false, 1);
+    pending_recheck(&pending, "b.csv", 1, 7);
+    reload();
+    check(pending.count == 1 && pending_find(&pending, "b.csv") == NULL,
+          "a racy file is not saved");
+    place_put_text(dir, "waiting.csv", HEADER "b.csv,racy,,,,,\n");
+    pending_free(&pending);
+    check(pending_load(&pending, dir, &cause) == 0 && pending.count == 0, "nor loaded");
     clear_all();
     pending_requeue(&pending, add("J\xFCrgen\r.csv"), 0, PENDING_TROUBLE,
                     "cannot read J\xFCrgen\r.csv");
