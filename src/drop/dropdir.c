@@ -65,7 +65,7 @@ void dropdir_count_out(struct dropdir *drop, const char *name)
         return;
     if (file != NULL)
         file->counted = false;
-    file_cache_leave(&drop->file_cache, name);
+    file_cache_mark_gone(&drop->file_cache, name);
     drop->files--;
     drop->rows -= ledger_rows_of(drop->ledger, name);
     drop->changed = true;
@@ -175,7 +175,7 @@ static enum file_cache_state meet(struct scan *scan, const char *name, enum file
                                   const struct ledger_known *known)
 {
     struct dropdir *drop = scan->drop;
-    enum file_cache_state state = file_cache_scan_meet(
+    enum file_cache_state state = file_cache_scan_found(
         &drop->file_cache, name, scan->count_only ? NULL : file_id, known->last_at);
 
     if (scan->part)

@@ -1,421 +1,392 @@
+/*
+ * state/seen: a struct file_cache_image with as many entries as fit into the file, in the machine's
+ * byte order. `check` is the XXH3-64 of the entries with the seed. The order of the entries says
+ * nothing.
+ */
 #include "drop/file_cache.h"
 
-#include <stdint.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/digest.h"
-#include "base/vector.h"
+#include "fs/durable.h"
 
-/* With the place of a ledger line. */
-#define YOUNG   (UINT64_C(1) << 63) /* read too soon after the last change */
-#define LEFT    (UINT64_C(1) << 62) /* no longer in the drop directory */
-#define MET     (UINT64_C(1) << 61) /* by the scan that is going on; in memory only, as the next */
-#define UNSAVED (UINT64_C(1) << 60) /* not in the file as it is */
-#define FLAGS   (YOUNG | LEFT | MET | UNSAVED)
+#define FILE_NAME "seen"
+#define AHEAD     16 /* entries whose place in the indices is fetched in advance */
 
-#define SLACK 4096 /* replaced entries that are not worth a new file */
+/* Flags in file_cache_entry.at */
+#define ENTRY_RACY  (UINT64_C(1) << 63)
+#define ENTRY_GONE  (UINT64_C(1) << 62) /* no longer in the drop directory */
+#define ENTRY_FOUND (UINT64_C(1) << 61) /* by the current scan; means nothing in the file */
+#define ENTRY_FLAGS (ENTRY_RACY | ENTRY_GONE | ENTRY_FOUND)
 
-/* ---- in memory ---------------------------------------------------------------------------- */
+struct file_cache_image {
+    char magic[8];
+    uint64_t seed; /* random, so that nobody can choose names or inodes that collide */
+    uint64_t check;
+    struct file_cache_entry entries[];
+};
 
-static uint64_t hash_name(const struct file_cache *file_cache, const char *name)
+static const char image_magic[8] = "PSSEEN3\n";
+
+/* ---- lookup ---- */
+
+static uint64_t hash_name(const struct file_cache *cache, const char *name)
 {
-    return digest_seeded(name, strlen(name), file_cache->file.seed);
+    return digest_seeded(name, strlen(name), cache->image->seed);
 }
 
-static uint64_t hash_inode(const struct file_cache *file_cache, const struct file_id *file_id)
+static uint64_t hash_inode(const struct file_cache *cache, const struct file_id *file_id)
 {
     uint64_t words[2] = {file_id->device, file_id->inode};
 
-    return digest_seeded(words, sizeof words, file_cache->file.seed);
+    return digest_seeded(words, sizeof words, cache->image->seed);
 }
 
-static uint64_t hash_signature(const struct file_cache *file_cache, const struct file_id *file_id)
-{
-    uint64_t words[5] = {file_id->device, file_id->inode, file_id->size, (uint64_t)file_id->mtime,
-                         (uint64_t)file_id->ctime};
-
-    return digest_seeded(words, sizeof words, file_cache->file.seed);
-}
-
-static struct hash_index_slot *name_slot(const struct file_cache *file_cache, uint64_t hash)
+static struct hash_index_slot *name_slot(const struct file_cache *cache, uint64_t hash)
 {
     struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = hash_index_find(&file_cache->by_name, hash, &cursor)) != NULL)
-        if (file_cache->entries[slot->value - 1].name == hash)
+    while ((slot = hash_index_find(&cache->by_name, hash, &cursor)) != NULL)
+        if (cache->image->entries[slot->value - 1].name == hash)
             return slot;
     return NULL;
 }
 
-/* An inode's slot is that of the name under which it was put last. */
-static struct hash_index_slot *inode_slot(const struct file_cache *file_cache, uint64_t hash)
+static struct hash_index_slot *inode_slot(const struct file_cache *cache, uint64_t hash)
 {
     struct hash_index_slot *slot;
     size_t cursor = 0;
 
-    while ((slot = hash_index_find(&file_cache->by_inode, hash, &cursor)) != NULL)
-        if (file_cache->entries[slot->value - 1].inode == hash)
+    while ((slot = hash_index_find(&cache->by_inode, hash, &cursor)) != NULL)
+        if (cache->image->entries[slot->value - 1].inode == hash)
             return slot;
     return NULL;
 }
 
-static struct file_cache_entry *by_hash(const struct file_cache *file_cache, uint64_t name)
+static struct file_cache_entry *find_hash(const struct file_cache *cache, uint64_t name)
 {
-    struct hash_index_slot *slot = name_slot(file_cache, name);
+    struct hash_index_slot *slot = name_slot(cache, name);
 
-    return slot == NULL ? NULL : &file_cache->entries[slot->value - 1];
+    return slot == NULL ? NULL : &cache->image->entries[slot->value - 1];
 }
 
-static struct file_cache_entry *find(const struct file_cache *file_cache, const char *name)
+static struct file_cache_entry *find_name(const struct file_cache *cache, const char *name)
 {
-    return by_hash(file_cache, hash_name(file_cache, name));
+    return find_hash(cache, hash_name(cache, name));
 }
 
-/* Where there is no memory for the list, or hardly a gain by it, everything will be saved. */
-static void note_change(struct file_cache *file_cache, struct file_cache_entry *entry)
+static uint64_t line_of(const struct file_cache_entry *entry)
 {
-    file_cache->changed = true;
-    file_cache->rewrite |= file_cache->unsaved_count > SLACK + file_cache->count / 2;
-    if (file_cache->rewrite || (entry->at & UNSAVED) != 0)
-        return;
-    if (vector_grow(&file_cache->unsaved, sizeof *file_cache->unsaved, file_cache->unsaved_count,
-                    &file_cache->unsaved_cap) < 0) {
-        file_cache->rewrite = true;
-        return;
-    }
-    file_cache->unsaved[file_cache->unsaved_count++] = (uint32_t)(entry - file_cache->entries);
-    entry->at |= UNSAVED;
+    return entry->at & ~ENTRY_FLAGS;
 }
 
-static int index_inode(struct file_cache *file_cache, size_t i)
+/* ---- entries ---- */
+
+static int grow_image(struct file_cache *cache, size_t cap)
 {
-    struct hash_index_slot *slot = inode_slot(file_cache, file_cache->entries[i].inode);
+    struct file_cache_image *image =
+        realloc(cache->image, sizeof *image + cap * sizeof *image->entries);
+
+    if (image == NULL)
+        return -1;
+    cache->image = image;
+    cache->cap = cap;
+    hash_index_use_large_pages(image->entries + cache->count,
+                               (cap - cache->count) * sizeof *image->entries);
+    return 0;
+}
+
+/* Let entry i speak for its inode. */
+static int index_inode(struct file_cache *cache, size_t i)
+{
+    const uint64_t inode = cache->image->entries[i].inode;
+    struct hash_index_slot *slot = inode_slot(cache, inode);
 
     if (slot == NULL)
-        return hash_index_put(&file_cache->by_inode, file_cache->entries[i].inode, i + 1);
+        return hash_index_put(&cache->by_inode, inode, i + 1);
     slot->value = (uint32_t)(i + 1);
     return 0;
 }
 
-static int grow(struct file_cache *file_cache, size_t cap)
+static int add_entry(struct file_cache *cache, const struct file_cache_entry *entry)
 {
-    struct file_cache_entry *entries = realloc(file_cache->entries, cap * sizeof *entries);
+    const size_t larger = cache->cap < 64 ? 64 : cache->cap + cache->cap / 2;
 
-    if (entries == NULL)
+    if (cache->count == cache->cap && grow_image(cache, larger) < 0)
         return -1;
-    file_cache->entries = entries;
-    file_cache->cap = cap;
-    hash_index_use_large_pages(entries + file_cache->count,
-                               (cap - file_cache->count) * sizeof *entries);
-    return 0;
+    cache->image->entries[cache->count] = *entry;
+    if (hash_index_put(&cache->by_name, entry->name, cache->count + 1) < 0)
+        return -1;
+    cache->count++;
+    return index_inode(cache, cache->count - 1);
 }
 
-static int add(struct file_cache *file_cache, const struct file_cache_entry *entry)
+/* Overwrite the entry of a name. Its former inode is forgotten, unless another entry speaks for
+ * that. */
+static int set_entry(struct file_cache *cache, struct file_cache_entry *known,
+                     const struct file_cache_entry *entry)
 {
-    if ((file_cache->entries == NULL || file_cache->count == file_cache->cap) &&
-        grow(file_cache, file_cache->cap < 64 ? 64 : file_cache->cap + file_cache->cap / 2) < 0)
-        return -1;
-    file_cache->entries[file_cache->count] = *entry;
-    if (hash_index_put(&file_cache->by_name, entry->name, file_cache->count + 1) < 0)
-        return -1;
-    file_cache->count++;
-    return index_inode(file_cache, file_cache->count - 1);
-}
-
-/* A known name's entry is this one from now on. Its former inode is known no more, unless another
- * entry speaks of it. */
-static int set(struct file_cache *file_cache, struct file_cache_entry *known,
-               const struct file_cache_entry *entry)
-{
-    const size_t i = (size_t)(known - file_cache->entries);
-    struct hash_index_slot *slot = inode_slot(file_cache, known->inode);
-    uint64_t flags = known->at & (MET | UNSAVED);
+    const size_t i = (size_t)(known - cache->image->entries);
+    const uint64_t found = known->at & ENTRY_FOUND;
+    struct hash_index_slot *slot = inode_slot(cache, known->inode);
 
     if (slot != NULL && slot->value == i + 1 && known->inode != entry->inode)
-        hash_index_remove(&file_cache->by_inode, slot);
+        hash_index_remove(&cache->by_inode, slot);
     *known = *entry;
-    known->at |= flags;
-    return index_inode(file_cache, i);
+    known->at |= found;
+    return index_inode(cache, i);
 }
 
-/* -1 when memory is out. */
-static int put(struct file_cache *file_cache, const struct file_cache_entry *entry)
+static int put_entry(struct file_cache *cache, const struct file_cache_entry *entry)
 {
-    struct file_cache_entry *known = by_hash(file_cache, entry->name);
-    int result = known == NULL ? add(file_cache, entry) : set(file_cache, known, entry);
+    struct file_cache_entry *known = find_hash(cache, entry->name);
 
-    known = by_hash(file_cache, entry->name);
-    if (known != NULL)
-        note_change(file_cache, known);
-    return result;
+    cache->changed = true;
+    return known == NULL ? add_entry(cache, entry) : set_entry(cache, known, entry);
 }
 
-/* The last entry moves into the gap. */
-static void drop_entry(struct file_cache *file_cache, size_t i)
+/* Remove entry i; the last entry takes its place. */
+static void drop_entry(struct file_cache *cache, size_t i)
 {
-    struct file_cache_entry *gap = &file_cache->entries[i];
-    struct hash_index_slot *slot = name_slot(file_cache, gap->name);
+    struct file_cache_entry *gap = &cache->image->entries[i];
+    struct hash_index_slot *slot = name_slot(cache, gap->name);
 
     if (slot != NULL)
-        hash_index_remove(&file_cache->by_name, slot);
-    slot = inode_slot(file_cache, gap->inode);
+        hash_index_remove(&cache->by_name, slot);
+    slot = inode_slot(cache, gap->inode);
     if (slot != NULL && slot->value == i + 1)
-        hash_index_remove(&file_cache->by_inode, slot);
-    file_cache->changed = true;
-    if (i == file_cache->count - 1) {
-        file_cache->count--;
-        return;
+        hash_index_remove(&cache->by_inode, slot);
+    cache->changed = true;
+    if (i < cache->count - 1) {
+        *gap = cache->image->entries[cache->count - 1];
+        slot = inode_slot(cache, gap->inode);
+        if (slot != NULL && slot->value == cache->count)
+            slot->value = (uint32_t)(i + 1);
+        slot = name_slot(cache, gap->name);
+        if (slot != NULL)
+            slot->value = (uint32_t)(i + 1);
     }
-    *gap = file_cache->entries[file_cache->count - 1];
-    slot = inode_slot(file_cache, gap->inode);
-    if (slot != NULL && slot->value == file_cache->count)
-        slot->value = (uint32_t)(i + 1);
-    slot = name_slot(file_cache, gap->name);
-    if (slot != NULL)
-        slot->value = (uint32_t)(i + 1);
-    file_cache->count--;
-    if ((gap->at & UNSAVED) != 0) { /* its place in the list is another one */
-        gap->at &= ~UNSAVED;
-        note_change(file_cache, gap);
-    }
+    cache->count--;
 }
 
-/* ---- on disk ------------------------------------------------------------------------------ */
+/* ---- the file ---- */
 
-/* An entry of the file; what is known here and is not there yet is newer. Without memory for it, it
- * is not known. */
-static void take_entry(struct file_cache *file_cache, struct file_cache_entry entry)
+static bool read_bytes(int fd, void *bytes, size_t len, uint64_t offset)
 {
-    const struct hash_index_slot *slot = inode_slot(file_cache, entry.inode);
-    size_t owner = slot == NULL ? SIZE_MAX : slot->value - 1;
-    struct file_cache_entry *known;
+    struct cause ignored;
 
-    entry.at &= ~(MET | UNSAVED);
-    known = by_hash(file_cache, entry.name);
-    if (known == NULL)
-        (void)!add(file_cache, &entry);
-    else if ((known->at & UNSAVED) == 0)
-        (void)!set(file_cache, known, &entry);
-    /* Of two names of one inode the later line speaks for it. */
-    if (owner != SIZE_MAX && file_cache->entries[owner].inode == entry.inode &&
-        (file_cache->entries[owner].at & ~FLAGS) > (entry.at & ~FLAGS))
-        (void)!index_inode(file_cache, owner);
+    return durable_read(fd, bytes, len, offset, "state/" FILE_NAME, &ignored) == (ssize_t)len;
 }
 
-static void take(void *context, const struct file_cache_entry *entry)
+/* Read the file into the image. Return the number of its entries, or 0 if the file is not sound. */
+static size_t read_image(struct file_cache *cache, int fd)
 {
-    take_entry(context, *entry);
-}
+    const size_t head = sizeof *cache->image;
+    struct stat st;
+    size_t size, count;
 
-static void soon(void *context, const struct file_cache_entry *entry)
-{
-    const struct file_cache *file_cache = context;
-
-    hash_index_prefetch(&file_cache->by_name, entry->name);
-    hash_index_prefetch(&file_cache->by_inode, entry->inode);
-}
-
-static void make_room(void *context, size_t entries)
-{
-    struct file_cache *file_cache = context;
-
-    if (entries > file_cache->cap)
-        (void)!grow(file_cache, entries);
-}
-
-/* Reads what has been added to the file. If it is none of ours, it will be written anew. */
-static void catch_up(struct file_cache *file_cache)
-{
-    const struct cache_file_request order = {take, soon, make_room, file_cache};
-
-    if (!cache_file_catch_up(&file_cache->file, file_cache->count == 0 && !file_cache->changed,
-                             &order))
-        file_cache->rewrite = true;
-}
-
-struct saving {
-    struct file_cache *file_cache;
-    size_t next;
-};
-
-static void save(struct file_cache_entry *entry, struct file_cache_entry *ret_entry)
-{
-    entry->at &= ~UNSAVED;
-    *ret_entry = *entry;
-    ret_entry->at &= ~MET;
-}
-
-static bool next_entry(void *context, struct file_cache_entry *ret_entry)
-{
-    struct saving *saving = context;
-    struct file_cache *file_cache = saving->file_cache;
-
-    if (saving->next == file_cache->count)
-        return false;
-    save(&file_cache->entries[saving->next++], ret_entry);
-    return true;
-}
-
-static bool next_unsaved(void *context, struct file_cache_entry *ret_entry)
-{
-    struct saving *saving = context;
-    struct file_cache *file_cache = saving->file_cache;
-    size_t i;
-
-    while (saving->next < file_cache->unsaved_count) {
-        i = file_cache->unsaved[saving->next++];
-        /* What has left its place since stands in the list once more. */
-        if (i >= file_cache->count || (file_cache->entries[i].at & UNSAVED) == 0)
-            continue;
-        save(&file_cache->entries[i], ret_entry);
-        return true;
-    }
-    return false;
-}
-
-int file_cache_save(struct file_cache *file_cache, struct cause *cause)
-{
-    struct saving saving = {.file_cache = file_cache};
-    int result;
-
-    if (!file_cache->changed)
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size < head ||
+        !read_bytes(fd, cache->image, head, 0) ||
+        memcmp(cache->image->magic, image_magic, sizeof image_magic) != 0)
         return 0;
-    catch_up(file_cache);
-    file_cache->rewrite |=
-        file_cache->file.entries + file_cache->unsaved_count > 2 * file_cache->count + SLACK;
-    result = cache_file_write(&file_cache->file, file_cache->rewrite,
-                              file_cache->rewrite ? next_entry : next_unsaved, &saving, cause);
-    file_cache->unsaved_count = 0;
-    file_cache->changed = file_cache->rewrite = result < 0;
-    return result;
+    size = (size_t)st.st_size - head;
+    count = size / sizeof *cache->image->entries;
+    if (grow_image(cache, count) < 0 || size % sizeof *cache->image->entries != 0 ||
+        !read_bytes(fd, cache->image->entries, size, head) ||
+        cache->image->check != digest_seeded(cache->image->entries, size, cache->image->seed))
+        return 0;
+    return count;
 }
 
-int file_cache_open(struct file_cache *file_cache, int dir_fd, struct cause *cause)
+/* Index the entries that were read. Of two entries of one inode the later line speaks for it. */
+static int index_entries(struct file_cache *cache, size_t count)
 {
-    *file_cache = (struct file_cache){0};
-    if (cache_file_open(&file_cache->file, dir_fd, cause) < 0)
+    const struct file_cache_entry *entries = cache->image->entries;
+    const struct hash_index_slot *slot;
+    size_t i, owner;
+
+    if (hash_index_reserve(&cache->by_name, count) < 0 ||
+        hash_index_reserve(&cache->by_inode, count) < 0)
         return -1;
-    catch_up(file_cache);
+    for (i = 0; i < count; i++) {
+        if (i + AHEAD < count) {
+            hash_index_prefetch(&cache->by_name, entries[i + AHEAD].name);
+            hash_index_prefetch(&cache->by_inode, entries[i + AHEAD].inode);
+        }
+        if (find_hash(cache, entries[i].name) != NULL)
+            continue;
+        slot = inode_slot(cache, entries[i].inode);
+        owner = slot == NULL ? i : slot->value - 1;
+        if (add_entry(cache, &entries[i]) < 0 ||
+            (line_of(&entries[owner]) > line_of(&entries[cache->count - 1]) &&
+             index_inode(cache, owner) < 0))
+            return -1;
+    }
     return 0;
 }
 
-void file_cache_close(struct file_cache *file_cache)
+static void clear_cache(struct file_cache *cache)
 {
-    free(file_cache->entries);
-    free(file_cache->unsaved);
-    hash_index_free(&file_cache->by_name);
-    hash_index_free(&file_cache->by_inode);
-    *file_cache = (struct file_cache){0};
+    hash_index_free(&cache->by_name);
+    hash_index_free(&cache->by_inode);
+    cache->count = 0;
 }
 
-/* ---- asking and telling ------------------------------------------------------------------- */
-
-static bool stands_for(const struct file_cache *file_cache, const struct file_cache_entry *entry,
-                       const struct file_id *file_id, uint64_t at)
+int file_cache_open(struct file_cache *cache, int dir_fd, struct cause *cause)
 {
-    return entry != NULL && at != 0 && (entry->at & ~FLAGS) == at &&
-           entry->file_id == hash_signature(file_cache, file_id);
+    size_t count = 0;
+    int fd;
+
+    *cache = (struct file_cache){.dir_fd = dir_fd};
+    if (grow_image(cache, 0) < 0)
+        return cause_memory(cause);
+    fd = openat(dir_fd, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) {
+        count = read_image(cache, fd);
+        close(fd);
+    }
+    if (count > 0 && index_entries(cache, count) == 0)
+        return 0;
+    clear_cache(cache);
+    memcpy(cache->image->magic, image_magic, sizeof image_magic);
+    if (getrandom(&cache->image->seed, sizeof cache->image->seed, 0) !=
+        (ssize_t)sizeof cache->image->seed)
+        return cause_errno(cause, CAUSE_RETRY, "cannot get a random seed");
+    return 0;
 }
 
-bool file_cache_holds(const struct file_cache *file_cache, const char *name,
+int file_cache_save(struct file_cache *cache, struct cause *cause)
+{
+    const size_t size = cache->count * sizeof *cache->image->entries;
+
+    if (!cache->changed)
+        return 0;
+    cache->image->check = digest_seeded(cache->image->entries, size, cache->image->seed);
+    if (durable_replace(cache->dir_fd, FILE_NAME, cache->image, sizeof *cache->image + size, false,
+                        cause) < 0)
+        return -1;
+    cache->changed = false;
+    return 0;
+}
+
+void file_cache_close(struct file_cache *cache)
+{
+    clear_cache(cache);
+    free(cache->image);
+    *cache = (struct file_cache){0};
+}
+
+/* ---- questions and answers ---- */
+
+static bool entry_holds(const struct file_cache *cache, const struct file_cache_entry *entry,
+                        const struct file_id *file_id, uint64_t at)
+{
+    return entry != NULL && at != 0 && line_of(entry) == at &&
+           entry->file_id == file_id_hash(file_id, cache->image->seed);
+}
+
+bool file_cache_holds(const struct file_cache *cache, const char *name,
                       const struct file_id *file_id, uint64_t at)
 {
-    return stands_for(file_cache, find(file_cache, name), file_id, at);
+    return entry_holds(cache, find_name(cache, name), file_id, at);
 }
 
-bool file_cache_is_racy(const struct file_cache *file_cache, const char *name)
+bool file_cache_is_racy(const struct file_cache *cache, const char *name)
 {
-    const struct file_cache_entry *entry = find(file_cache, name);
+    const struct file_cache_entry *entry = find_name(cache, name);
 
-    return entry != NULL && (entry->at & YOUNG) != 0;
+    return entry != NULL && (entry->at & ENTRY_RACY) != 0;
 }
 
-bool file_cache_has(const struct file_cache *file_cache, const char *name)
+bool file_cache_has(const struct file_cache *cache, const char *name)
 {
-    const struct file_cache_entry *entry = find(file_cache, name);
+    const struct file_cache_entry *entry = find_name(cache, name);
 
-    return entry != NULL && (entry->at & LEFT) == 0;
+    return entry != NULL && (entry->at & ENTRY_GONE) == 0;
 }
 
-uint64_t file_cache_inode(const struct file_cache *file_cache, const struct file_id *file_id)
+uint64_t file_cache_inode(const struct file_cache *cache, const struct file_id *file_id)
 {
-    const struct hash_index_slot *slot = inode_slot(file_cache, hash_inode(file_cache, file_id));
+    const struct hash_index_slot *slot = inode_slot(cache, hash_inode(cache, file_id));
 
-    return slot == NULL ? 0 : file_cache->entries[slot->value - 1].at & ~FLAGS;
+    return slot == NULL ? 0 : line_of(&cache->image->entries[slot->value - 1]);
 }
 
-int file_cache_put(struct file_cache *file_cache, const char *name, const struct file_id *file_id,
+int file_cache_put(struct file_cache *cache, const char *name, const struct file_id *file_id,
                    uint64_t at, bool racy, struct cause *cause)
 {
-    struct file_cache_entry entry = {hash_name(file_cache, name), hash_inode(file_cache, file_id),
-                                     hash_signature(file_cache, file_id), at | (racy ? YOUNG : 0)};
-    const struct file_cache_entry *known = find(file_cache, name);
-    const struct hash_index_slot *slot =
-        known == NULL ? NULL : inode_slot(file_cache, known->inode);
+    struct file_cache_entry entry = {hash_name(cache, name), hash_inode(cache, file_id),
+                                     file_id_hash(file_id, cache->image->seed),
+                                     at | (racy ? ENTRY_RACY : 0)};
+    const struct file_cache_entry *known = find_name(cache, name);
+    const struct hash_index_slot *slot = known == NULL ? NULL : inode_slot(cache, known->inode);
     struct file_cache_entry former;
 
-    /* The name has another inode now. What the former held, unless something else is known of it by
-     * now, is remembered for one scan, under a name that nobody has. */
+    /* The name has another inode now. Keep what the former inode held for one scan, under a name
+     * that no file has, unless another entry speaks for that inode. */
     if (slot != NULL && known->inode != entry.inode &&
-        slot->value == (uint64_t)(known - file_cache->entries) + 1) {
+        slot->value == (uint64_t)(known - cache->image->entries) + 1) {
         former = *known;
         former.name = former.inode;
-        former.at = (former.at & ~(MET | UNSAVED)) | LEFT;
-        if (put(file_cache, &former) < 0)
+        former.at = (former.at & ~ENTRY_FOUND) | ENTRY_GONE;
+        if (put_entry(cache, &former) < 0)
             return cause_memory(cause);
     }
-    return put(file_cache, &entry) < 0 ? cause_memory(cause) : 0;
+    return put_entry(cache, &entry) < 0 ? cause_memory(cause) : 0;
 }
 
-void file_cache_leave(struct file_cache *file_cache, const char *name)
+void file_cache_mark_gone(struct file_cache *cache, const char *name)
 {
-    struct file_cache_entry *entry = find(file_cache, name);
+    struct file_cache_entry *entry = find_name(cache, name);
 
-    if (entry == NULL || (entry->at & LEFT) != 0)
+    if (entry == NULL || (entry->at & ENTRY_GONE) != 0)
         return;
-    entry->at |= LEFT;
-    note_change(file_cache, entry);
+    entry->at |= ENTRY_GONE;
+    cache->changed = true;
 }
 
-void file_cache_scan_begin(struct file_cache *file_cache)
+void file_cache_scan_begin(struct file_cache *cache)
 {
     size_t i;
 
-    catch_up(file_cache);
-    for (i = 0; i < file_cache->count; i++)
-        file_cache->entries[i].at &= ~MET;
+    for (i = 0; i < cache->count; i++)
+        cache->image->entries[i].at &= ~ENTRY_FOUND;
 }
 
-enum file_cache_state file_cache_scan_meet(struct file_cache *file_cache, const char *name,
-                                           const struct file_id *file_id, uint64_t at)
+enum file_cache_state file_cache_scan_found(struct file_cache *cache, const char *name,
+                                            const struct file_id *file_id, uint64_t at)
 {
-    struct file_cache_entry *entry = find(file_cache, name);
+    struct file_cache_entry *entry = find_name(cache, name);
 
     if (entry == NULL)
         return FILE_CACHE_MISS;
-    entry->at |= MET;
-    if (file_id == NULL || !stands_for(file_cache, entry, file_id, at))
+    entry->at |= ENTRY_FOUND;
+    if (file_id == NULL || !entry_holds(cache, entry, file_id, at))
         return FILE_CACHE_MISS;
-    return (entry->at & YOUNG) != 0 ? FILE_CACHE_RACY : FILE_CACHE_HIT;
+    return (entry->at & ENTRY_RACY) != 0 ? FILE_CACHE_RACY : FILE_CACHE_HIT;
 }
 
-void file_cache_scan_end(struct file_cache *file_cache)
+void file_cache_scan_end(struct file_cache *cache)
 {
     size_t i = 0;
 
-    while (i < file_cache->count) {
-        struct file_cache_entry *entry = &file_cache->entries[i];
-        bool met = (entry->at & MET) != 0, left = (entry->at & LEFT) != 0;
+    while (i < cache->count) {
+        struct file_cache_entry *entry = &cache->image->entries[i];
+        bool found = (entry->at & ENTRY_FOUND) != 0, gone = (entry->at & ENTRY_GONE) != 0;
 
-        if (!met && left) {
-            drop_entry(file_cache, i);
+        if (!found && gone) {
+            drop_entry(cache, i);
             continue;
         }
-        if (met == left) {
-            entry->at ^= LEFT;
-            note_change(file_cache, entry);
+        if (found == gone) {
+            entry->at ^= ENTRY_GONE;
+            cache->changed = true;
         }
         i++;
     }

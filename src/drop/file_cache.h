@@ -1,80 +1,93 @@
 /*
- * seen: files that need not be read again, because they are as they were when they were judged.
+ * file_cache: which files need not be read again, because they are unchanged since their verdict.
  *
- * A cache in state/seen: for a name the hash of the file's signature and the ledger line that it
- * stands for. An entry counts only while that line is still the last of its name, and if the file's
- * ctime was two seconds old when it was read: time stamps are no finer than they are, so a younger
- * one has to be read once more. Losing the cache costs reading, and the memory of which inode held
- * what under another name.
+ * For each name the cache has a hash of the file_id (file_id.h) and the ledger line of the verdict.
+ * An entry holds only while that line is the last of its name, and proves nothing if it is racy: a
+ * file that was written to within FILE_CACHE_RACY_AGE before it was read may have been written to
+ * again without a change of its timestamps, which are only that fine.
  *
- * About 55 bytes a file in memory, and 32 on disk, where what has changed is appended: a save costs
- * what happened since the last one, however many files are known. What has left unsaved may be back
- * after a restart, until the first scan.
+ *     file_cache_open
+ *     file_cache_put, file_cache_mark_gone            after a batch is durable; or when a file left
+ *     file_cache_scan_begin, _found …, _end           a scan of the whole drop directory
+ *     file_cache_save                                 under the lock
+ *     file_cache_close
+ *
+ * The cache may be lost, or behind what another process knows: files are read once more then, and
+ * a renamed file is recognised by its content alone. A file takes 32 bytes on disk and about 55 in
+ * memory.
  */
 #ifndef PHASESENTINEL_FILE_CACHE_H
 #define PHASESENTINEL_FILE_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cause.h"
 #include "base/hash_index.h"
-#include "drop/cache_file.h"
 #include "fs/file_id.h"
 
-/* Nanoseconds from a file's last change in which it is young. */
-#define FILE_CACHE_RACY_AGE INT64_C(2000000000)
+#define FILE_CACHE_RACY_AGE INT64_C(2000000000) /* nanoseconds */
+
+/* All of these are seeded hashes, except at. */
+struct file_cache_entry {
+    uint64_t name;
+    uint64_t inode; /* of device and inode number */
+    uint64_t file_id;
+    uint64_t at; /* offset of the ledger line, and flags (file_cache.c) */
+};
 
 struct file_cache {
-    struct cache_file file;
-    struct file_cache_entry *entries;
-    size_t count, cap;
+    int dir_fd;                     /* state/; borrowed */
+    struct file_cache_image *image; /* the bytes of the file; owned */
+    size_t count, cap;              /* of its entries */
     struct hash_index by_name;
-    struct hash_index by_inode;
-    bool changed;      /* since it was saved */
-    uint32_t *unsaved; /* entries that the file does not have as they are */
-    size_t unsaved_count, unsaved_cap;
-    bool rewrite; /* that is not known, or too much: all of it is written */
+    struct hash_index by_inode; /* the latest entry of each inode */
+    bool changed;               /* since the file was loaded or saved */
 };
 
-int file_cache_open(struct file_cache *file_cache, int dir_fd, struct cause *cause);
-void file_cache_close(struct file_cache *file_cache);
+/* Load the cache. A missing, damaged or foreign file is an empty cache. */
+int file_cache_open(struct file_cache *cache, int dir_fd, struct cause *cause);
+void file_cache_close(struct file_cache *cache); /* does not save; accepts a zeroed struct */
 
-/* Does the signature stand for the line at `at`, the last of this name? */
-bool file_cache_holds(const struct file_cache *file_cache, const char *name,
+/* Replace the file, if the cache has changed. A crash leaves the old file or the new one; a power
+ * cut may leave a damaged file. */
+int file_cache_save(struct file_cache *cache, struct cause *cause);
+
+/* Return true if the file is unchanged since the verdict of the ledger line at `at`, which must be
+ * the last line of its name (0: there is none). A racy file may have changed even so. */
+bool file_cache_holds(const struct file_cache *cache, const char *name,
                       const struct file_id *file_id, uint64_t at);
+bool file_cache_is_racy(const struct file_cache *cache, const char *name);
 
-/* Read too soon after its last change: to be read once more to be sure. */
-bool file_cache_is_racy(const struct file_cache *file_cache, const char *name);
-
-/* Is the name in the drop directory, as far as we saw? */
-bool file_cache_has(const struct file_cache *file_cache, const char *name);
+/* Return true if a file of this name is in the drop directory, as far as the cache knows. */
+bool file_cache_has(const struct file_cache *cache, const char *name);
 
 /*
- * The ledger line of the content that this inode held under whatever name; 0: none. It may be
- * stale: the ledger has the last word. A name that has left is remembered for one scan more, so
- * that a renamed file is recognised.
+ * Return the ledger line of what this inode held last, under any name; 0: unknown. The answer may
+ * be stale or point behind the ledger's end. A name that left is remembered until the next scan
+ * ends, so that a renamed file is recognised.
  */
-uint64_t file_cache_inode(const struct file_cache *file_cache, const struct file_id *file_id);
+uint64_t file_cache_inode(const struct file_cache *cache, const struct file_id *file_id);
 
-int file_cache_put(struct file_cache *file_cache, const char *name, const struct file_id *file_id,
+/* Record that the line at `at` has the verdict of the file as file_id describes it. */
+int file_cache_put(struct file_cache *cache, const char *name, const struct file_id *file_id,
                    uint64_t at, bool racy, struct cause *cause);
-void file_cache_leave(struct file_cache *file_cache, const char *name);
 
-/* A scan: what it does not meet has left the directory. `signature` may be NULL, if nobody wants to
- * know. */
+/* Record that the file has left the drop directory. */
+void file_cache_mark_gone(struct file_cache *cache, const char *name);
+
 enum file_cache_state {
     FILE_CACHE_MISS,
-    FILE_CACHE_HIT /* file_cache_holds */,
-    FILE_CACHE_RACY /* it holds, and is young */
+    FILE_CACHE_HIT, /* file_cache_holds is true */
+    FILE_CACHE_RACY /* file_cache_holds is true, and the entry is racy */
 };
 
-void file_cache_scan_begin(struct file_cache *file_cache);
-enum file_cache_state file_cache_scan_meet(struct file_cache *file_cache, const char *name,
-                                           const struct file_id *file_id, uint64_t at);
-void file_cache_scan_end(struct file_cache *file_cache);
-
-/* Under the lock: reads what others have added to state/seen, and adds what has changed here. */
-int file_cache_save(struct file_cache *file_cache, struct cause *cause);
+/* Scan the drop directory: names that are not found have left when the scan ends. `file_id` may be
+ * NULL if nobody needs the answer. */
+void file_cache_scan_begin(struct file_cache *cache);
+enum file_cache_state file_cache_scan_found(struct file_cache *cache, const char *name,
+                                            const struct file_id *file_id, uint64_t at);
+void file_cache_scan_end(struct file_cache *cache);
 
 #endif

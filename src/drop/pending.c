@@ -168,17 +168,9 @@ void pending_wake_new(struct pending *pending, int64_t now)
             pending_wake(&pending->files[i], now);
 }
 
-static uint64_t hash_file_id(const struct file_id *file_id, uint64_t sidecar_hash)
-{
-    uint64_t words[5] = {file_id->device, file_id->inode, file_id->size, (uint64_t)file_id->mtime,
-                         (uint64_t)file_id->ctime};
-
-    return digest_check(words, sizeof words) ^ sidecar_hash;
-}
-
 uint64_t pending_signature(const struct pending_file *file)
 {
-    return file->has_file_id ? hash_file_id(&file->file_id, file->sidecar_hash)
+    return file->has_file_id ? file_id_hash(&file->file_id, 0) ^ file->sidecar_hash
                              : file->restored_hash;
 }
 
@@ -188,7 +180,7 @@ void pending_observe(struct pending_file *file, const struct file_id *file_id,
     bool same = file->has_file_id
                     ? file_id_equal(&file->file_id, file_id) && file->sidecar_hash == sidecar_hash
                     : file->restored_hash != 0 &&
-                          file->restored_hash == hash_file_id(file_id, sidecar_hash);
+                          file->restored_hash == (file_id_hash(file_id, 0) ^ sidecar_hash);
 
     file->file_id = *file_id;
     file->sidecar_hash = sidecar_hash;

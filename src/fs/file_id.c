@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
+
 static int64_t nanoseconds(struct timespec time)
 {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
@@ -13,6 +15,14 @@ bool file_id_equal(const struct file_id *left, const struct file_id *right)
 {
     return left->device == right->device && left->inode == right->inode &&
            left->size == right->size && left->mtime == right->mtime && left->ctime == right->ctime;
+}
+
+uint64_t file_id_hash(const struct file_id *file_id, uint64_t seed)
+{
+    uint64_t words[5] = {file_id->device, file_id->inode, file_id->size, (uint64_t)file_id->mtime,
+                         (uint64_t)file_id->ctime};
+
+    return digest_seeded(words, sizeof words, seed);
 }
 
 void file_id_of_stat(const struct stat *st, struct file_id *ret_id)

@@ -22,6 +22,9 @@ struct file_id {
 
 bool file_id_equal(const struct file_id *left, const struct file_id *right);
 
+/* Return the XXH3-64 of all fields. */
+uint64_t file_id_hash(const struct file_id *file_id, uint64_t seed);
+
 void file_id_of_stat(const struct stat *st, struct file_id *ret_id);
 
 enum file_kind {

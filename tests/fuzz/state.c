@@ -153,29 +153,18 @@ static void try_tally(const char *bytes, size_t len, bool mend)
 
 /* ---- seen --------------------------------------------------------------------------------- */
 
-/* A byte says how many entries follow it; each block gets its number and its check. */
+/* Write a file of as many entries as the bytes have, with a right check. */
 static size_t mend_seen(struct buffer *out, const char *bytes, size_t len)
 {
     const uint64_t seed = 7;
-    const size_t size = sizeof(struct file_cache_entry);
-    size_t entries = 0, from;
-    uint64_t count, check;
+    const size_t entries = len / sizeof(struct file_cache_entry);
+    const size_t size = entries * sizeof(struct file_cache_entry);
+    const uint64_t check = digest_seeded(bytes, size, seed);
 
-    buffer_append(out, "PSSEEN2\n", 8);
+    buffer_append(out, "PSSEEN3\n", 8);
     buffer_append(out, &seed, sizeof seed);
-    while (len > size) {
-        count = 1 + (unsigned char)*bytes++ % 8;
-        count = count < (len - 1) / size ? count : (len - 1) / size;
-        from = out->len;
-        buffer_append(out, &count, sizeof count);
-        buffer_append(out, bytes, count * size);
-        check = digest_seeded(out->data + from, out->len - from, seed);
-        buffer_append(out, &check, sizeof check);
-        bytes += count * size;
-        len -= 1 + count * size;
-        entries += count;
-    }
-    buffer_append(out, bytes, len);
+    buffer_append(out, &check, sizeof check);
+    buffer_append(out, bytes, size);
     return entries;
 }
 
