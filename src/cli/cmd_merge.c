@@ -22,14 +22,12 @@ static void print_file(const char *what, const char *name, const char *detail)
     buffer_free(&line);
 }
 
-static void print_verdict(void *context, const char *what, const char *name, uint64_t rows,
-                          const char *detail)
+static void print_verdict(void *context, const struct ingest_notice *notice)
 {
     (void)context;
-    (void)rows;
     /* print_waiting lists each waiting file once, at the end. */
-    if (strcmp(what, "waiting") != 0)
-        print_file(what, name, detail == NULL ? "" : detail);
+    if (notice->event != INGEST_WAITING)
+        print_file(ingest_event_name(notice->event), notice->name, notice->detail);
 }
 
 static void print_waiting(const struct pending *pending)
@@ -46,16 +44,16 @@ static void print_summary(const struct merge_run *run)
 {
     printf("%" PRIu64 " merged, %" PRIu64 " grown, %" PRIu64 " duplicate, %" PRIu64
            " quarantined, %zu waiting; %" PRIu64 " rows merged, %" PRIu64 " in training_data.csv\n",
-           run->files[VERDICT_MERGED], run->files[VERDICT_GROWN], run->files[VERDICT_DUPLICATE],
-           run->files[VERDICT_QUARANTINED], pending_waiting_count(merge_run_pending(run)),
-           run->rows, merge_run_training_rows(run));
+           run->files[INGEST_MERGED], run->files[INGEST_GROWN], run->files[INGEST_DUPLICATE],
+           run->files[INGEST_QUARANTINED], pending_waiting_count(merge_run_pending(run)), run->rows,
+           merge_run_training_rows(run));
 }
 
 int command_merge(const struct command *command, struct session *session, int argc, char **argv,
                   struct cause *cause)
 {
     const struct merge_run_request request = {
-        .program = "phasesentinel merge", .wait_ms = COMMAND_LOCK_WAIT, .tell = print_verdict};
+        .program = "phasesentinel merge", .wait_ms = COMMAND_LOCK_WAIT, .notify = print_verdict};
     struct merge_run run;
     int code, result;
 
@@ -71,7 +69,7 @@ int command_merge(const struct command *command, struct session *session, int ar
     if (result == 0) {
         print_waiting(merge_run_pending(&run));
         print_summary(&run);
-        result = run.files[VERDICT_QUARANTINED] > 0 ? COMMAND_BAD : COMMAND_DONE;
+        result = run.files[INGEST_QUARANTINED] > 0 ? COMMAND_BAD : COMMAND_DONE;
     }
     merge_run_close(&run);
     return result;

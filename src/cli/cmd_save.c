@@ -236,7 +236,7 @@ static int merge_saved(struct session *session, const char *name, struct cause *
     if (merge_run_open(&run, session, &request, cause) < 0)
         return -1;
     result = merge_run_file(&run, name, cause);
-    if (result == 0 && run.files[VERDICT_QUARANTINED] > 0)
+    if (result == 0 && run.files[INGEST_QUARANTINED] > 0)
         result = COMMAND_BAD;
     merge_run_close(&run);
     return result;

@@ -66,8 +66,7 @@ static void say_unsaid(struct daemon *daemon)
     daemon->unsaid_files = daemon->unsaid_rows = 0;
 }
 
-static void tell(void *context, const char *what, const char *name, uint64_t rows,
-                 const char *detail)
+static void log_notice_of_file(void *context, const struct ingest_notice *notice)
 {
     struct daemon *daemon = context;
     int64_t now = clock_monotonic(), refill = (now - daemon->lines_time) / LINES_REFILL;
@@ -79,12 +78,13 @@ static void tell(void *context, const char *what, const char *name, uint64_t row
     }
     if (daemon->lines_left == 0) {
         daemon->unsaid_files++;
-        daemon->unsaid_rows += strcmp(what, "merged") == 0 || strcmp(what, "grown") == 0 ? rows : 0;
+        if (notice->event == INGEST_MERGED || notice->event == INGEST_GROWN)
+            daemon->unsaid_rows += notice->rows;
         return;
     }
     daemon->lines_left--;
-    log_line(strcmp(what, "quarantined") == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s %s: %s",
-             what, name, detail != NULL ? detail : "");
+    log_line(notice->event == INGEST_QUARANTINED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s %s: %s",
+             ingest_event_name(notice->event), notice->name, notice->detail);
 }
 
 static void set_trouble(struct daemon *daemon, const char *text)
@@ -350,7 +350,7 @@ static int open_intake(struct daemon *daemon, struct cause *cause)
     struct epoll_event event = {.events = EPOLLIN};
 
     if (batch_open(&daemon->batch, &daemon->session.config, &daemon->session.schema,
-                   &daemon->session.dir, "phasesentineld", tell, daemon, cause) < 0)
+                   &daemon->session.dir, "phasesentineld", log_notice_of_file, daemon, cause) < 0)
         return -1;
     publisher_init(&daemon->publisher, &daemon->batch);
     daemon->batch.drop.enter = enter;

@@ -34,11 +34,13 @@ void dropdir_close(struct dropdir *drop)
     pending_free(&drop->pending);
 }
 
-void dropdir_tell(const struct dropdir *drop, const char *what, const char *name, uint64_t rows,
-                  const char *detail)
+void dropdir_notify(const struct dropdir *drop, enum ingest_event event, const char *name,
+                    uint64_t rows, const char *detail)
 {
-    if (drop->tell != NULL)
-        drop->tell(drop->tell_context, what, name, rows, detail);
+    const struct ingest_notice notice = {event, name, rows, detail == NULL ? "" : detail};
+
+    if (drop->notify != NULL)
+        drop->notify(drop->notify_context, &notice);
 }
 
 /* The numbers of user_data/: each file that is counted stands for its rows that are accepted. */
@@ -345,7 +347,7 @@ void dropdir_wait(struct dropdir *drop, struct pending_file *file, enum pending_
         return;
     drop->changed = true;
     if (reason != PENDING_NEW && reason != PENDING_WRITER && reason != PENDING_ACCEPTED)
-        dropdir_tell(drop, "waiting", file->name, 0, detail);
+        dropdir_notify(drop, INGEST_WAITING, file->name, 0, detail);
 }
 
 void dropdir_merge_all_now(struct dropdir *drop)

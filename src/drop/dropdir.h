@@ -15,11 +15,8 @@
 #include "schema/config.h"
 #include "store/ledger.h"
 #include "drop/file_cache.h"
+#include "drop/ingest_event.h"
 #include "drop/pending.h"
-
-/* Each verdict, and each new reason to wait, is told once: "merged", NAME, 3, "3 rows". */
-typedef void dropdir_tell_fn(void *context, const char *what, const char *name, uint64_t rows,
-                             const char *detail);
 
 /* A directory is open and will be looked into next; "" is the drop directory itself. */
 typedef void dropdir_enter_fn(void *context, const char *directory, int fd);
@@ -29,14 +26,14 @@ struct dropdir {
     const struct ledger *ledger;
     struct file_cache file_cache;
     struct pending pending;
-    bool is_daemon;        /* this is a daemon */
-    bool sidecars;         /* somebody uses them: they are looked for beside each file */
-    uint64_t files;        /* CSV files in the drop directory */
-    uint64_t rows;         /* accepted of them */
-    uint64_t ignored;      /* names that do not count, as of the last scan */
-    bool changed;          /* since whoever reports it cleared this */
-    dropdir_tell_fn *tell; /* may be NULL */
-    void *tell_context;
+    bool is_daemon;           /* this is a daemon */
+    bool sidecars;            /* somebody uses them: they are looked for beside each file */
+    uint64_t files;           /* CSV files in the drop directory */
+    uint64_t rows;            /* accepted of them */
+    uint64_t ignored;         /* names that do not count, as of the last scan */
+    bool changed;             /* since whoever reports it cleared this */
+    ingest_notice_fn *notify; /* may be NULL */
+    void *notify_context;
     dropdir_enter_fn *enter; /* may be NULL */
     void *enter_context;
 };
@@ -85,7 +82,8 @@ void dropdir_drop_stale_racy(struct dropdir *drop, int64_t now);
 /* All that waits for the next merge is due now. */
 void dropdir_merge_all_now(struct dropdir *drop);
 
-void dropdir_tell(const struct dropdir *drop, const char *what, const char *name, uint64_t rows,
-                  const char *detail);
+/* Tell the program. `detail` may be NULL. */
+void dropdir_notify(const struct dropdir *drop, enum ingest_event event, const char *name,
+                    uint64_t rows, const char *detail);
 
 #endif

@@ -14,8 +14,8 @@
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
 int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
-               struct datadir *dir, const char *program, dropdir_tell_fn *tell, void *tell_context,
-               struct cause *cause)
+               struct datadir *dir, const char *program, ingest_notice_fn *notify,
+               void *notify_context, struct cause *cause)
 {
     *batch = (struct batch){.config = config, .dir = dir, .recover_due = true};
     batch->env = (struct ingest_env){
@@ -27,8 +27,8 @@ int batch_open(struct batch *batch, const struct config *config, const struct sc
         batch_close(batch);
         return -1;
     }
-    batch->drop.tell = tell;
-    batch->drop.tell_context = tell_context;
+    batch->drop.notify = notify;
+    batch->drop.notify_context = notify_context;
     return 0;
 }
 

@@ -42,10 +42,10 @@ struct batch {
 };
 
 /* Not to be moved while open: its parts point to each other. All arguments are borrowed until
- * batch_close; tell may be NULL. */
+ * batch_close; notify may be NULL. */
 int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
-               struct datadir *dir, const char *program, dropdir_tell_fn *tell, void *tell_context,
-               struct cause *cause);
+               struct datadir *dir, const char *program, ingest_notice_fn *notify,
+               void *notify_context, struct cause *cause);
 void batch_close(struct batch *batch);
 
 /*

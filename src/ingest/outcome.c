@@ -344,8 +344,8 @@ static int finish_file(struct outcome *outcome, const struct post_commit *post_c
     struct dropdir *drop = outcome->env->drop;
 
     if (post_commit->detail != NULL)
-        dropdir_tell(drop, verdict_name(post_commit->verdict), post_commit->name, post_commit->rows,
-                     post_commit->detail);
+        dropdir_notify(drop, ingest_event_of(post_commit->verdict), post_commit->name,
+                       post_commit->rows, post_commit->detail);
     outcome->quarantined_files += post_commit->verdict == VERDICT_QUARANTINED;
     if (post_commit->disposal != PLACE_QUARANTINE && remember(drop, post_commit, cause) < 0)
         return -1;

@@ -6,19 +6,15 @@
 
 #include "base/clock.h"
 
-static void count_event(void *context, const char *what, const char *name, uint64_t rows,
-                        const char *detail)
+static void count_event(void *context, const struct ingest_notice *notice)
 {
     struct merge_run *run = context;
-    enum verdict v;
 
-    for (v = VERDICT_MERGED; v < VERDICT_COUNT; v++)
-        if (strcmp(what, verdict_name(v)) == 0) {
-            run->files[v]++;
-            run->rows += v == VERDICT_MERGED || v == VERDICT_GROWN ? rows : 0;
-        }
-    if (run->request.tell != NULL)
-        run->request.tell(run->request.tell_context, what, name, rows, detail);
+    run->files[notice->event]++;
+    if (notice->event == INGEST_MERGED || notice->event == INGEST_GROWN)
+        run->rows += notice->rows;
+    if (run->request.notify != NULL)
+        run->request.notify(run->request.notify_context, notice);
 }
 
 int merge_run_open(struct merge_run *run, struct session *session,

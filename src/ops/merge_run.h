@@ -17,17 +17,17 @@
 #include "ops/session.h"
 
 struct merge_run_request {
-    const char *program;   /* for the mark in state/lock */
-    unsigned wait_ms;      /* for state/lock, each time it is needed */
-    dropdir_tell_fn *tell; /* may be NULL */
-    void *tell_context;
+    const char *program;      /* for the mark in state/lock */
+    unsigned wait_ms;         /* for state/lock, each time it is needed */
+    ingest_notice_fn *notify; /* may be NULL */
+    void *notify_context;
 };
 
 struct merge_run {
     struct merge_run_request request;
     struct batch batch;
     struct publisher publisher;
-    uint64_t files[VERDICT_COUNT]; /* verdicts given by this run */
+    uint64_t files[INGEST_EVENTS]; /* events of this run */
     uint64_t rows;                 /* merged by this run */
 };
 
