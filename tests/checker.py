@@ -769,6 +769,23 @@ def check(data_dir, schema=None, sent_dir=None, unique=False, source=None, recur
     return findings, counts
 
 
+def check_sites(path):
+    """Check the data directory SITE/data of each line."""
+    failures = 0
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for line in lines:
+        site, schema, source, recursive = line.split("\t")
+        gc.disable()
+        findings, _ = check(os.path.join(site, "data"), Schema(schema), None, False, source or None, recursive == "yes")
+        gc.enable()
+        gc.collect()
+        failures += bool(findings)
+        for finding in findings or ["ok"]:
+            print(site + "\t" + finding.replace("\n", " "))
+    return 1 if failures else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", nargs="?")
@@ -778,9 +795,13 @@ def main():
     parser.add_argument("--source", choices=("archive", "delete"))
     parser.add_argument("--recursive", action="store_true")
     parser.add_argument("--self-test", action="store_true")
+    parser.add_argument("--sites", metavar="FILE", help="check many: each line is SITE, SCHEMA, SOURCE, yes or no for recursive, "
+                        "with tabs between; prints SITE, a tab and ok or a finding")
     options = parser.parse_args()
     if options.self_test:
         return self_test()
+    if options.sites:
+        return check_sites(options.sites)
     if not options.data_dir:
         parser.error("DATA_DIR is missing")
     schema = Schema(options.schema) if options.schema else Schema()

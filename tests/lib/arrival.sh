@@ -15,7 +15,7 @@ STATES=(up down stopped overflowed)
 declare -A CELLS=() held=()
 
 # seen NAME: for ways in two steps; where the daemon is up, waits until it has merged what is there by now.
-seen() { [[ $state != up ]] || wait_for booked "$1" merged; }
+seen() { [[ $state != up ]] || wait_for recorded "$1" merged; }
 
 # file_of WAY: the name of its file.
 file_of() { echo "${1}_web_20240203_040506.csv"; }
@@ -123,7 +123,7 @@ judged_late()
 in_each_state()
 {
     for state in "${STATES[@]}"; do
-        site "$state"
+        site "$state" settle=1
         SRC=$SITE/src
         mkdir "$SRC"
         merge_marks=0

@@ -1,14 +1,16 @@
-# The library of the end-to-end tests: private data directories, the shipping programs, and checks that print
-# TAP lines. A test sources it, opens one `site` after another, and ends with `finish`.
+# The library of the end-to-end tests: data directories of their own, the two programs, and checks that print TAP lines.
 #
-# A site is a fresh data directory with a configuration of its own. Closing it (the next `site`, or `finish`)
-# ends its daemon, which must exit 0, and lets tests/checker.py judge what is left on disk. Nothing sleeps for
-# luck: wait_for polls a condition. BUILD names the directory of the programs; KEEP=1 keeps the directories.
+# A script sources this file, opens one `site` after another and ends with `finish`. A site is a fresh data directory with a
+# configuration of its own. Closing it (the next `site`, or `finish`) stops its daemon, which must exit 0. `finish` lets
+# tests/checker.py check the files that all sites have left. Scripts never sleep for a fixed time: wait_for polls a condition.
 #
-# Most of what a script costs are the processes that it starts: what is asked again and again, here, starts none.
+# Processes cost more than anything else in these scripts, so functions that are polled start none.
+#
+# Environment: BUILD is the directory of the programs, KEEP=1 keeps the directories, WAIT is the limit of wait_for in seconds,
+# TEST_CASES are the cases that run (see test_case).
 #
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # much here is for the scripts
+# shellcheck disable=SC2034 # the scripts use much of this
 
 set -u
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,10 +18,10 @@ PROJECT=$(dirname "$TESTS")
 BUILD=${BUILD:-$PROJECT/build}
 DAEMON=$BUILD/phasesentineld
 CLI=$BUILD/phasesentinel
-WAIT=${WAIT:-60}
+WAIT=${WAIT:-90}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
 chmod 755 "$TMP"
-mkfifo "$TMP/never" # nobody writes into it: to read from it is to sleep
+mkfifo "$TMP/never" # has no writer: `read -t` from it sleeps without a process
 export LC_ALL=C
 unset PHASESENTINEL_CONFIG JOURNAL_STREAM
 
@@ -29,27 +31,28 @@ COLUMNS_ALL=$COLUMNS_REQUIRED,user_id,source,label,collection_timestamp
 
 as_root() { ((EUID == 0)); }
 
-# python3 ARGUMENT…: the scripts here need nothing but its own library, without which it starts in half the time.
+# python3 ARGUMENT…: run python3 without site packages, which halves the time it takes to start.
 python3() { command python3 -SEB "$@"; }
 
-DATA_OWNER=${DATA_OWNER-} # set for root: the programs work as this user, to whom the sites belong, and files come from root
+DATA_OWNER=${DATA_OWNER-} # for root only: the user who owns the sites and runs the programs; root drops the files
 ALLOW_ROOT=()
 as_root && ALLOW_ROOT=(--allow-root)
 
 test_count=0 test_failures=0 site_failures=0
 started=() mounted=()
+sites=() # the closed ones, for check_sites: PATH TAB SCHEMA TAB SOURCE TAB RECURSIVE
 SITE='' DATA='' DROP='' INI='' LOG='' DAEMON_PID='' AS_USER='' SOURCE=''
 
 # --- Checks ------------------------------------------------------------------------------------------------
 
-# pass TEXT: a check that holds.
+# pass TEXT: print a check that passed.
 pass()
 {
     test_count=$((test_count + 1))
     echo "ok $test_count - $1"
 }
 
-# fail TEXT [DETAIL]: a check that does not hold; the detail follows as comment lines.
+# fail TEXT [DETAIL]: print a check that failed, with the detail as comment lines.
 fail()
 {
     test_count=$((test_count + 1))
@@ -60,17 +63,17 @@ fail()
     [[ -z ${2-} ]] || comment "$2"
 }
 
-# comment TEXT: as TAP comment lines.
+# comment TEXT: print TAP comment lines.
 comment() { printf '#   %s\n' "${1//$'\n'/$'\n#   '}"; }
 
-# skip TEXT WHY: a check that cannot be made here.
+# skip TEXT WHY: print a check that cannot be made here.
 skip()
 {
     test_count=$((test_count + 1))
     echo "ok $test_count - skipped: $2 ($1)"
 }
 
-# check TEXT COMMAND…: holds if the command succeeds; what it printed is shown if not.
+# check TEXT COMMAND…: pass if the command succeeds, else fail with its output.
 check()
 {
     local text=$1 output
@@ -83,7 +86,7 @@ check()
     fi
 }
 
-# is GOT WANT TEXT: holds if both are equal.
+# is GOT WANT TEXT: pass if both are equal.
 is()
 {
     if [[ $1 == "$2" ]]; then
@@ -93,7 +96,7 @@ is()
     fi
 }
 
-# has TEXT-OF-FILE-OR-OUTPUT PATTERN TEXT: holds if the extended regular expression is found in it.
+# has LINES PATTERN TEXT: pass if the extended regular expression matches one of the lines.
 has()
 {
     local line
@@ -107,13 +110,13 @@ has()
     fail "$3" "no match for: $2"$'\n'"$1"
 }
 
-# same_bytes FILE FILE: are they equal?
+# same_bytes FILE FILE: succeed if both files have the same bytes.
 same_bytes() { cmp -- "$1" "$2"; }
 
-# wait_for COMMAND…: polls until it succeeds; fails after WAIT seconds, or when the daemon is no more.
+# wait_for COMMAND…: poll until the command succeeds. Fail after WAIT seconds, or when the daemon has ended.
 wait_for()
 {
-    local end=$((SECONDS + WAIT))
+    local end=$((SECONDS + WAIT)) pause=1
 
     until "$@" >/dev/null 2>&1; do
         if ((SECONDS > end)); then
@@ -123,30 +126,40 @@ wait_for()
             echo "the daemon ended; waited for: $*"
             return 1
         fi
-        read -rt 0.03 <>"$TMP/never"
+        read -rt "0.0$pause" <>"$TMP/never"
+        ((pause == 8)) || pause=$((pause * 2))
     done
     return 0
 }
 
-# now: the time in microseconds, in NOW.
+# now: set NOW to the time in microseconds.
 now() { NOW=${EPOCHREALTIME/./}; }
 
-# passed MILLISECONDS SINCE: is so much time gone since then (NOW)?
+# passed MILLISECONDS SINCE: succeed if that time has passed since SINCE, a value of NOW.
 passed() { now && (((NOW - $2) / 1000 >= $1)); }
 
-# gives WANT COMMAND…: does it print this?
+# gives WANT COMMAND…: succeed if the command prints WANT.
 gives() { [[ $("${@:2}" 2>/dev/null) == "$1" ]]; }
 
-# becomes WANT TEXT COMMAND…: waits until the command prints this.
+# becomes WANT TEXT COMMAND…: wait until the command prints WANT, then check that it does.
 becomes()
 {
     wait_for gives "$1" "${@:3}" >/dev/null
     is "$("${@:3}")" "$1" "$2"
 }
 
-# --- Sites -------------------------------------------------------------------------------------------------
+# --- Cases and sites ---------------------------------------------------------------------------------------
 
-# site NAME [KEY=VALUE…]: closes the one before; a fresh data directory and its configuration.
+# test_case NAME [KEY=VALUE…] && { … }: a part of a script that needs no other part. Open a site of that name and succeed, or
+# fail if TEST_CASES names other cases only.
+test_case()
+{
+    known_cases+=("$1")
+    [[ -z ${TEST_CASES-} || ,$TEST_CASES, == *",$1,"* ]] && site "$@"
+}
+known_cases=()
+
+# site NAME [KEY=VALUE…]: close the previous site; open a fresh data directory with its configuration.
 site()
 {
     close_site
@@ -167,11 +180,11 @@ site()
     [[ -z $DATA_OWNER ]] || chown -R "$DATA_OWNER" "$SITE"
 }
 
-# config [KEY=VALUE…]: writes the site's configuration. The tests' own defaults: settle 1.
+# config [KEY=VALUE…]: write the site's configuration. The tests have settle = 0 where the value does not say otherwise.
 config()
 {
     local pair key section
-    local -A values=([data_dir]=data [schema]=schema.ini [settle]=1) sections=(
+    local -A values=([data_dir]=data [schema]=schema.ini [settle]=0) sections=(
         [data_dir]=paths [schema]=paths [merge]=watch [interval]=watch [rescan]=watch [poll]=watch [settle]=watch
         [stale]=watch [recursive]=watch [confirm]=watch [source]=merge [bad_rows]=merge [max_bad_percent]=merge
         [changed]=merge [final_newline]=merge [max_file_mib]=limits [max_expand_ratio]=limits
@@ -188,37 +201,65 @@ config()
     done >"$INI"
 }
 
-# close_site: ends the daemon, asks the checker, shows the log where something failed.
+# close_site: stop the daemon; show its log if a check failed; leave the site to check_sites.
 close_site()
 {
-    local output options=(--schema "$SITE/schema.ini")
+    local recursive=no
 
     [[ -n $SITE ]] || return 0
     [[ -z $DAEMON_PID ]] || stop_daemon "${SITE##*/}: the daemon exits 0 on SIGTERM"
-    [[ -z $SOURCE ]] || options+=(--source "$SOURCE")
-    ! grep -q '^recursive = yes' "$INI" || options+=(--recursive)
-    if [[ ! -e $DATA/state/ledger.csv && ! -e $DATA/training_data.csv ]]; then
-        :
-    elif output=$(python3 "$TESTS/checker.py" "$DATA" "${options[@]}" 2>&1); then
-        pass "${SITE##*/}: the checker finds nothing"
-    else
-        fail "${SITE##*/}: the checker finds nothing" "$output"
+    if ((site_failures > 0)); then
+        show_log "$LOG"
     fi
-    if ((site_failures > 0)) && [[ -s $LOG ]]; then
-        comment "the daemon said:"$'\n'"$(tail -n 60 "$LOG")"
+    ! grep -q '^recursive = yes' "$INI" || recursive=yes
+    if [[ -e $DATA/state/ledger.csv || -e $DATA/training_data.csv ]]; then
+        sites+=("$SITE"$'\t'"$SITE/schema.ini"$'\t'"$SOURCE"$'\t'"$recursive")
     fi
     SITE=''
 }
 
-# finish: closes the last site, prints the plan, exits.
+# show_log FILE: print the last lines of a daemon's log as comment lines.
+show_log() { [[ ! -s $1 ]] || comment "the daemon logged:"$'\n'"$(tail -n 60 "$1")"; }
+
+# check_sites: let one process of the checker check all closed sites.
+check_sites()
+{
+    local line path said
+    local -A findings=()
+
+    ((${#sites[@]})) || return 0
+    printf '%s\n' "${sites[@]}" >"$TMP/sites"
+    python3 "$TESTS/checker.py" --sites "$TMP/sites" >"$TMP/findings" 2>&1
+    while IFS= read -r line; do
+        findings[${line%%$'\t'*}]+=${line#*$'\t'}$'\n'
+    done <"$TMP/findings"
+    for line in "${sites[@]}"; do
+        path=${line%%$'\t'*}
+        said=${findings[$path]-}
+        if [[ $said == "ok"$'\n' ]]; then
+            pass "${path##*/}: the checker finds nothing"
+        else
+            fail "${path##*/}: the checker finds nothing" "${said:-$(tail -n 5 "$TMP/findings")}"
+            show_log "$path/daemon.log"
+        fi
+    done
+}
+
+# finish: close the last site, check all sites, print the plan and exit.
 finish()
 {
+    local name
+
     close_site
+    check_sites
+    for name in ${TEST_CASES//,/ }; do
+        [[ " ${known_cases[*]} " == *" $name "* ]] || fail "there is no case $name among: ${known_cases[*]}"
+    done
     echo "1..$test_count"
     exit $((test_failures > 0))
 }
 
-# clean_up: ends exactly what was started here, by id, and unmounts what was mounted.
+# clean_up: kill the processes that this script started, by id, and unmount what it mounted.
 clean_up()
 {
     local pid dir
@@ -235,7 +276,7 @@ clean_up()
 trap clean_up EXIT
 trap 'exit 143' TERM INT
 
-# forget_pid PID: it ended; clean_up need not end it.
+# forget_pid PID: note that a process has ended, so that clean_up does not kill it.
 forget_pid()
 {
     local i
@@ -245,7 +286,7 @@ forget_pid()
     done
 }
 
-# ended PID: is it gone, or a zombie?
+# ended PID: succeed if the process is gone or a zombie.
 ended()
 {
     local stat
@@ -257,7 +298,7 @@ ended()
 
 # --- The programs ------------------------------------------------------------------------------------------
 
-# as_user COMMAND…: as the site's other user where one is set (AS_USER), else as we are.
+# as_user COMMAND…: run it as the user AS_USER, if that is set.
 as_user()
 {
     if [[ -n $AS_USER ]]; then
@@ -267,18 +308,18 @@ as_user()
     fi
 }
 
-# cli COMMAND ARGUMENT…: phasesentinel on this site.
+# cli COMMAND ARGUMENT…: run phasesentinel on this site.
 cli() { "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" "$@"; }
 
-# run COMMAND…: runs it; leaves OUT, ERR and CODE.
+# run COMMAND…: run it and set OUT, ERR and CODE.
 run()
 {
-    { "$@" >"$TMP/out" 2>"$TMP/err"; } 2>/dev/null # bash would tell of a kill
+    { "$@" >"$TMP/out" 2>"$TMP/err"; } 2>/dev/null # bash reports a killed process
     CODE=$?
-    { OUT=$(<"$TMP/out") ERR=$(<"$TMP/err"); } 2>/dev/null # bash would tell of NUL bytes, and leaves them out
+    { OUT=$(<"$TMP/out") ERR=$(<"$TMP/err"); } 2>/dev/null # bash warns of NUL bytes, which it leaves out
 }
 
-# exits CODE TEXT COMMAND…: runs it as run does; holds if it exits so.
+# exits CODE TEXT COMMAND…: run it as `run` does; pass if it exits with CODE.
 exits()
 {
     run "${@:3}"
@@ -289,7 +330,7 @@ exits()
     fi
 }
 
-# watching: has the daemon its inotify watch on the drop directory?
+# watching: succeed if the daemon has an inotify watch on the drop directory.
 watching()
 {
     local inode path text
@@ -302,10 +343,10 @@ watching()
     return 1
 }
 
-# watching_or_ended: for start_daemon.
+# watching_or_ended: the condition that start_daemon waits for.
 watching_or_ended() { watching || ended "$DAEMON_PID"; }
 
-# start_daemon: starts it on this site and waits until it watches the drop directory.
+# start_daemon: start the daemon on this site and wait until it watches the drop directory.
 start_daemon()
 {
     "$DAEMON" -c "$INI" "${ALLOW_ROOT[@]}" >>"$LOG" 2>&1 &
@@ -315,7 +356,7 @@ start_daemon()
     watching || fail "the daemon watches the drop directory" "$(tail -n 20 "$LOG")"
 }
 
-# end_daemon SIGNAL: ends it and leaves its exit code in CODE.
+# end_daemon SIGNAL: send the signal, wait for the end and set CODE to the exit code.
 end_daemon()
 {
     kill "-$1" "$DAEMON_PID"
@@ -326,77 +367,77 @@ end_daemon()
     DAEMON_PID=''
 }
 
-# stop_daemon [TEXT]: SIGTERM; it must exit 0.
+# stop_daemon [TEXT]: send SIGTERM; pass if the daemon exits 0.
 stop_daemon()
 {
     end_daemon TERM
     is "$CODE" 0 "${1:-the daemon exits 0 on SIGTERM}"
 }
 
-# kill_daemon: SIGKILL, as a crash.
+# kill_daemon: simulate a crash by SIGKILL.
 kill_daemon() { end_daemon KILL; }
 
 # --- What is on disk ---------------------------------------------------------------------------------------
 
-# ledger: its lines without the header.
+# ledger: print the lines of the ledger without the header.
 ledger() { [[ -f $DATA/state/ledger.csv ]] && tail -n +2 "$DATA/state/ledger.csv"; }
 
-# look_up NAME: the ledger's lines for it, in the array BOOK, each "VERDICT OFFSET LENGTH" of what was appended.
-look_up()
+# find_lines NAME: set the array LINES_FOUND to "VERDICT OFFSET LENGTH" of each ledger line of that name.
+find_lines()
 {
     local line lines cells
 
-    BOOK=()
+    LINES_FOUND=()
     [[ -f $DATA/state/ledger.csv ]] && mapfile -t lines <"$DATA/state/ledger.csv"
     for line in "${lines[@]:1}"; do
         if [[ $line == *",$1,"* ]]; then
             IFS=, read -ra cells <<<"$line"
-            [[ ${cells[4]} != "$1" ]] || BOOK+=("${cells[3]} ${cells[11]} ${cells[12]}")
+            [[ ${cells[4]} != "$1" ]] || LINES_FOUND+=("${cells[3]} ${cells[11]} ${cells[12]}")
         fi
     done
 }
 
-# verdicts NAME: those booked for it, in order, in one line.
+# verdicts NAME: print its verdicts in the ledger, in order, on one line.
 verdicts()
 {
-    look_up "$1"
-    BOOK=("${BOOK[@]%% *}")
-    printf %s "${BOOK[*]}"
+    find_lines "$1"
+    LINES_FOUND=("${LINES_FOUND[@]%% *}")
+    printf %s "${LINES_FOUND[*]}"
 }
 
-# booked NAME [VERDICT]: has the ledger a line for it?
-booked()
+# recorded NAME [VERDICT]: succeed if the ledger has a line of that name (with that verdict).
+recorded()
 {
-    look_up "$1"
-    ((${#BOOK[@]})) && [[ " ${BOOK[*]%% *}" == *" ${2-}"* ]]
+    find_lines "$1"
+    ((${#LINES_FOUND[@]})) && [[ " ${LINES_FOUND[*]%% *}" == *" ${2-}"* ]]
 }
 
-# book_of VERDICT COLUMN: that column (1 seq … 15 check) of the lines with this verdict.
-book_of() { ledger | awk -F, -v verdict="$1" -v column="$2" '$4 == verdict { print $column }'; }
+# ledger_column VERDICT COLUMN: print that column (1 seq … 15 check) of the ledger lines with this verdict.
+ledger_column() { ledger | awk -F, -v verdict="$1" -v column="$2" '$4 == verdict { print $column }'; }
 
-# lines_booked: how many lines the ledger has.
-lines_booked() { lines_below "$DATA/state/ledger.csv"; }
+# ledger_lines: print how many lines the ledger has.
+ledger_lines() { lines_below "$DATA/state/ledger.csv"; }
 
-# training_rows: how many rows the training file has (of rows without line breaks in cells).
+# training_rows: print how many rows the training file has; no cell may hold a line break.
 training_rows() { lines_below "$DATA/training_data.csv"; }
 
-# lines_below FILE: how many lines it has below the first.
+# lines_below FILE: print how many lines follow the first.
 lines_below() { [[ -f $1 ]] && tail -n +2 "$1" | wc -l; }
 
-# rows_of NAME: what was merged from it, read from the training file at the ledger's ranges.
+# rows_of NAME: print the rows merged from it, read from the training file at the ranges in the ledger.
 rows_of()
 {
     local line offset length
 
-    look_up "$1"
-    for line in "${BOOK[@]}"; do
+    find_lines "$1"
+    for line in "${LINES_FOUND[@]}"; do
         read -r _ offset length <<<"$line"
         ((length == 0)) || dd if="$DATA/training_data.csv" bs=1M iflag=skip_bytes,count_bytes skip="$offset" \
             count="$length" status=none
     done
 }
 
-# meta_of NAME: the metadata cells that a file with the required columns alone takes from its name, in META.
+# meta_of NAME: set META to the metadata cells that a file with only the required columns takes from its name.
 meta_of()
 {
     local name=${1%.gz} template='^([A-Za-z0-9._-]{1,64})_(external|simulation|web)_'
@@ -413,14 +454,14 @@ meta_of()
     fi
 }
 
-# expected_rows FILE NAME: the rows of a file with the required columns, as merged under NAME.
+# expected_rows FILE NAME: print the rows of a file with only the required columns as they are merged under NAME.
 expected_rows() { meta_of "$2" && sed "1d;s|\$|$META|" "$1"; }
 
-# merged_whole NAME FILE: are exactly the rows of FILE merged from NAME?
-merged_whole() { booked "$1" && cmp <(rows_of "$1") <(expected_rows "$2" "$1"); }
+# merged_whole NAME FILE: succeed if exactly the rows of FILE are merged from NAME.
+merged_whole() { recorded "$1" && cmp <(rows_of "$1") <(expected_rows "$2" "$1"); }
 
-# arrived NAME FILE TEXT: waits until NAME is merged with the rows of FILE; each once, perhaps in steps, and
-# nothing of it in quarantine.
+# arrived NAME FILE TEXT: wait until the rows of FILE are merged from NAME. Pass if each was merged once, in one step or
+# several, and quarantine has no NAME.
 arrived()
 {
     if ! wait_for merged_whole "$1" "$2"; then
@@ -434,12 +475,12 @@ arrived()
     fi
 }
 
-# quarantined NAME CODE TEXT [FILE]: waits until NAME is in quarantine with this code (and the bytes of FILE).
+# quarantined NAME CODE TEXT [FILE]: wait until NAME is in quarantine; pass if its list has CODE (and it has the bytes of FILE).
 quarantined()
 {
     local errors=$DATA/quarantine/$1.errors.csv
 
-    if ! wait_for booked "$1" quarantined || ! wait_for test -e "$DATA/quarantine/$1"; then
+    if ! wait_for recorded "$1" quarantined || ! wait_for test -e "$DATA/quarantine/$1"; then
         fail "$3" "$1: verdicts '$(verdicts "$1")', in quarantine: $(ls "$DATA/quarantine" 2>&1)"
     elif [[ $(<"$errors") != line,column,field,code,value,message$'\n'* ]]; then
         fail "$3" "header of $errors: $(head -n 1 "$errors" 2>&1)"
@@ -454,10 +495,10 @@ quarantined()
     fi
 }
 
-# codes_of NAME: the codes in its list of violations, one a line.
+# codes_of NAME: print the codes of its violations, one a line.
 codes_of() { awk -F, 'NR > 1 { print $4 }' "$DATA/quarantine/$1.errors.csv"; }
 
-# json_of FILE KEY…: the value below these keys, objects and lists as compact JSON.
+# json_of FILE KEY…: print the value below these keys; objects and lists as compact JSON.
 json_of()
 {
     python3 -c '
@@ -469,36 +510,36 @@ print(value if isinstance(value, str) else json.dumps(value, sort_keys=True, sep
 ' "$@" 2>&1 | tail -n 1
 }
 
-# stat_of KEY…: from stats.json.
+# stat_of KEY…: print a value of stats.json.
 stat_of() { json_of "$DATA/stats/stats.json" "$@"; }
 
-# fingerprint PATH…: one hash over the names and bytes of all files below.
+# fingerprint PATH…: print one hash over the names and bytes of all files below.
 fingerprint() { find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum | sha256sum; }
 
-# after_settle: drops a bad file and waits until it is judged; what was quiet before it has been judged too.
+# after_verdict: drop a bad file and wait for its verdict; files that were quiet before it have their verdict by then.
 settle_marks=0
-after_settle()
+after_verdict()
 {
     settle_marks=$((settle_marks + 1))
     printf "bad\n%s\n" "$settle_marks" >"$DROP/settle-mark-$settle_marks.csv"
-    wait_for booked "settle-mark-$settle_marks.csv" quarantined ||
-        fail "the marker is judged" "settle-mark-$settle_marks.csv"
+    wait_for recorded "settle-mark-$settle_marks.csv" quarantined ||
+        fail "the marker file goes to quarantine" "settle-mark-$settle_marks.csv"
 }
 
-# after_merge: drops a good file and waits until it is merged; events before it have been seen.
+# after_merge: drop a good file and wait until it is merged; earlier events are handled by then.
 merge_marks=0
 after_merge()
 {
     merge_marks=$((merge_marks + 1))
     sample 1 "77$merge_marks" >"$SITE/merge-mark"
     mv "$SITE/merge-mark" "$DROP/merge-mark-$merge_marks.csv"
-    wait_for booked "merge-mark-$merge_marks.csv" merged ||
-        fail "the marker is merged" "merge-mark-$merge_marks.csv"
+    wait_for recorded "merge-mark-$merge_marks.csv" merged ||
+        fail "the marker file is merged" "merge-mark-$merge_marks.csv"
 }
 
 # --- Input -------------------------------------------------------------------------------------------------
 
-# sample ROWS SEED [FIRST]: a header and rows with the required columns, every row unlike any of another seed.
+# sample ROWS SEED [FIRST]: print a header and ROWS rows of the required columns from row FIRST on; no two seeds share a row.
 sample()
 {
     awk -v rows="$1" -v seed="$2" -v first="${3:-0}" -v header="$COLUMNS_REQUIRED" 'BEGIN {
@@ -515,10 +556,10 @@ sample()
     }'
 }
 
-# more_rows ROWS SEED FIRST: as sample, without the header.
+# more_rows ROWS SEED FIRST: print the same rows as sample, without the header.
 more_rows() { sample "$@" | tail -n +2; }
 
-# put NAME: standard input becomes a file in the drop directory, complete from its first instant.
+# put NAME: move standard input into the drop directory as a complete file.
 put()
 {
     cat >"$SITE/.put"
@@ -527,11 +568,11 @@ put()
 
 # --- sshd on loopback --------------------------------------------------------------------------------------
 
-# accepts PORT: does somebody listen there?
+# accepts PORT: succeed if a process listens on the port.
 accepts() { (: >"/dev/tcp/127.0.0.1/$1"); }
 
-# start_sshd: one of our own, with keys of our own, and a connection to it that all sessions share; sets SCP, SFTP,
-# RSYNC_RSH and HOST. The home directory is an empty one: what a user's .bashrc does would be done for each session.
+# start_sshd: start an sshd with its own keys, and a connection that all sessions share; set SCP, SFTP, RSYNC_RSH and HOST.
+# HOME is an empty directory, so that no session runs a .bashrc.
 start_sshd()
 {
     local dir=$TMP/ssh sshd port sftp_server=internal-sftp pid try options

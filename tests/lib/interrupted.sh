@@ -133,13 +133,13 @@ only_begun()
         cmp -n "$(stat -c %s "$SITE/got")" "$SITE/got" "$SITE/want"
 }
 
-# in_quarantine: the names there, but for those of after_settle, in one line.
+# in_quarantine: the names there, but for those of after_verdict, in one line.
 in_quarantine() { find "$DATA/quarantine" -type f ! -name 'settle-mark*' -printf '%P ' 2>/dev/null; }
 
 # open_site NAME [KEY=VALUE…]: a site with a directory of what is sent.
 open_site()
 {
-    site "$@"
+    site "$@" settle=1
     SRC=$SITE/src
     mkdir "$SRC"
 }

@@ -141,7 +141,7 @@ if as_root; then
     sample 20 1 >"$SITE/closed.csv"
     chmod 600 "$SITE/closed.csv"
     cp -p "$SITE/closed.csv" "$DROP/closed.csv"
-    after_settle
+    after_verdict
     is "$(verdicts closed.csv)" '' "a file that may not be read is not judged"
     has "$(cli status 2>&1)" 'closed\.csv.*file-unreadable|file-unreadable.*closed\.csv' \
         "status lists it as file-unreadable"

@@ -89,7 +89,7 @@ way_rsync-partial()
     wait_for test -e "$DROP/$1" || return
     if [[ $state == up ]]; then
         is "$(stat -c %Y "$DROP/$1")" 0 "rsync left a partial file with the time 0"
-        after_settle
+        after_verdict
         is "$(verdicts "$1")" '' "a file with the time 0 is not judged"
     fi
     rsync -a --partial "$SRC/$1" "$HOST:$DROP/"

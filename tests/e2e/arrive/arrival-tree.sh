@@ -72,7 +72,7 @@ for ((round = 1; round <= rounds; round++)); do
     round_ways=("${ways[@]}")
 done
 is "$(training_rows)" "$total" "each row once"
-is "$(lines_booked)" $((total + 1)) "each file with one line in the ledger"
+is "$(ledger_lines)" $((total + 1)) "each file with one line in the ledger"
 
 states=(down stopped overflowed)
 [[ -z ${TEST_SHORT-} ]] || states=(overflowed)
@@ -99,7 +99,7 @@ for state in "${states[@]}"; do
     tree later 15 1
     way_cp later
     becomes $((total + 15)) "$state: and what comes later" training_rows
-    is "$(lines_booked)" $((total + 16)) "$state: each file once"
+    is "$(ledger_lines)" $((total + 16)) "$state: each file once"
 done
 
 finish

@@ -25,7 +25,7 @@ has "$(cli status 2>&1)" 'a\.csv: unconfirmed: a\.csv\.sha256 has not come' "sta
 sample 1 99 >"$SITE/m"
 sum_of "$SITE/m" m.csv >"$DROP/m.csv.sha256"
 mv "$SITE/m" "$DROP/m.csv"
-check "another one with its checksum is merged meanwhile" wait_for booked m.csv merged
+check "another one with its checksum is merged meanwhile" wait_for recorded m.csv merged
 is "$(verdicts a.csv)" '' "and the first one is not judged"
 sum_of "$SITE/a" a.csv >"$DROP/a.csv.sha256"
 arrived a.csv "$SITE/a" "once its checksum is there it is merged"
@@ -91,7 +91,7 @@ sample 5 34 >"$SITE/k"
 truncate -s -1 "$SITE/k"
 sum_of "$SITE/k" k.csv >"$DROP/k.csv.sha256"
 cp "$SITE/k" "$DROP/k.csv"
-check "a last row without newline is merged with its checksum" wait_for booked k.csv merged
+check "a last row without newline is merged with its checksum" wait_for recorded k.csv merged
 is "$(rows_of k.csv | wc -l)" 5 "with all its rows"
 
 # It grows, and is sent again with a new checksum each time.
@@ -109,7 +109,7 @@ sample 20 36 >"$SITE/p"
 gzip -c "$SITE/p" >"$SITE/p.gz"
 sum_of "$SITE/p.gz" p.csv.gz >"$DROP/p.csv.gz.sha256"
 cp "$SITE/p.gz" "$DROP/p.csv.gz"
-check "a packed file is merged with its checksum" wait_for booked p.csv.gz merged
+check "a packed file is merged with its checksum" wait_for recorded p.csv.gz merged
 is "$(rows_of p.csv.gz | wc -l)" 20 "with all its rows"
 sample 20 37 | gzip -c >"$SITE/q.gz"
 gunzip -c "$SITE/q.gz" | sha256sum >"$DROP/q.csv.gz.sha256"
@@ -194,7 +194,7 @@ cp "$SITE/b" "$DROP/b.csv"
 check "the same pair once more is dropped" wait_for test ! -e "$DROP/b.csv" -a ! -e "$DROP/b.csv.done"
 printf 'bad\n1\n' >"$DROP/mark.csv"
 : >"$DROP/mark.csv.done"
-check "a marker is judged" wait_for booked mark.csv quarantined
+check "a marker is judged" wait_for recorded mark.csv quarantined
 check "and there is no third copy" test ! -e "$DATA/quarantine/b.csv.~3~"
 
 # --- by `merge` alone, from cron

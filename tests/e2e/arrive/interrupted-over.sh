@@ -38,7 +38,7 @@ for way in "${ways[@]}"; do
         interrupt "$way" "$name" KILL
     fi
 done
-after_settle
+after_verdict
 for way in "${ways[@]}"; do
     name=$(file_of "$way" over)
     check "$way over it, cut: no row but the first ones" only_begun "$name" "$TMP/whole.csv"
@@ -51,7 +51,7 @@ for way in "${ways[@]}"; do
     name=$(file_of "$way" over)
     check "$way, sent again: all its rows" wait_for merged_whole "$name" "$TMP/whole.csv"
 done
-after_settle
+after_verdict
 is "$(in_quarantine)" '' "a version that was cut short has left quarantine again"
 is "$(training_rows)" $((${#ways[@]} * ROWS)) "each row once"
 

@@ -13,7 +13,7 @@ for cut in "${cuts[@]}"; do
     cp "$TMP/whole.csv" "$SRC/$name"
     interrupt "$way" "$name" "$signal"
 done
-after_settle
+after_verdict
 for cut in "${cuts[@]}"; do
     read -r way signal <<<"$cut"
     name=$(file_of "$way" "$signal")
@@ -32,7 +32,7 @@ for cut in "${cuts[@]}"; do
     arrived "$name" "$TMP/whole.csv" "$way cut by $signal, and sent again: merged once"
     ((test_failures > failures)) || good=$((good + 1))
 done
-after_settle
+after_verdict
 is "$(in_quarantine)" '' "nothing of them is in quarantine"
 is "$(training_rows)" $((${#cuts[@]} * ROWS)) "each row once"
 echo "# interrupted: $good of ${#cuts[@]} cuts of new files"

@@ -44,12 +44,12 @@ site others
 start_daemon
 check "a large file is being read" drop_big big.csv
 sample 3 1 | put small.csv
-check "a small one that comes then" wait_for booked small.csv merged
+check "a small one that comes then" wait_for recorded small.csv merged
 check "and the large one are merged" wait_for whole big.csv
 is "$(order)" "small.csv big.csv" "the small one did not wait for it"
 is "$(rows_of big.csv | wc -l)" "$rows" "all rows of the large one are there"
 cp "$big" "$SITE/.again" && mv "$SITE/.again" "$DROP/copy.csv"
-check "a copy of it is a duplicate" wait_for booked copy.csv duplicate
+check "a copy of it is a duplicate" wait_for recorded copy.csv duplicate
 stop_daemon
 
 site two
@@ -69,12 +69,12 @@ rm "$DROP/grown.csv"
 check "another" drop_big gone.csv
 rm "$DROP/gone.csv"
 sample 3 1 | put after.csv
-check "is removed while it is read" wait_for booked after.csv
+check "is removed while it is read" wait_for recorded after.csv
 check "and is waited for no more" wait_for gives 0 stat_of waiting
 is "$(verdicts gone.csv)" "" "nothing of it is booked"
 check "another" drop_big replaced.csv
 sample 4 2 >"$SITE/new" && mv "$SITE/new" "$DROP/replaced.csv"
-check "is replaced while it is read: the new one counts" wait_for booked replaced.csv merged
+check "is replaced while it is read: the new one counts" wait_for recorded replaced.csv merged
 is "$(rows_of replaced.csv | wc -l)" 4 "and it alone"
 stop_daemon
 
@@ -92,7 +92,7 @@ check "another one is being read" drop_big killed.csv
 kill_daemon
 is "$(find "$DATA/state" -name '.*' | wc -l)" 0 "kill -9 leaves no temporary file"
 start_daemon
-check "after a kill it is known as what it is" wait_for booked killed.csv duplicate
+check "after a kill it is known as what it is" wait_for recorded killed.csv duplicate
 stop_daemon
 
 site beside

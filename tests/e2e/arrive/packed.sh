@@ -168,7 +168,7 @@ for how in gz zst; do
     becomes "$U1.$how" "$how: a file that is cut waits" waiting_name
     has "$(cli status)" "incomplete.*the file was cut off; send it again" "$how: and says why"
     has "$(cli check "$DROP/$U1.$how")" "truncated-file: " "$how: check says so, too"
-    after_settle
+    after_verdict
     is "$(verdicts "$U1.$how")" "" "$how: quiet as it is, it is not judged before it is stale"
     cp "$SITE/whole" "$DROP/$U1.$how"
     arrived "$U1.$how" "$SITE/a" "$how: sent again it is merged"
@@ -190,7 +190,7 @@ sample 3000 1 | tee "$SITE/a" | pack gz >"$SITE/whole"
 start_daemon
 exec 9>"$DROP/$U1.gz"
 head -c 9000 "$SITE/whole" >&9
-after_settle
+after_verdict
 is "$(training_rows)" 0 "nothing of what is being written is merged"
 tail -c +9001 "$SITE/whole" >&9
 exec 9>&-

@@ -21,9 +21,9 @@ cp "$SITE/one" "$DROP/alice/carol_web_20240102_030405.csv"
 arrived alice/carol_web_20240102_030405.csv "$SITE/one" "a name that tells the user is believed first"
 sed "1s/\$/,user_id/; 2,\$s/\$/,dora/" "$SITE/one" >"$SITE/own"
 cp "$SITE/own" "$DROP/alice/own.csv"
-check "so are columns" wait_for booked alice/own.csv merged
+check "so are columns" wait_for recorded alice/own.csv merged
 cp "$SITE/own" "$DROP/bob/own.csv"
-check "the same content is a duplicate then" wait_for booked bob/own.csv duplicate
+check "the same content is a duplicate then" wait_for recorded bob/own.csv duplicate
 mkdir -p "$DROP/alice/2024/01"
 sample 5 2 >"$SITE/two"
 cp "$SITE/two" "$DROP/alice/2024/01/deep.csv"
@@ -42,13 +42,13 @@ for name in bad.csv alice/bad.csv alice_bad.csv bob/bad.csv; do
 done
 sample 5 4 >"$SITE/four"
 cp "$SITE/four" "$DROP/alice/bad.csv"
-check "corrected under its name" wait_for booked alice/bad.csv merged
+check "corrected under its name" wait_for recorded alice/bad.csv merged
 becomes 4 "it is resolved, the others are not" stat_of quarantined
 sample 2 5 | head -c 90 >"$DROP/alice/cut.csv"
 run cli status
 has "$OUT" 'ignored +0 names that do not end in .csv, .csv.gz or .csv.zst, or begin with a dot$' "status names no directory"
 sample 2 5 >"$DROP/alice/cut.csv"
-check "a file that was cut" wait_for booked alice/cut.csv merged
+check "a file that was cut" wait_for recorded alice/cut.csv merged
 sed -i '/^name = user_id/,/^$/ { s/^default = .*/required = true/ }' "$SITE/schema.ini"
 exits 0 "check knows a file's place, from which its user comes" cli check "$DROP/alice/m.csv"
 exits 1 "a file elsewhere has none" cli check "$SITE/one"
@@ -79,13 +79,13 @@ ln -s "$SITE/elsewhere" "$DROP/link"
 ln -s "$SITE/elsewhere/hidden.csv" "$DROP/alice/link.csv"
 sample 1 2 >"$DROP/x.csv/in.csv"
 start_daemon
-check "a directory named as a file is a directory" wait_for booked x.csv/in.csv merged
+check "a directory named as a file is a directory" wait_for recorded x.csv/in.csv merged
 mkdir "$DROP/.later"
 sample 1 3 >"$DROP/.later/in.csv"
 ln -s "$SITE/elsewhere" "$DROP/later"
 sample 1 4 >"$DROP/x.csv/more.csv"
-check "and what comes into it" wait_for booked x.csv/more.csv merged
-is "$(lines_booked)" 3 "hidden directories and links to others are not looked into"
+check "and what comes into it" wait_for recorded x.csv/more.csv merged
+is "$(ledger_lines)" 3 "hidden directories and links to others are not looked into"
 run cli status
 has "$OUT" 'alice/link\.csv: file-type' "a link in one waits"
 has "$OUT" 'ignored +6 ' "what is not looked at is counted"
@@ -120,7 +120,7 @@ site names recursive=yes rescan=86400 settle=2
 start_daemon
 mkdir "$DROP/alice"
 sample 5 1 >"$DROP/alice/m.csv"
-check "merged" wait_for booked alice/m.csv merged
+check "merged" wait_for recorded alice/m.csv merged
 printf 'bad\n1\n' >"$DROP/alice/bad.csv"
 : >"$DROP/alice/empty.csv"
 waits() { cli status --json | grep -q "\"$1\""; }
@@ -141,7 +141,7 @@ sample 5 4 >"$SITE/four"
 cp "$SITE/four" "$DROP/alina/four.csv"
 arrived alina/four.csv "$SITE/four" "another one in its place is another one"
 mv "$SITE/away" "$DROP/alina/back"
-check "moved in elsewhere, full of files" wait_for booked alina/back/three.csv merged
+check "moved in elsewhere, full of files" wait_for recorded alina/back/three.csv merged
 : >"$DROP/alina/back/empty2.csv"
 check "one waits" wait_for waits alina/back/empty2.csv
 rm -r "$DROP/alina"

@@ -68,7 +68,7 @@ kill -CONT "$DAEMON_PID"
 WAIT=120
 becomes 20000 "20,000 files while the daemon stood still: all merged" training_rows
 is "$(tail -n +2 "$DATA/training_data.csv" | cut -d , -f 1 | sort -u | wc -l)" 20000 "each once"
-is "$(lines_booked)" 20001 "each with its line in the ledger"
+is "$(ledger_lines)" 20001 "each with its line in the ledger"
 echo "# through the overflow: $((20000 * 1000000000 / ($(date +%s%N) - since))) files a second"
 has "$(cat "$LOG")" 'more arrived than the kernel could tell of' "the queue did overflow"
 WAIT=60
@@ -94,9 +94,9 @@ sample 3 5 >"$DROP/alice/inside.csv"
 sample 3 6 >"$SITE/target.csv"
 ln -s "$SITE/target.csv" "$DROP/link.csv"
 mkfifo "$DROP/fifo.csv"
-after_settle
+after_verdict
 is "$(verdicts UPPER.CSV)" merged "a name in upper case is looked at"
-is "$(lines_booked)" 3 "hidden files, other names, directories, links and FIFOs are not"
+is "$(ledger_lines)" 3 "hidden files, other names, directories, links and FIFOs are not"
 run cli status
 has "$OUT" 'link\.csv.*file-type|file-type.*link\.csv' "status lists a symbolic link as waiting: file-type"
 has "$OUT" 'fifo\.csv.*file-type|file-type.*fifo\.csv' "and a FIFO"

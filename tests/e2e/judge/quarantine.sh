@@ -27,7 +27,7 @@ done
 if command -v strace >/dev/null; then
     exits 1 "merge with slow reads" strace -f -qq -o /dev/null -e trace=openat2 -e inject=openat2:delay_enter=400000 \
         "$CLI" -c "$INI" "${ALLOW_ROOT[@]}" merge
-    is "$(book_of quarantined 5 | sort | tr '\n' ' ')" 'bad-1.csv bad-2.csv bad-3.csv bad-4.csv bad-5.csv ' \
+    is "$(ledger_column quarantined 5 | sort | tr '\n' ' ')" 'bad-1.csv bad-2.csv bad-3.csv bad-4.csv bad-5.csv ' \
         "all bad files are in quarantine after one merge"
 else
     skip "a pass that takes long" "no strace"
@@ -125,7 +125,7 @@ site open
 start_daemon
 sample 5 1 | sed '3s/^[^,]*/oops/' >"$DROP/held.csv"
 exec 7>>"$DROP/held.csv"
-after_settle
+after_verdict
 is "$(verdicts held.csv)" '' "a bad file that a writer has open is not judged"
 check "and stays where it is" test -e "$DROP/held.csv"
 exec 7>&-
@@ -136,7 +136,7 @@ start_daemon
 sample 5 1 >"$SITE/a"
 cp "$SITE/a" "$DROP/held.csv"
 exec 7>>"$DROP/held.csv"
-after_settle
+after_verdict
 check "with source = archive, what a writer has open stays" test -e "$DROP/held.csv"
 exec 7>&-
 check "and is archived when it is closed" wait_for same_bytes "$DATA/archive/held.csv" "$SITE/a"
@@ -148,8 +148,8 @@ start_daemon
 echo "$COLUMNS_REQUIRED" >"$DROP/header.csv"
 printf '%s' "$COLUMNS_REQUIRED" >"$DROP/header-cut.csv"
 sample 5 1 | head -c -20 >"$DROP/cut.csv"
-after_settle
-after_settle
+after_verdict
+after_verdict
 is "$(verdicts empty.csv)$(verdicts header.csv)$(verdicts header-cut.csv)" '' "files with no bytes or only a header wait"
 check "and stay" ls "$DROP/empty.csv" "$DROP/header.csv" "$DROP/header-cut.csv"
 check "a file whose only fault is an incomplete last row is not judged before stale" \
@@ -161,7 +161,7 @@ has "$OUT" 'cut\.csv' "and the cut one"
 exits 1 "check says what the cut one is" cli check "$DROP/cut.csv"
 has "$OUT" 'cut\.csv:6: truncated-file' "truncated-file, in its last line"
 sample 2 3 | tail -n +2 >>"$DROP/header.csv"
-check "a header that gets rows is merged" wait_for booked header.csv merged
+check "a header that gets rows is merged" wait_for recorded header.csv merged
 
 site stale stale=2
 start_daemon
@@ -215,11 +215,11 @@ site open-for-ever source=archive settle=1
 start_daemon
 sample 2 1 >"$DROP/held.csv"
 exec 7>>"$DROP/held.csv"
-check "a file that is kept open is merged when quiet" wait_for booked held.csv merged
+check "a file that is kept open is merged when quiet" wait_for recorded held.csv merged
 ticks() { awk '{ print $14 + $15 }' "/proc/$DAEMON_PID/stat"; }
 before=$(ticks)
-after_settle
-after_settle
+after_verdict
+after_verdict
 check "and does not keep the daemon busy" test $(($(ticks) - before)) -lt 50
 exec 7>&-
 check "closed, it leaves" wait_for test -e "$DATA/archive/held.csv"
@@ -245,7 +245,7 @@ exits 0 "sent again" cli merge
 is "$(training_rows)" 5 "it adds nothing"
 start_daemon
 sample 5 2 | put b.csv
-check "the daemon merges" wait_for booked b.csv merged
+check "the daemon merges" wait_for recorded b.csv merged
 check "and deletes" wait_for test ! -e "$DROP/b.csv"
 
 finish

@@ -52,7 +52,7 @@ cli merge >>"$SITE/merge.out" 2>&1
 start_daemon
 touch "$DROP/$U1"
 kill -HUP "$DAEMON_PID"
-after_settle
+after_verdict
 stop_daemon
 is "$(verdicts "$U1")" merged "an unchanged file books no second line"
 
@@ -70,10 +70,10 @@ cp "$SITE/a" "$DROP/$U1"
 start_daemon
 arrived "$U1" "$SITE/a" "a file is merged"
 mv "$DROP/$U1" "$DROP/$U1_LATER"
-check "renamed, it is seen" wait_for booked "$U1_LATER"
+check "renamed, it is seen" wait_for recorded "$U1_LATER"
 is "$(verdicts "$U1_LATER")" duplicate "and is a duplicate"
 more_rows 5 1 10 >>"$DROP/$U1_LATER"
-check "renamed and appended to, it is grown" wait_for booked "$U1_LATER" grown
+check "renamed and appended to, it is grown" wait_for recorded "$U1_LATER" grown
 stop_daemon
 mv "$DROP/$U1_LATER" "$DROP/$U1"
 more_rows 5 1 15 >>"$DROP/$U1"
@@ -86,12 +86,12 @@ is "$(training_rows)" 21 "each row stands there once"
 site renamed-in-a-row
 sample 3 1 >"$DROP/$U1"
 start_daemon
-check "a file is merged" wait_for booked "$U1" merged
+check "a file is merged" wait_for recorded "$U1" merged
 { more_rows 1 1 3; more_rows 1 1 4 | head -c 20; } >>"$DROP/$U1"
-check "it grows, by a row and a part of one" wait_for booked "$U1" grown
+check "it grows, by a row and a part of one" wait_for recorded "$U1" grown
 mv "$DROP/$U1" "$DROP/$U1_LATER"
 more_rows 1 1 4 | tail -c +21 >>"$DROP/$U1_LATER"
-check "renamed and complete, it is grown" wait_for booked "$U1_LATER" grown
+check "renamed and complete, it is grown" wait_for recorded "$U1_LATER" grown
 after_merge
 is "$(training_rows)" 6 "each row stands there once"
 stop_daemon
@@ -115,7 +115,7 @@ rm -f "$DROP"/.another*
 kill -CONT "$DAEMON_PID"
 arrived "$U2" "$SITE/a" "another user's file with that inode is merged, too"
 mv "$DROP/$U2" "$DROP/u3_web_20240101_120000.csv"
-check "a renamed file is known" wait_for booked u3_web_20240101_120000.csv
+check "a renamed file is known" wait_for recorded u3_web_20240101_120000.csv
 is "$(training_rows)" 20 "whoever its new name says"
 
 # --- Grown
@@ -123,7 +123,7 @@ is "$(training_rows)" 20 "whoever its new name says"
 site grown
 start_daemon
 sample 10 1 | put "$U1"
-check "a file is merged" wait_for booked "$U1" merged
+check "a file is merged" wait_for recorded "$U1" merged
 more_rows 5 1 10 >>"$DROP/$U1"
 sample 15 1 >"$SITE/15"
 arrived "$U1" "$SITE/15" "what is appended is merged"
@@ -133,7 +133,7 @@ sample 25 1 >"$SITE/25"
 put "$U1" <"$SITE/25"
 arrived "$U1" "$SITE/25" "sent again with more rows, it is grown"
 put "$U1" <"$SITE/15"
-after_settle
+after_verdict
 is "$(training_rows)" 25 "an older state of it adds nothing"
 is "$(verdicts "$U1" | tr ' ' '\n' | grep -c quarantined)" 0 "and is no fault"
 
@@ -145,7 +145,7 @@ more_rows 3 1 25 | head -c -20 >>"$DROP/$U1.next"
 sample 27 1 >"$SITE/27"
 rm "$DROP/$U1.next"
 arrived "$U1" "$SITE/27" "grown with an incomplete last row: the complete ones merge"
-after_settle
+after_verdict
 is "$(verdicts "$U1" | tr ' ' '\n' | grep -c quarantined)" 0 "and the rest waits"
 more_rows 3 1 25 | tail -c 20 >>"$DROP/$U1"
 sample 28 1 >"$SITE/28"
@@ -153,7 +153,7 @@ arrived "$U1" "$SITE/28" "the rest is merged when it is complete"
 
 sample 3 2 | head -c -1 >"$SITE/no-newline"
 put "$U2" <"$SITE/no-newline"
-check "a last line without newline counts once the file is quiet" wait_for booked "$U2" merged
+check "a last line without newline counts once the file is quiet" wait_for recorded "$U2" merged
 is "$(rows_of "$U2" | wc -l)" 3 "with its 3 rows"
 {
     echo
@@ -168,7 +168,7 @@ start_daemon
 sample 30 4 >"$SITE/30"
 head -c 700 "$SITE/30" >"$DROP/$U1"
 check "a new file that is cut in a row waits" wait_for eval 'cli status | grep -q incomplete-row'
-after_settle
+after_verdict
 is "$(verdicts "$U1")" '' "as a whole"
 head -c 1000 "$SITE/30" | tail -c +701 >>"$DROP/$U1"
 head -c 1000 "$SITE/30" | sed '$d' >"$SITE/begun"
@@ -200,7 +200,7 @@ site snapshot
 start_daemon
 sample 10 4 >"$SITE/10"
 (umask 027 && head -n 6 "$SITE/10" >"$DROP/$U1")
-check "a file that not everybody may read is merged" wait_for booked "$U1" merged
+check "a file that not everybody may read is merged" wait_for recorded "$U1" merged
 cp -al "$DROP" "$SITE/snapshot"
 tail -n +7 "$SITE/10" >>"$DROP/$U1"
 arrived "$U1" "$SITE/10" "and its new rows, when a snapshot has given it another name"
@@ -209,7 +209,7 @@ arrived "$U1" "$SITE/10" "and its new rows, when a snapshot has given it another
 site rewritten changed=merge
 start_daemon
 sample 10 1 | put "$U1"
-check "a file is merged" wait_for booked "$U1" merged
+check "a file is merged" wait_for recorded "$U1" merged
 sample 2 2 >"$SITE/short"
 put "$U1" <"$SITE/short"
 becomes 12 "rewritten shorter, it is merged as changed = merge says" training_rows
@@ -228,13 +228,13 @@ more_rows 5 1 10 >>"$DROP/$U1_LATER"
 more_rows 5 2 10 >>"$DROP/$U1"
 exits 0 "two copies grow apart" cli merge
 is "$(training_rows)" 20 "each brings its new rows alone"
-is "$(book_of grown 9 | tr '\n' ' ')" "5 5 " "as grown"
+is "$(ledger_column grown 9 | tr '\n' ' ')" "5 5 " "as grown"
 
 site cut-at-line-end
 sample 100 1 >"$SITE/whole"
 head -n 41 "$SITE/whole" >"$DROP/$U1"
 start_daemon
-check "a transfer cut at a line end is merged" wait_for booked "$U1" merged
+check "a transfer cut at a line end is merged" wait_for recorded "$U1" merged
 put "$U1" <"$SITE/whole"
 arrived "$U1" "$SITE/whole" "sent again, it merges once"
 
@@ -253,14 +253,14 @@ check "its rows stay as they were" same_bytes <(rows_of "$U1") <(expected_rows "
 is "$(training_rows)" 10 "and no others are added"
 
 sample 10 3 >"$DROP/$U2"
-check "another file is merged" wait_for booked "$U2" merged
+check "another file is merged" wait_for recorded "$U2" merged
 sample 10 3 | sed '3s/^[^,]*/77/' | dd of="$DROP/$U2" conv=notrunc status=none
 quarantined "$U2" changed-file "rewritten in place with the same size, too"
 
 site changed-merge changed=merge
 start_daemon
 sample 10 1 | put "$U1"
-check "a file is merged" wait_for booked "$U1" merged
+check "a file is merged" wait_for recorded "$U1" merged
 sample 10 2 >"$SITE/two"
 put "$U1" <"$SITE/two"
 becomes "merged merged" "with changed = merge, the new content is merged" verdicts "$U1"
@@ -275,7 +275,7 @@ site cut-row
     printf 'idle,1,1,2,3,4,5,6,7'
 } >"$DROP/$U1"
 start_daemon
-check "a cut row that is valid is merged when quiet" wait_for booked "$U1" merged
+check "a cut row that is valid is merged when quiet" wait_for recorded "$U1" merged
 is "$(training_rows)" 2 "as a row"
 printf '5\n' >>"$DROP/$U1"
 quarantined "$U1" changed-file "continued, it is changed-file"

@@ -103,7 +103,7 @@ sample 10 4 >"$DROP/f4.csv"
 exits 0 "the training file was moved away: merge" cli merge
 is "$(training_rows)" 10 "it is started anew, with what is new"
 is "$(head -n 1 "$TRAINING")" "$(head -n 1 "$SITE/away.csv")" "with its header"
-is "$(book_of started 4 | wc -l)" 2 "as the ledger says"
+is "$(ledger_column started 4 | wc -l)" 2 "as the ledger says"
 is "$(verdicts f1.csv)" merged "what was merged stays merged"
 
 site short-training
@@ -183,7 +183,7 @@ fi
 site dirty
 start_daemon
 sample 5 1 | put one.csv
-check "a file is merged" wait_for booked one.csv merged
+check "a file is merged" wait_for recorded one.csv merged
 kill_daemon
 printf 'rows of a batch that died' >>"$DATA/training_data.csv"
 start_daemon

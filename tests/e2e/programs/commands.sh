@@ -152,7 +152,7 @@ sample 3 1 >"$DROP/good.csv"
 : >"$DROP/empty.csv"
 : >"$DROP/note.txt"
 start_daemon
-check "the daemon merges" wait_for booked good.csv merged
+check "the daemon merges" wait_for recorded good.csv merged
 exits 0 "status beside a daemon" cli status
 has "$OUT" "\\b$DAEMON_PID\\b" "names its process"
 has "$OUT" 'empty\.csv' "what waits"

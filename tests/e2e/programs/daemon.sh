@@ -24,16 +24,16 @@ SITE='' # judged at the end
 site signals
 sample 5 1 >"$DROP/early.csv"
 start_daemon
-check "what lies there at the start is merged" wait_for booked early.csv merged
+check "what lies there at the start is merged" wait_for recorded early.csv merged
 sample 5 2 | put late.csv
 end_daemon TERM
 is "$CODE" 0 "SIGTERM: exit 0"
-merged=$(book_of merged 9 | awk '{ n += $1 } END { print n }')
+merged=$(ledger_column merged 9 | awk '{ n += $1 } END { print n }')
 is "$(stat_of main_training_samples)" "$merged" "with the statistics written"
 check "in all four files" ls "$DATA/stats/stats.json" "$DATA/stats/users.csv" "$DATA/stats/summary.txt" \
     "$DATA/stats/phasesentinel.prom"
 start_daemon
-check "what came last is merged by then, or at the next start" wait_for booked late.csv merged
+check "what came last is merged by then, or at the next start" wait_for recorded late.csv merged
 stop_daemon
 is "$(stat_of main_training_samples)" 10 "and counted"
 
@@ -68,7 +68,7 @@ is "$(verdicts young.csv)" merged "it is booked once"
 site reload
 start_daemon
 sample 5 1 | put kept.csv
-check "a file is merged" wait_for booked kept.csv merged
+check "a file is merged" wait_for recorded kept.csv merged
 config source=archive
 kill -HUP "$DAEMON_PID"
 sample 5 2 | put archived.csv
@@ -97,14 +97,14 @@ sed -i 's/^type *= *number$/type = nonsense/' "$SITE/schema.ini"
 kill -HUP "$DAEMON_PID"
 check "a bad schema is reported" wait_for grep -E 'schema\.ini:[0-9]+:' "$LOG"
 printf '%s\n' "$COLUMNS_REQUIRED" 1,50,2,3,4,5,6,7,idle | put cool.csv
-check "and the old one is kept" wait_for booked cool.csv merged
+check "and the old one is kept" wait_for recorded cool.csv merged
 cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
 
 site hup-scans rescan=3600
 start_daemon
 sample 5 1 >"$SITE/elsewhere"
 ln "$SITE/elsewhere" "$DROP/linked.csv"
-check "a file is merged" wait_for booked linked.csv merged
+check "a file is merged" wait_for recorded linked.csv merged
 more_rows 5 1 5 >>"$SITE/elsewhere"
 kill -HUP "$DAEMON_PID"
 arrived linked.csv "$SITE/elsewhere" "SIGHUP scans: what had no event is found"
@@ -114,10 +114,10 @@ start_daemon
 sample 5 1 | put one.csv
 sample 5 2 | put two.csv
 check "status answers while files wait for the timer" cli status
-is "$(book_of merged 5)" '' "merge = timer: nothing merges before its time"
+is "$(ledger_column merged 5)" '' "merge = timer: nothing merges before its time"
 kill -USR1 "$DAEMON_PID"
 becomes 10 "SIGUSR1 merges now" training_rows
-is "$(book_of merged 2 | sort -u | wc -l)" 1 "both in one batch"
+is "$(ledger_column merged 2 | sort -u | wc -l)" 1 "both in one batch"
 sample 5 3 | put three.csv
 exits 0 "merge beside a daemon that waits" cli merge
 is "$(training_rows)" 15 "merges at once"
@@ -157,7 +157,7 @@ done
 is "$codes" "0 0 0 0 0 0 " "merge beside a running daemon exits 0"
 becomes 1200 "the same files by daemon and merge: every row" training_rows
 is "$(tail -n +2 "$DATA/training_data.csv" | sort | uniq -d | wc -l)" 0 "none twice"
-is "$(book_of merged 5 | sort -u | wc -l)" 60 "each file merged"
+is "$(ledger_column merged 5 | sort -u | wc -l)" 60 "each file merged"
 is "$(ledger | awk -F, '{ if ($1 <= last) print; last = $1 }')" '' "the ledger counts on"
 
 # A schema that the training file does not go with is refused like any bad configuration.
@@ -166,12 +166,12 @@ cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
 sed -i "s|^schema *=.*|schema = $SITE/schema.ini|" "$INI"
 sample 2 1 >"$DROP/a.csv"
 start_daemon
-check "a file is merged" wait_for booked a.csv merged
+check "a file is merged" wait_for recorded a.csv merged
 printf '\n[field.14]\nname = fan_rpm\ntype = number\nrequired = true\n' >>"$SITE/schema.ini"
 kill -HUP "$DAEMON_PID"
 check "the old schema stays" wait_for grep -q 'old configuration stays' "$LOG"
 sample 2 2 >"$DROP/b.csv"
-check "and the daemon goes on" wait_for booked b.csv merged
+check "and the daemon goes on" wait_for recorded b.csv merged
 cp "$PROJECT/etc/schema.ini" "$SITE/schema.ini"
 
 # The command line of what runs under journald has priorities, no times.

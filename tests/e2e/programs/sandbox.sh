@@ -95,7 +95,7 @@ if [[ $confined == yes ]]; then
     start_daemon
 fi
 printf '%s\n' "$COLUMNS_REQUIRED" 1,70,2,3,4,5,6,7,idle | put hot.csv
-check "after a restart the new one counts" wait_for booked hot.csv merged
+check "after a restart the new one counts" wait_for recorded hot.csv merged
 stop_daemon
 cp "$SITE/else/schema.ini" "$SITE/schema.ini" # where the checker looks for it
 
@@ -164,7 +164,7 @@ check "it is still there" test -s "$DROP/slow.csv"
 touch "$SITE/enough"
 wait "$writer"
 forget_pid "$writer"
-check "it is judged when its writer has closed it" wait_for booked slow.csv quarantined
+check "it is judged when its writer has closed it" wait_for recorded slow.csv quarantined
 is "$(grep -c 'the kernel does not tell who writes' "$LOG")" 1 "the log says once that quiet decides"
 stop_daemon
 

@@ -100,7 +100,7 @@ for key in user_files total_user_samples users main_training_samples rows files 
 done
 
 start_daemon
-after_settle
+after_verdict
 stop_daemon
 is "$(stat_of files quarantined)" 2 "the daemon counts on"
 rm "$DROP/empty.csv"
@@ -119,8 +119,8 @@ cp "$DROP/u1_web_20240102_120000.csv" "$DROP/u1_web_20240103_120000.csv"
 sample 3 4 | sed '2s/^[^,]*/oops/;3s/^[^,]*,[^,]*/1,300/' >"$DROP/u3_web_20240101_120000.csv"
 : >"$DROP/empty.csv"
 start_daemon
-check "the daemon merges" wait_for booked u2_simulation_20240101_120000.csv merged
-check "and judges" wait_for booked u3_web_20240101_120000.csv quarantined
+check "the daemon merges" wait_for recorded u2_simulation_20240101_120000.csv merged
+check "and judges" wait_for recorded u3_web_20240101_120000.csv quarantined
 stop_daemon
 start_daemon
 more_rows 2 1 10 >>"$DROP/u1_external_20240101_120000.csv"
@@ -137,7 +137,7 @@ is "$(stat_of rows merged) $(stat_of rows rejected) $(stat_of rows duplicate)" "
 site soon rescan=86400
 start_daemon
 sample 5 1 | put one.csv
-check "a file is merged" wait_for booked one.csv merged
+check "a file is merged" wait_for recorded one.csv merged
 # first_report: it is kept, since another one may follow.
 # shellcheck disable=SC2317 # wait_for calls it
 first_report() { cp "$DATA/stats/stats.json" "$SITE/first" && grep -q '"main_training_samples": 5,' "$SITE/first"; }
