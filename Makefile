@@ -28,7 +28,7 @@ datadir = $(localstatedir)/lib/phasesentinel
 BUILD = build
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) $(CFLAGS)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) $(WERROR) $(CFLAGS)
 DEFINES = -DVERSION='"$(VERSION)"' -DCONFIG_FILE='"$(configdir)/phasesentinel.ini"'
 LIBS = -pthread -lcsv -liniparser -lnettle -lxxhash -ljansson -lz -lzstd
 WATCH_LIBS = -linotifytools
@@ -83,7 +83,7 @@ define install_packages
 		apt-get install -y -q --no-install-recommends $$missing; fi
 endef
 
-.PHONY: all deps check-deps lint-deps run check units differential growing races fuzz corpus bench lint clang-warnings format asan valgrind install uninstall dist clean help
+.PHONY: all deps check-deps lint-deps run check units differential growing races fuzz corpus bench lint clang-warnings analyze format asan asan-build valgrind install uninstall dist clean help
 
 deps: ## install the packages that are missing for building
 	$(call install_packages,$(BUILD_PACKAGES))
@@ -98,9 +98,10 @@ run: deps ## build, and run the daemon on data/ (Ctrl-C ends it)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec $(BUILD)/phasesentineld $(ALLOW_ROOT) -c etc/phasesentinel.ini
 
-check: check-deps ## build, then every test
+check: check-deps ## build, then every test (WITH_ASAN=yes: those of `make asan` in the same queue)
 	@$(MAKE) --no-print-directory -j$$(nproc) all units
-	@BUILD=$(abspath $(BUILD)) tests/run
+	@$(if $(WITH_ASAN),$(MAKE) --no-print-directory -j$$(nproc) asan-build)
+	@BUILD=$(abspath $(BUILD)) $(if $(WITH_ASAN),SHORT_BUILD=$(abspath $(ASAN))) tests/run
 
 UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/*.c))
 
@@ -187,18 +188,55 @@ bench: all ## measure against cat (BENCH="--files 100" for a smaller run)
 # ---- what else must hold -------------------------------------------------------------------------
 
 SCRIPTS = tests/run $(wildcard tests/lint/*.sh tests/lib/*.sh tests/e2e/*/*.sh) .ci/run
+LINTS = format order style commits gcc clang tidy cppcheck shell man
 
-lint: lint-deps ## format, order of modules, warnings of two compilers, static analysis, scripts, man pages
+lint: lint-deps ## every rule that is checked without a run: format, order of modules, style, warnings, scripts, man pages
+	@$(MAKE) --no-print-directory -k -j$$(nproc) -Otarget $(LINTS:%=lint-%)
+
+.PHONY: $(LINTS:%=lint-%)
+
+lint-format:
 	@clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(TESTS_C)
-	tests/lint/order.sh $(foreach f,$(FOLDERS),$(MODULES_$f:%=$f/%))
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/gcc CC=gcc CFLAGS='-O2 -Werror' all units
-	@$(MAKE) --no-print-directory -j$$(nproc) clang-warnings
-	@echo $(SOURCES) | xargs -P $$(nproc) -n 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
+
+lint-order:
+	@tests/lint/order.sh $(foreach f,$(FOLDERS),$(MODULES_$f:%=$f/%))
+
+lint-style:
+	@tests/lint/style.py
+
+lint-commits:
+	@tests/lint/commits.sh
+
+# Builds what is not built yet. .ci/run builds all of it with WERROR before.
+lint-gcc:
+	@$(MAKE) --no-print-directory WERROR=-Werror all units
+
+lint-clang:
+	@$(MAKE) --no-print-directory clang-warnings
+
+# $(call clang_tidy,CHECKS,SOURCES): run clang-tidy on the sources, two at a time for each processor's turn.
+define clang_tidy
+	@echo $(2) | xargs -r -P $$(nproc) -n 2 sh -c 'clang-tidy --quiet --warnings-as-errors="*" --checks=$(1) "$$@" -- \
 		-std=c17 -D_GNU_SOURCE -Isrc -DVERSION=\"x\" -DCONFIG_FILE=\"x\" 2>/dev/null' clang-tidy
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+endef
+
+lint-tidy:
+	$(call clang_tidy,-clang-analyzer-*,$(SOURCES))
+
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -j $$(nproc) \
 		--suppress=missingIncludeSystem --suppress=ctuuninitvar --error-exitcode=1 $(DEFINES) -D_GNU_SOURCE -Isrc src
-	shellcheck $(SCRIPTS)
-	mandoc -T lint -W warning man/*
+
+lint-shell:
+	@echo $(SCRIPTS) | xargs -P $$(nproc) -n 4 shellcheck -x
+
+lint-man:
+	@mandoc -T lint -W warning man/*
+
+analyze: lint-deps ## clang's static analyzer, five minutes (ANALYZE="src/csv/csv_scan.c" for these sources alone)
+	$(call clang_tidy,-*$(comma)clang-analyzer-*$(comma)-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,$(or $(ANALYZE),$(SOURCES)))
+
+comma = ,
 
 # clang's warnings come from its front end: it need not build. gcc has some that come from optimizing.
 CLANG_CHECKS = $(patsubst %,clang-warnings/%,$(SOURCES) $(filter %.c,$(TESTS_C)))
@@ -212,13 +250,16 @@ $(CLANG_CHECKS): clang-warnings/%:
 format: ## format the sources
 	clang-format -i $(SOURCES) $(HEADERS) $(TESTS_C)
 
-# The daemon confines itself; the leak checker needs /proc.
+# The daemon confines itself to its files, but the leak checker reads /proc.
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ASAN = $(BUILD)/asan
 
-asan: check-deps ## every test under ASan and UBSan, with fewer repetitions
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE)' \
+asan-build:
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(ASAN) CFLAGS='$(SANITIZE)' \
 		CPPFLAGS='-DSANDBOX_ALSO=\"/proc\"' all units
-	@TEST_SHORT=1 BUILD=$(abspath $(BUILD))/asan tests/run
+
+asan: check-deps asan-build ## every test under ASan and UBSan, with fewer repetitions
+	@TEST_SHORT=1 BUILD=$(abspath $(ASAN)) tests/run
 
 valgrind: lint-deps all units ## the unit tests under valgrind, descriptors too
 	@for t in $(filter-out %/watch,$(UNITS)); do echo "  VALGRIND $$t"; UNIT_SHORT=1 valgrind --quiet --error-exitcode=9 \

@@ -193,8 +193,8 @@ if as_root && mount -t tmpfs tmpfs "$DROP/alice" 2>"$SITE/mount"; then
     sample 5 1 >"$SITE/one"
     cp "$SITE/one" "$DROP/alice/one.csv"
     arrived alice/one.csv "$SITE/one" "mounted over, a directory is looked into"
-    printf 'bad\n1\n' >"$DROP/alice/bad.csv"
-    cp "$DROP/alice/bad.csv" "$SITE/bad"
+    printf 'bad\n1\n' >"$SITE/bad"
+    cp "$SITE/bad" "$DROP/alice/bad.csv"
     quarantined alice/bad.csv missing-label "a bad file crosses file systems" "$SITE/bad"
     umount -l "$DROP/alice"
     mounted=()
