@@ -571,7 +571,8 @@ put()
 # accepts PORT: succeed if a process listens on the port.
 accepts() { (: >"/dev/tcp/127.0.0.1/$1"); }
 
-# start_sshd: start an sshd with its own keys, and a connection that all sessions share; set SCP, SFTP, RSYNC_RSH and HOST.
+# start_sshd: start an sshd with its own keys, and a connection that all sessions share; set SCP, SFTP, RSYNC_RSH,
+# HOST and SSHD_PID.
 # HOME is an empty directory, so that no session runs a .bashrc.
 start_sshd()
 {
@@ -599,6 +600,7 @@ start_sshd()
         comment "$(cat "$dir/log")"
         return 1
     fi
+    SSHD_PID=$pid
     options="-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
     options+=" -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256 -i $dir/key -F none -o ControlPath=$dir/shared"
     HOST=$(id -un)@127.0.0.1

@@ -1,12 +1,12 @@
-# What the tests of interrupted transfers share: the ways to send $SRC/NAME to the drop directory, and to cut them.
+# The library of the tests of interrupted transfers: ways to send $SRC/NAME to the drop directory, and to cut them off.
 #
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2206 # much is for the scripts; SCP and SFTP are words
+# shellcheck disable=SC2034,SC2206 # the scripts use much of this; SCP and SFTP are split into words
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "${BASH_SOURCE[0]}")/e2e.sh"
 
 ROWS=12000
-BEGUN=100000 # bytes that are there when a transfer is cut, or more
+BEGUN=100000 # bytes that have arrived at least when a transfer is cut off
 OTHER_FS=/dev/shm
 [[ -d $OTHER_FS && -w $OTHER_FS ]] || OTHER_FS=$TMP
 OTHER_FS=$(mktemp -d "$OTHER_FS/e2e.XXXXXX")
@@ -14,12 +14,12 @@ trap 'rm -rf "$OTHER_FS"; clean_up' EXIT
 
 # --- The ways
 #
-# way_NAME FILE SLOW: how $SRC/FILE is sent to the drop directory, as COMMAND, and if SLOW is 1, so that there is time
-# to cut it. INPUT is a file that goes into it; BEFORE, bytes of the file that came before.
+# way_NAME FILE SLOW: set COMMAND to what sends $SRC/FILE to the drop directory. SLOW is 1 for a transfer slow enough to cut off.
+# INPUT is a file that becomes the standard input, BEFORE the number of bytes of the file that are in place already.
 
-batch() { echo "$1" >"$SITE/batch" && COMMAND=(${SFTP% -b -} ${2:+-l 1600} -b "$SITE/batch" "$HOST"); }
-by_scp() { COMMAND=($SCP ${2:+-l 1600} "${@:3}" "$SRC/$1" "$HOST:$DROP/"); }
-by_rsync() { COMMAND=(rsync ${2:+--bwlimit=200} "${@:3}" "$SRC/$1" "$HOST:$DROP/"); }
+batch() { echo "$1" >"$SITE/batch" && COMMAND=(${SFTP% -b -} ${2:+-l 800} -b "$SITE/batch" "$HOST"); }
+by_scp() { COMMAND=($SCP ${2:+-l 800} "${@:3}" "$SRC/$1" "$HOST:$DROP/"); }
+by_rsync() { COMMAND=(rsync ${2:+--bwlimit=100} "${@:3}" "$SRC/$1" "$HOST:$DROP/"); }
 
 way_scp() { by_scp "$1" "$2"; }
 way_scp-O() { by_scp "$1" "$2" -O; }
@@ -41,16 +41,16 @@ way_tar()
     COMMAND=(tar -C "$DROP" -xf -) && INPUT=$SITE/tar
 }
 
-# Too quick for anybody: these are ended at their third write.
-by_itself()
+# kill_at_write FILE SLOW: end a command that is too quick to be cut off from outside at its third write.
+kill_at_write()
 {
     [[ -z $2 ]] || COMMAND=(strace -f -o "$SITE/strace" -e "trace=write,copy_file_range"
         -e inject=copy_file_range:error=ENOSYS -e "inject=write:signal=SIG$signal:when=3" "${COMMAND[@]}")
 }
-way_curl() { COMMAND=(curl -s -o "$DROP/$1" "file://$SRC/$1") && by_itself "$@"; }
-way_mv-across() { cp "$SRC/$1" "$OTHER_FS/$1" && COMMAND=(mv "$OTHER_FS/$1" "$DROP/") && by_itself "$@"; }
+way_curl() { COMMAND=(curl -s -o "$DROP/$1" "file://$SRC/$1") && kill_at_write "$@"; }
+way_mv-across() { cp "$SRC/$1" "$OTHER_FS/$1" && COMMAND=(mv "$OTHER_FS/$1" "$DROP/") && kill_at_write "$@"; }
 
-# begun NAME BYTES [EXACTLY]: has so much of it come, under whatever name? EXACTLY: and no more?
+# begun NAME BYTES [EXACTLY]: succeed if so many bytes or more have arrived, under any name; with EXACTLY, no more than that.
 begun()
 {
     local path
@@ -62,13 +62,24 @@ begun()
     return 1
 }
 
-# writer_of NAME: who has the dropped file open, or one that will be it.
-writer_of()
+# servers: print the ids of the processes that receive files for our sshd.
+servers()
 {
-    find /proc/[0-9]*/fd -lname "$DROP/*$1*" 2>/dev/null | cut -d / -f 3 | grep -vx "$DAEMON_PID" | head -n 1
+    ps -e -o pid=,ppid=,comm= | awk -v sshd="$SSHD_PID" '
+        { parent[$1] = $2; name[$1] = $3 }
+        END {
+            for (pid in parent) {
+                if (name[pid] !~ /^(sftp-server|scp|rsync)$/) continue
+                for (p = pid; p in parent && p != sshd; p = parent[p]);
+                if (p == sshd) print pid
+            }
+        }'
 }
 
-# feed BYTES: so many of INPUT go into a pipe, and no more; sets FEEDER.
+# servers_ended: succeed if none is left.
+servers_ended() { [[ -z $ssh || -z $(servers) ]]; }
+
+# feed BYTES: write so many bytes of INPUT into a pipe and keep it open; set FEEDER.
 feed()
 {
     rm -f "$SITE/pipe" && mkfifo "$SITE/pipe"
@@ -80,18 +91,19 @@ feed()
     started+=("$FEEDER")
 }
 
-# end_of PID: waits for it; it is ours no more.
-end_of()
+# reap PID: wait for the end of a process.
+reap()
 {
     wait "$1" 2>/dev/null
     forget_pid "$1"
 }
 
-# interrupt WAY NAME SIGNAL [BYTES]: sends it so, and cuts that: SIGNAL goes to the sender, or KILL to whom it sends to, where
-# it is `server`. What goes through a pipe stops behind so many bytes.
+# interrupt WAY NAME SIGNAL [BYTES]: send the file and cut the transfer off: SIGNAL goes to the sender; `server` kills the
+# receiving processes. A transfer through a pipe stops after BYTES.
 interrupt()
 {
-    local signal=$3 pid victim from=/dev/null
+    local signal=$3 pid from=/dev/null
+    local victims
     INPUT='' BEFORE=0 FEEDER='' COMMAND=()
 
     "way_$1" "$2" 1
@@ -102,30 +114,30 @@ interrupt()
     started+=("$pid")
     if [[ ${COMMAND[0]} != strace ]]; then
         wait_for begun "$2" "${4:-$BEGUN}" ${4:+exactly} || fail "$1: the transfer begins" "$(cat "$SITE/out")"
-        victim=$pid
-        [[ $signal != server ]] || victim=$(writer_of "$2")
-        kill "-${signal/server/KILL}" "$victim" || fail "$1: the transfer is cut" "$(cat "$SITE/out")"
+        victims=("$pid")
+        [[ $signal != server ]] || mapfile -t victims < <(servers)
+        kill "-${signal/server/KILL}" "${victims[@]}" || fail "$1: the transfer is cut off" "$(cat "$SITE/out")"
     fi
-    end_of "$pid"
+    reap "$pid"
     if [[ -n $FEEDER ]]; then
         kill "$FEEDER"
-        end_of "$FEEDER"
+        reap "$FEEDER"
     fi
-    wait_for eval "[[ -z \$(writer_of '$2') ]]"
+    wait_for servers_ended
 }
 
-# again WAY NAME: sends it so, whole.
+# again WAY NAME: send the whole file.
 again()
 {
     INPUT='' BEFORE=0 COMMAND=()
     "way_$1" "$2" ''
-    "${COMMAND[@]}" <"${INPUT:-/dev/null}" >"$SITE/out" 2>&1 || fail "$1: it is sent again" "$(cat "$SITE/out")"
+    "${COMMAND[@]}" <"${INPUT:-/dev/null}" >"$SITE/out" 2>&1 || fail "$1: the file is sent again" "$(cat "$SITE/out")"
 }
 
-# file_of WAY SIGNAL: a name for each.
+# file_of WAY SIGNAL: print the name of the file that is sent and cut off so.
 file_of() { echo "$1-${2}_web_20240203_040506.csv"; }
 
-# only_begun NAME FILE: is what is merged of NAME the beginning of FILE, and not all of it?
+# only_begun NAME FILE: succeed if the rows merged from NAME are the first ones of FILE, and not all of them.
 only_begun()
 {
     rows_of "$1" >"$SITE/got" && expected_rows "$2" "$1" >"$SITE/want" &&
@@ -133,10 +145,10 @@ only_begun()
         cmp -n "$(stat -c %s "$SITE/got")" "$SITE/got" "$SITE/want"
 }
 
-# in_quarantine: the names there, but for those of after_verdict, in one line.
+# in_quarantine: print the names in quarantine on one line, without the markers of after_verdict.
 in_quarantine() { find "$DATA/quarantine" -type f ! -name 'settle-mark*' -printf '%P ' 2>/dev/null; }
 
-# open_site NAME [KEY=VALUE…]: a site with a directory of what is sent.
+# open_site NAME [KEY=VALUE…]: open a site with a directory SRC for the files to send. A cut file waits for its other half: settle = 1.
 open_site()
 {
     site "$@" settle=1

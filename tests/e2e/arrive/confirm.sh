@@ -16,7 +16,7 @@ none_of() { ! compgen -G "$DATA/quarantine/$1*"; }
 
 # --- confirm = checksum: by the daemon
 
-site checksum confirm=checksum
+site checksum confirm=checksum settle=1
 sample 10 1 >"$SITE/a"
 start_daemon
 cp "$SITE/a" "$DROP/a.csv"
