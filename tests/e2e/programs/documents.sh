@@ -378,8 +378,14 @@ mapfile -t words < <(strings_of '^    \[PENDING_[A-Z_]*\] = "')
 lists phasesentineld.8 "$page8" "every reason to wait (${#words[@]})" "${words[@]}"
 mapfile -t words < <(strings_of '^    \[VIOLATION_[A-Z_]*\] = "')
 lists phasesentinel-schema.5 "$schema" "every code (${#words[@]})" "${words[@]}"
-mapfile -t words < <(python3 -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' \
-    "$TMP/readme/data/stats/stats.json")
+
+# keys_of FILE: print the keys of a JSON object.
+keys_of() { python3 -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' "$1"; }
+
+"$CLI" -c "$TMP/readme/etc/phasesentinel.ini" "${ALLOW_ROOT[@]}" status --json >"$TMP/status.json"
+mapfile -t words < <(keys_of "$TMP/status.json")
+lists phasesentinel.1 "$page1" "every key of status --json (${#words[@]})" "${words[@]}"
+mapfile -t words < <(keys_of "$TMP/readme/data/stats/stats.json")
 lists phasesentinel-formats.5 "$formats" "every key of stats.json (${#words[@]})" "${words[@]}"
 mapfile -t words < <(find "$TMP/readme/data/state" -maxdepth 1 -mindepth 1 -printf 'state/%f\n')
 lists phasesentinel-formats.5 "$formats" "every file in state/ (${#words[@]})" "${words[@]}"
