@@ -64,19 +64,6 @@ void backup_name_format(char out[BACKUP_NAME_SIZE], const char *name, unsigned n
     snprintf(out, BACKUP_NAME_SIZE, "%.*s%s%s", BACKUP_NAME_LONGEST, shortened, number, suffix);
 }
 
-bool backup_name_of_long(const char *name, char *out)
-{
-    const char *base = path_base(name);
-    char slot[BACKUP_NAME_SIZE];
-
-    if (strlen(base) <= BACKUP_NAME_LONGEST)
-        return false;
-    backup_name_format(slot, name, 1, "");
-    memcpy(out, name, (size_t)(base - name));
-    memcpy(out + (base - name), slot, strlen(slot) + 1);
-    return true;
-}
-
 void backup_name_strip(char *path)
 {
     size_t len = strlen(path), digits;

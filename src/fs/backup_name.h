@@ -10,7 +10,6 @@
 #define PHASESENTINEL_BACKUP_NAME_H
 
 #include <limits.h>
-#include <stdbool.h>
 
 #include "base/cause.h"
 
@@ -28,10 +27,6 @@ int backup_name_open(int root, const char *name, bool create, struct cause *caus
  * longer than BACKUP_NAME_LONGEST a hash takes the place of the end. */
 void backup_name_format(char out[BACKUP_NAME_SIZE], const char *name, unsigned n,
                         const char *suffix);
-
-/* Write the path of the name's first place, if that is not the name itself, which was too long.
- * `out` has room for the name. */
-bool backup_name_of_long(const char *name, char *out);
 
 /* Cut ".~n~" off the end of a path. */
 void backup_name_strip(char *path);

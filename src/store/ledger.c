@@ -397,16 +397,6 @@ int ledger_last(const struct ledger *ledger, const char *name, struct ledger_lin
                                              : 0;
 }
 
-int ledger_last_of_slot(const struct ledger *ledger, const char *path, struct ledger_line *ret_line,
-                        struct cause *cause)
-{
-    struct ledger_known known;
-
-    return ledger_index_slot(&ledger->index, path, &known)
-               ? ledger_at(ledger, known.last_at, ret_line, cause)
-               : 0;
-}
-
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                    struct cause *cause)
 {

@@ -87,9 +87,6 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
 /* Find the last line of a name. */
 int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                 struct cause *cause);
-/* Find the last line of a long name by the path of its slot (backup_name_of_long). */
-int ledger_last_of_slot(const struct ledger *ledger, const char *path, struct ledger_line *ret_line,
-                        struct cause *cause);
 /* Find the line with the longest content that was merged under a name. */
 int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,
                    struct cause *cause);

@@ -5,7 +5,6 @@
 
 #include "base/csv_name.h"
 #include "base/vector.h"
-#include "fs/backup_name.h"
 
 /* Values of ledger_name.longest: where the line with the longest content is. */
 #define LONGEST_NONE  0 /* there is none */
@@ -39,7 +38,6 @@ void ledger_index_free(struct ledger_index *index)
 {
     hash_index_free(&index->by_content);
     hash_index_free(&index->by_name);
-    hash_index_free(&index->by_slot);
     length_set_free(&index->lengths);
     hash_index_free(&index->by_quarantined);
     free(index->quarantined);
@@ -170,18 +168,6 @@ bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t
     return false;
 }
 
-bool ledger_index_slot(const struct ledger_index *index, const char *path,
-                       struct ledger_known *ret_known)
-{
-    size_t cursor = 0;
-    const struct hash_index_slot *slot =
-        hash_index_find(&index->by_slot, digest_check(path, strlen(path)), &cursor);
-
-    if (slot != NULL)
-        describe_name(index, &index->names[slot->value - 1], ret_known);
-    return slot != NULL;
-}
-
 /* Store the longest content in `longest`, because the last line will be another one. */
 static int keep_longest(struct ledger_index *index, struct ledger_name *name)
 {
@@ -242,9 +228,7 @@ static int add_line_to_name(struct ledger_index *index, const struct ledger_note
     struct ledger_known known;
     uint64_t rows;
 
-    if (name == NULL ||
-        (note->slot != 0 && name->last_at == 0 &&
-         hash_index_put(&index->by_slot, note->slot, (uint64_t)(name - index->names) + 1) < 0))
+    if (name == NULL)
         return -1;
     describe_name(index, name, &known);
     rows = present_rows(&known, name, note);
@@ -290,20 +274,9 @@ bool ledger_index_content(const struct ledger_index *index, const unsigned char 
     return true;
 }
 
-static uint64_t slot_hash(const char *name, size_t len)
-{
-    char path[LEDGER_NAME_SIZE];
-
-    return len > BACKUP_NAME_LONGEST && backup_name_of_long(name, path)
-               ? digest_check(path, strlen(path))
-               : 0;
-}
-
 void ledger_index_note(const struct ledger_index *index, const struct ledger_line *line,
                        struct ledger_note *ret_note)
 {
-    const size_t len = strlen(line->name);
-
     *ret_note =
         (struct ledger_note){.at = line->at,
                              .verdict = line->verdict,
@@ -311,8 +284,7 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
                              .content = content_key(line->sha256, line->has_meta, line->meta),
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
-                             .duplicate = line->duplicate,
-                             .slot = slot_hash(line->name, len)};
+                             .duplicate = line->duplicate};
     hash_index_prefetch(&index->by_name, ret_note->name.high);
     hash_index_prefetch(&index->by_content, ret_note->content);
 }

@@ -31,7 +31,6 @@ struct ledger_quarantined;
 struct ledger_index {
     struct hash_index by_content; /* to the block in which a line begins, plus one */
     struct hash_index by_name;    /* to a position in `names`, plus one */
-    struct hash_index by_slot;    /* likewise, by digest_check of the path of a long name's slot */
     struct ledger_name *names;    /* owned: a record for each name */
     size_t count, cap;
     struct ledger_longest *longest; /* owned: longest contents that are not their name's last */
@@ -57,7 +56,6 @@ struct ledger_note {
     uint64_t bytes;
     uint64_t rows;      /* added and rejected rows */
     uint64_t duplicate; /* rows that were in the training file already */
-    uint64_t slot;      /* key of the long name's slot; 0: the name is not long */
 };
 
 /* Extract what the index keeps of a line about a dropped file, and prefetch where it will go. */
@@ -93,10 +91,6 @@ bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t
  * value is 0. Return the offset of the line in the ledger.
  */
 uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *cursor);
-
-/* Look up a name by the path of its slot, where that is not the name (backup_name_of_long). */
-bool ledger_index_slot(const struct ledger_index *index, const char *path,
-                       struct ledger_known *ret_known);
 
 /*
  * Walk the lines whose content counts as known (merged, grown, duplicate, forgotten) and may be this
