@@ -27,7 +27,7 @@ void check_result_clear(struct check_result *result)
 
 void check_result_blame(struct check_result *result, enum violation_code code, const char *text)
 {
-    struct buffer *message = violations_add(&result->violations, code, 0, 0, NULL, NULL, 0);
+    struct buffer *message = violations_add(&result->violations, code, (struct violation_at){0});
 
     if (message == NULL)
         return;

@@ -415,6 +415,7 @@ static void stop_at(struct csv_reader *reader, struct row *row, size_t start)
 
     blame(reader, row, nul != NULL ? ROW_NUL : ROW_TOO_LONG, reader->line,
           nul != NULL ? (size_t)(nul - data) : start);
+    row->opened_line = 0;
     row->last = true;
     reader->stopped = true;
 }

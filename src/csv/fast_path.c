@@ -96,7 +96,7 @@ static void plan_columns(struct fast_path *fast_path)
         if (field < 0)
             continue;
         column->field = &column_map->schema->fields[field];
-        column->known = &column_map->known[field];
+        column->known = &column_map->caches[field];
         column->digits = sure_digits(column->field);
         column->decimal_digits = column->field->type == FIELD_NUMBER ? column->digits : 0;
     }
@@ -134,7 +134,7 @@ static void add_cell(struct fast_path *fast_path, struct fast_path_piece *pieces
 static void plan_row(struct fast_path *fast_path)
 {
     const struct column_map *column_map = fast_path->column_map;
-    const struct training_columns *layout = column_map->layout;
+    const struct training_columns *layout = column_map->output;
     struct fast_path_piece *pieces = fast_path->pieces;
     size_t i, constant = 0;
 
@@ -147,9 +147,9 @@ static void plan_row(struct fast_path *fast_path)
             buffer_byte(&fast_path->constants, ',');
         if (field >= 0 && column_map->column_of[field] >= 0)
             add_cell(fast_path, pieces, (size_t)column_map->column_of[field], &constant);
-        else if (field >= 0 && column_map->filled[field] != NULL)
-            escape_csv_cell(&fast_path->constants, column_map->filled[field],
-                            strlen(column_map->filled[field]));
+        else if (field >= 0 && column_map->constants[field] != NULL)
+            escape_csv_cell(&fast_path->constants, column_map->constants[field],
+                            strlen(column_map->constants[field]));
     }
     buffer_byte(&fast_path->constants, '\n');
     buffer_reserve(&fast_path->constants, COPY);
@@ -177,17 +177,17 @@ int fast_path_open(struct fast_path *fast_path, const struct column_map *column_
     fast_path->no_empty = column_map->columns == 1;
     fast_path->uncounted = 0;
     memset(fast_path->counts, 0, sizeof fast_path->counts);
-    if (column_map->layout == NULL) {
+    if (column_map->output == NULL) {
         plan_columns(fast_path);
         return 0;
     }
-    if (fast_path->pieces == NULL || fast_path->piece_cap < column_map->layout->count) {
+    if (fast_path->pieces == NULL || fast_path->piece_cap < column_map->output->count) {
         grown =
-            realloc(fast_path->pieces, (column_map->layout->count + 1) * sizeof *fast_path->pieces);
+            realloc(fast_path->pieces, (column_map->output->count + 1) * sizeof *fast_path->pieces);
         if (grown == NULL)
             return cause_memory(cause);
         fast_path->pieces = grown;
-        fast_path->piece_cap = column_map->layout->count;
+        fast_path->piece_cap = column_map->output->count;
     }
     plan_columns(fast_path);
     plan_row(fast_path);
@@ -255,14 +255,15 @@ int fast_path_count(struct fast_path *fast_path, struct tally *tally, struct cau
         if (field < 0)
             continue;
         if (column_map->column_of[field] < 0) {
-            const char *filled = column_map->filled[field] == NULL ? "" : column_map->filled[field];
+            const char *filled =
+                column_map->constants[field] == NULL ? "" : column_map->constants[field];
 
             if (counter_add(counter, filled, strlen(filled), passed) < 0)
                 return cause_memory(cause);
             continue;
         }
         for (place = 0; place <= VALUE_CACHE_PLACES; place++) {
-            const struct value_cache_value *value = &column_map->known[field].values[place];
+            const struct value_cache_value *value = &column_map->caches[field].values[place];
             bool empty = place == VALUE_CACHE_PLACES;
 
             if (counts[place] > 0 && counter_add(counter, empty ? "" : value->text,

@@ -43,8 +43,8 @@ int file_check_init(struct file_check *file_check, const struct schema *schema,
 {
     *file_check = (struct file_check){.schema = schema, .config = config};
     file_check->rows = csv_reader_open(config->max_row_bytes, config->max_columns);
-    file_check->known = calloc(schema->count + 1, sizeof *file_check->known);
-    if (file_check->rows == NULL || file_check->known == NULL)
+    file_check->caches = calloc(schema->count + 1, sizeof *file_check->caches);
+    if (file_check->rows == NULL || file_check->caches == NULL)
         return cause_memory(cause);
     return 0;
 }
@@ -55,7 +55,7 @@ void file_check_free(struct file_check *file_check)
     fast_path_close(&file_check->fast_path);
     decompress_free(&file_check->unpack);
     buffer_free(&file_check->name);
-    free(file_check->known);
+    free(file_check->caches);
     column_map_free(&file_check->column_map);
     buffer_free(&file_check->accepted);
     *file_check = (struct file_check){0};
@@ -135,6 +135,11 @@ static bool is_hopeless(const struct row *row)
 static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct file_check *file_check = reading->file_check;
+    const struct column_map_request request = {.schema = file_check->schema,
+                                               .output = reading->order->layout,
+                                               .caches = file_check->caches,
+                                               .name = buffer_text(&file_check->name),
+                                               .header = row};
     uint64_t before = reading->result->violations.total;
     size_t len = row->raw_len;
 
@@ -145,11 +150,12 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
             len--;
         buffer_append(&reading->result->header, row->raw, len);
         buffer_byte(&reading->result->header, '\n');
+        if (column_map_bind(&file_check->column_map, &request, &reading->result->violations,
+                            cause) < 0)
+            return -1;
+    } else {
+        row_check_fault(row, &reading->result->violations);
     }
-    if (column_map_bind(&file_check->column_map, file_check->schema, reading->order->layout,
-                        file_check->known, buffer_text(&file_check->name), row,
-                        &reading->result->violations, cause) < 0)
-        return -1;
     reading->bad_header = reading->result->violations.total > before;
     if (!reading->bad_header && fast_path_open(&file_check->fast_path, &file_check->column_map,
                                                file_check->config->max_row_bytes, cause) < 0)
@@ -176,8 +182,9 @@ static void report_blanks(struct reading *reading)
 static void add_truncated(struct reading *reading, const struct row *row)
 {
     struct violations *violations = &reading->result->violations;
-    struct buffer *message = violations_add(violations, VIOLATION_TRUNCATED_FILE, row->line, 0,
-                                            NULL, row->raw, row->raw_len);
+    struct buffer *message = violations_add(
+        violations, VIOLATION_TRUNCATED_FILE,
+        (struct violation_at){.line = row->line, .value = row->raw, .value_len = row->raw_len});
 
     if (message == NULL)
         return;
@@ -201,26 +208,27 @@ static uint64_t last_line(const struct row *row)
  * cells look like. But NUL bytes are no row that was cut, and a quote that opened lines ago has
  * swallowed whole rows.
  */
-static bool last_row_valid(struct reading *reading, const struct row *row)
+static enum row_check_result check_last_row(struct reading *reading, const struct row *row)
 {
     struct file_check *file_check = reading->file_check;
     struct violations silent;
-    bool valid;
+    enum row_check_result checked;
 
     if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
         (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
         row_check_fault(row, &reading->result->violations);
-        return false;
+        return ROW_CHECK_INVALID;
     }
     violations_init(&silent, 0);
-    valid =
-        row_check(&file_check->column_map, row, &silent) && !file_check->config->newline_required;
+    checked = row_check(&file_check->column_map, row, &silent);
     violations_free(&silent);
-    if (valid)
+    if (checked == ROW_CHECK_VALID && file_check->config->newline_required)
+        checked = ROW_CHECK_INVALID;
+    if (checked == ROW_CHECK_VALID)
         reading->result->no_newline = true;
-    else
+    else if (checked == ROW_CHECK_INVALID)
         add_truncated(reading, row);
-    return valid;
+    return checked;
 }
 
 /* Where the rows that are beyond doubt are written; NULL: they are not. */
@@ -254,7 +262,7 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
 {
     struct file_check *file_check = reading->file_check;
     struct check_result *result = reading->result;
-    bool valid;
+    enum row_check_result checked;
     int taken;
 
     if (row->fault == ROW_BLANK) {
@@ -273,19 +281,17 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
         return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
     result->cut_short |= row->last;
     if (file_check->column_map.columns == 0) {
-        valid = false; /* a header that is no row: cells mean nothing */
+        checked = ROW_CHECK_INVALID; /* a header that is no row: cells mean nothing */
         if (row->fault != ROW_SOUND)
             row_check_fault(row, &result->violations);
     } else if (!row->ended) {
-        valid = last_row_valid(reading, row);
+        checked = check_last_row(reading, row);
     } else {
-        valid = row_check(&file_check->column_map, row, &result->violations);
+        checked = row_check(&file_check->column_map, row, &result->violations);
     }
-    valid = valid && !reading->bad_header;
-
-    if (file_check->column_map.no_memory)
+    if (checked == ROW_CHECK_NO_MEMORY)
         return cause_memory(cause);
-    if (!valid) {
+    if (checked == ROW_CHECK_INVALID || reading->bad_header) {
         result->bad_rows++;
         if (file_check->config->bad_rows == CONFIG_REJECT_FILE)
             file_check->rejecting = true;

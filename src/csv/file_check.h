@@ -63,7 +63,7 @@ struct file_check {
     struct csv_reader *rows;
     struct buffer name; /* of the CSV */
     struct column_map column_map;
-    struct value_cache *known; /* [schema->count] */
+    struct value_cache *caches; /* [schema->count] */
     struct fast_path fast_path;
     struct buffer accepted;
     bool rejecting; /* reject-file and something is wrong: rows are counted, not written */

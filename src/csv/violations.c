@@ -10,7 +10,7 @@
 
 #define VALUE_SHOWN 256
 
-static const char *const names[VIOLATION_CODE_COUNT] = {
+static const char *const code_names[VIOLATION_CODE_COUNT] = {
     [VIOLATION_BLANK_LABEL] = "blank-label",
     [VIOLATION_DUPLICATE_LABEL] = "duplicate-label",
     [VIOLATION_MISSING_LABEL] = "missing-label",
@@ -36,7 +36,7 @@ static const char *const names[VIOLATION_CODE_COUNT] = {
 
 const char *violation_code_name(enum violation_code code)
 {
-    return names[code];
+    return code_names[code];
 }
 
 int violation_code_from_name(const char *name, size_t len)
@@ -44,7 +44,7 @@ int violation_code_from_name(const char *name, size_t len)
     int i;
 
     for (i = 0; i < VIOLATION_CODE_COUNT; i++)
-        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+        if (strlen(code_names[i]) == len && memcmp(code_names[i], name, len) == 0)
             return i;
     return -1;
 }
@@ -70,18 +70,29 @@ void violations_free(struct violations *violations)
     *violations = (struct violations){0};
 }
 
-static size_t keep(struct buffer *texts, const char *text, size_t len)
+/* Append a text of a violation to `texts`. Return its offset there. */
+static size_t keep_text(struct buffer *texts, const char *text, size_t len)
 {
-    size_t at = texts->len;
+    const size_t at = texts->len;
 
     if (text != NULL)
         buffer_append(texts, text, len);
     return at;
 }
 
+/* Return the length of a value cut to VALUE_SHOWN bytes, not inside a character. */
+static size_t shown_length(const char *value, size_t len)
+{
+    if (len <= VALUE_SHOWN)
+        return len;
+    len = VALUE_SHOWN;
+    while (len > VALUE_SHOWN - 4 && ((unsigned char)value[len] & 0xC0) == 0x80)
+        len--;
+    return len;
+}
+
 struct buffer *violations_add(struct violations *violations, enum violation_code code,
-                              uint64_t line, size_t column, const char *field, const char *value,
-                              size_t value_len)
+                              struct violation_at at)
 {
     struct violation *violation;
 
@@ -92,19 +103,14 @@ struct buffer *violations_add(struct violations *violations, enum violation_code
     if (vector_grow(&violations->list, sizeof *violations->list, violations->count,
                     &violations->cap) < 0)
         return NULL;
-    if (value_len > VALUE_SHOWN) {
-        value_len = VALUE_SHOWN;
-        while (value_len > VALUE_SHOWN - 4 && ((unsigned char)value[value_len] & 0xC0) == 0x80)
-            value_len--;
-    }
     violation = &violations->list[violations->count++];
     *violation = (struct violation){.code = code,
-                                    .line = line,
-                                    .column = column,
-                                    .field_len = field == NULL ? 0 : strlen(field),
-                                    .value_len = value_len};
-    violation->field = keep(&violations->texts, field, violation->field_len);
-    violation->value = keep(&violations->texts, value, value_len);
+                                    .line = at.line,
+                                    .column = at.column,
+                                    .field_len = at.field == NULL ? 0 : strlen(at.field),
+                                    .value_len = shown_length(at.value, at.value_len)};
+    violation->field = keep_text(&violations->texts, at.field, violation->field_len);
+    violation->value = keep_text(&violations->texts, at.value, violation->value_len);
     violation->message = violations->texts.len;
     violations->listed[code]++;
     return &violations->texts;
@@ -123,7 +129,7 @@ struct buffer *violations_add_first(struct violations *violations, enum violatio
     struct buffer *message;
 
     violations->max += max > 0 && violations->count == max;
-    message = violations_add(violations, code, 0, 0, NULL, NULL, 0);
+    message = violations_add(violations, code, (struct violation_at){0});
     violations->max = max;
     return message;
 }
@@ -144,7 +150,7 @@ static void print_one(const struct violations *violations, const struct violatio
 {
     const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
 
-    buffer_printf(out, "%s: ", names[violation->code]);
+    buffer_printf(out, "%s: ", code_names[violation->code]);
     if (violation->field_len > 0) {
         escape_printable(out, texts + violation->field, violation->field_len);
         buffer_string(out, ": ");
@@ -209,7 +215,7 @@ void violations_write_csv(const struct violations *violations, struct buffer *ou
             buffer_printf(out, "%zu", violation->column);
         buffer_byte(out, ',');
         escape_csv_cell(out, texts + violation->field, violation->field_len);
-        buffer_printf(out, ",%s,", names[violation->code]);
+        buffer_printf(out, ",%s,", code_names[violation->code]);
         write_shown(out, is_formula(texts + violation->value, violation->value_len) ? "'" : "",
                     texts + violation->value, violation->value_len);
         buffer_byte(out, ',');
@@ -218,7 +224,7 @@ void violations_write_csv(const struct violations *violations, struct buffer *ou
     }
     for (i = 0; i < VIOLATION_CODE_COUNT; i++)
         if (violations->counts[i] > violations->listed[i])
-            buffer_printf(out, ",,,%s,,%" PRIu64 " more are not listed\n", names[i],
+            buffer_printf(out, ",,,%s,,%" PRIu64 " more are not listed\n", code_names[i],
                           violations->counts[i] - violations->listed[i]);
 }
 

@@ -55,6 +55,15 @@ struct violation {
     size_t message, message_len;
 };
 
+/* Where a violation is, for violations_add. A zeroed struct blames the whole file. */
+struct violation_at {
+    uint64_t line;     /* 0: no line is to blame */
+    size_t column;     /* from 1; 0: none */
+    const char *field; /* NULL: none */
+    const char *value; /* value_len bytes; NULL: none */
+    size_t value_len;
+};
+
 struct violations {
     uint64_t counts[VIOLATION_CODE_COUNT];
     uint64_t total;
@@ -74,8 +83,7 @@ void violations_free(struct violations *violations); /* takes zeroed ones */
  * only counted (the cap is reached, or memory is out): cost stays small when every row is bad.
  */
 struct buffer *violations_add(struct violations *violations, enum violation_code code,
-                              uint64_t line, size_t column, const char *field, const char *value,
-                              size_t value_len);
+                              struct violation_at at);
 
 /* The last of the list has its message now. */
 void violations_added(struct violations *violations);

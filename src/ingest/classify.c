@@ -31,8 +31,9 @@ static enum file_class decide_failing(struct upload *upload)
 static void add_changed(struct upload *upload)
 {
     struct violations *violations = &upload->check_result.violations;
-    struct buffer *message = violations_add(violations, VIOLATION_CHANGED_FILE,
-                                            upload->check_result.continued_line, 0, NULL, NULL, 0);
+    struct buffer *message =
+        violations_add(violations, VIOLATION_CHANGED_FILE,
+                       (struct violation_at){.line = upload->check_result.continued_line});
     char was[64] = "", is[64] = "";
     uint64_t end = upload->history.base->bytes, from = end < 40 ? 0 : end - 40;
     struct cause ignored;

@@ -11,7 +11,7 @@
 /* What other files taught it would make this input's way depend on them. */
 UNUSED static void judged_forget(struct file_check *file_check)
 {
-    memset(file_check->known, 0, file_check->schema->count * sizeof *file_check->known);
+    memset(file_check->caches, 0, file_check->schema->count * sizeof *file_check->caches);
 }
 
 /* What all readings have in common. */

@@ -270,7 +270,8 @@ static void try_violation(const char *value, size_t len, const char *name)
 
     violations_init(&violations, 1);
     for (i = 0; i < 2; i++) {
-        message = violations_add(&violations, VIOLATION_TYPE_ERROR, 7, 2, "field", value, len);
+        message = violations_add(&violations, VIOLATION_TYPE_ERROR,
+                                 (struct violation_at){7, 2, "field", value, len});
         if (message == NULL)
             continue;
         buffer_append(message, value, len);

@@ -126,7 +126,7 @@ UNUSED static void write_reasons(uint64_t seq, uint64_t line)
     struct buffer *message;
 
     violations_init(&violations, 10);
-    message = violations_add(&violations, VIOLATION_BLANK_ROW, line, 0, NULL, NULL, 0);
+    message = violations_add(&violations, VIOLATION_BLANK_ROW, (struct violation_at){.line = line});
     buffer_string(message, "a line too many");
     violations_added(&violations);
     if (placement_write_reasons(&dir, seq, &violations, NULL, NULL, &cause) < 0)

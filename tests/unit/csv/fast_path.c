@@ -377,7 +377,7 @@ static void start(size_t number, const char *text)
         for (j = 0; j < 2; j++)
             twice_init(both[j], &schemas[number], &configs[i]);
         csv_reader_use_reference(reference[number][i].file_check.rows, true);
-        reference[number][i].file_check.column_map.no_known = true;
+        reference[number][i].file_check.column_map.no_cache = true;
     }
 }
 

@@ -9,13 +9,28 @@ static struct buffer out;
 static void add(enum violation_code code, uint64_t line, size_t column, const char *field,
                 const char *value, const char *text)
 {
-    struct buffer *message = violations_add(&violations, code, line, column, field, value,
-                                            value == NULL ? 0 : strlen(value));
+    struct buffer *message =
+        violations_add(&violations, code,
+                       (struct violation_at){.line = line,
+                                             .column = column,
+                                             .field = field,
+                                             .value = value,
+                                             .value_len = value == NULL ? 0 : strlen(value)});
 
     if (message == NULL)
         return;
     buffer_string(message, text);
     violations_added(&violations);
+}
+
+/* Add a violation with a value that is no C string. Return the length of what is kept of it. */
+static size_t add_long(const char *value, size_t len)
+{
+    violations_add(&violations, VIOLATION_TYPE_ERROR,
+                   (struct violation_at){
+                       .line = 1, .column = 1, .field = "t", .value = value, .value_len = len});
+    violations_added(&violations);
+    return violations.list[violations.count - 1].value_len;
 }
 
 static const char *made(void (*make)(const struct violations *, struct buffer *))
@@ -171,20 +186,14 @@ static void test_long_values(void)
     for (i = 250; i <= 256; i++) {
         memset(value, 'x', sizeof value);
         memcpy(value + i, "\xF0\x9F\x98\x80", 4);
-        violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, sizeof value);
-        violations_added(&violations);
-        len = violations.list[violations.count - 1].value_len;
+        len = add_long(value, sizeof value);
         check(len <= 256 && len >= 253 && (len <= i || len >= i + 4),
               "a value is cut to 256 bytes, not inside a character: %zu", len);
     }
     memset(value, '\x80', sizeof value);
-    violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, sizeof value);
-    violations_added(&violations);
-    len = violations.list[violations.count - 1].value_len;
+    len = add_long(value, sizeof value);
     check(len <= 256 && len >= 250, "whatever it holds: %zu", len);
-    violations_add(&violations, VIOLATION_TYPE_ERROR, 1, 1, "t", value, 256);
-    violations_added(&violations);
-    check(violations.list[violations.count - 1].value_len == 256, "one of 256 bytes is whole");
+    check(add_long(value, 256) == 256, "a value of 256 bytes is kept whole");
 }
 
 int main(void)
