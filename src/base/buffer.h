@@ -41,6 +41,21 @@ static inline void buffer_append(struct buffer *buffer, const void *bytes, size_
     buffer->len += len;
 }
 
+/* Append a text after which BUFFER_PADDING bytes can be read. A short text is copied with a fixed
+ * size, which needs no call of memcpy. */
+#define BUFFER_PADDING 16
+static inline void buffer_append_padded(struct buffer *buffer, const char *text, size_t len)
+{
+    if (buffer->cap - buffer->len < len + BUFFER_PADDING &&
+        buffer_reserve(buffer, len + BUFFER_PADDING) < 0)
+        return;
+    if (len <= BUFFER_PADDING)
+        memcpy(buffer->data + buffer->len, text, BUFFER_PADDING);
+    else
+        memcpy(buffer->data + buffer->len, text, len);
+    buffer->len += len;
+}
+
 static inline void buffer_byte(struct buffer *buffer, char byte)
 {
     buffer_append(buffer, &byte, 1);

@@ -9,7 +9,6 @@
 #include "base/vector.h"
 
 #define READ_SIZE (256 * 1024)
-#define COPY      16 /* cells of up to so many bytes are copied without a call of memcpy */
 
 struct window {
     char *data; /* owned; CSV_READER_ZEROS more bytes than cap */
@@ -253,19 +252,10 @@ static int read_line(struct csv_reader *reader, struct row *row, const struct re
 
 /* ---- a record with quotes, through libcsv ------------------------------------------------- */
 
-/* Reallocate libcsv's buffer for a cell, with COPY more bytes that can be read. */
+/* Reallocate libcsv's buffer for a cell, with the padding that buffer_append_padded needs. */
 static void *reallocate(void *old, size_t size)
 {
-    return realloc(old, size + COPY);
-}
-
-/* Copy a short cell with a fixed size, which needs no call. COPY bytes can be read and written. */
-static inline void copy_cell(char *to, const char *from, size_t len)
-{
-    if (len <= COPY)
-        memcpy(to, from, COPY);
-    else
-        memcpy(to, from, len);
+    return realloc(old, size + BUFFER_PADDING);
 }
 
 static void on_cell(void *text, size_t len, void *context)
@@ -275,11 +265,9 @@ static void on_cell(void *text, size_t len, void *context)
 
     /* A record has line breaks inside cells only, so those met so far belong to cells that ended. */
     reader->quoted_breaks = reader->breaks;
-    if (reader->cell_count < reader->max_columns &&
-        (texts->cap - texts->len > len + COPY || buffer_reserve(texts, len + 1 + COPY) == 0)) {
-        copy_cell(texts->data + texts->len, text, len);
-        texts->data[texts->len + len] = ',';
-        texts->len += len + 1;
+    if (reader->cell_count < reader->max_columns) {
+        buffer_append_padded(texts, text, len);
+        buffer_byte(texts, ',');
     }
     /* The text may still move: place_cells sets the pointer when the record is whole. */
     if (add_cell(reader, NULL, len) < 0)

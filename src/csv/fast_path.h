@@ -1,17 +1,17 @@
 /*
- * quick: the rows that need no CSV machinery, checked and written while they are scanned.
+ * fast_path: check and write rows while they are scanned, without the CSV machinery.
  *
- *     fast_path_open   for a file whose header was accepted: what is to be done with each column
- *     fast_path_rows   as many whole rows as are beyond doubt
- *     fast_path_row    one that csv_reader_next gave, if it is beyond doubt
- *     fast_path_count  before row_check, and at the end: the rows so far are in the tally then
- *     fast_path_close
+ *     fast_path_open     for a file whose header is without a violation
+ *     fast_path_rows     as many whole rows as are certainly valid
+ *     fast_path_row      one row that csv_reader_next gave, if it is certainly valid
+ *     fast_path_count    before row_tally, and at the end of the file: add the rows to the tally
+ *     fast_path_close    once, after the last file
  *
- * A row is beyond doubt if each cell is a plain number within the bounds of its field, a value that
- * is known to be good, or one without quotes in it that field_check accepts. Before any other row,
- * or one with a quote, fast_path_rows stops: csv_reader_next reads it, and where fast_path_row does
- * not take it, row_check says what is wrong with it, if anything is. So this pass accepts nothing
- * that they would not, and writes and counts what they would.
+ * A row is certainly valid if each cell is a plain number within the bounds of its field, a value
+ * in the value_cache, or a text without quotes that field_check accepts. fast_path_rows stops before
+ * any other row and before a row with a quote: csv_reader_next reads that one, and where
+ * fast_path_row does not take it, row_check decides. So fast_path accepts no row that they would
+ * reject, and writes and counts the same as they do.
  */
 #ifndef PHASESENTINEL_FAST_PATH_H
 #define PHASESENTINEL_FAST_PATH_H
@@ -21,53 +21,60 @@
 
 #include "base/buffer.h"
 #include "base/cause.h"
-#include "csv/value_cache.h"
+#include "csv/column_map.h"
+#include "csv/csv_reader.h"
 #include "csv/tally.h"
-#include "csv/row_check.h"
+#include "csv/value_cache.h"
 
 struct fast_path_column;
 struct fast_path_piece;
 
-/* Reusable from file to file. */
+/* Reusable for many files. A zeroed struct is ready for fast_path_open. */
 struct fast_path {
-    const struct column_map *column_map; /* borrowed from fast_path_open to the file's end */
+    const struct column_map *column_map; /* borrowed until the end of the file */
     uint64_t max_row_bytes;
-    struct fast_path_column *columns; /* [sheet->columns] */
-    size_t column_cap;
-    struct fast_path_piece *pieces; /* what a row is written from, in order */
-    size_t piece_count, piece_cap;
-    struct buffer constants; /* what stands between and behind the cells */
-    size_t tail;             /* of these, where the bytes behind the last piece begin */
-    bool as_it_is;           /* rows are written as they came */
-    bool no_empty;           /* an empty cell may be a line without content */
-    /* Rows that are not in the tally yet, and by the place of their value among the known ones;
-     * the last place is the empty value's. */
+    struct fast_path_column *columns; /* [column_map->columns] */
+    struct fast_path_piece *pieces;   /* the parts of a row that is written, in order */
+    size_t piece_count;
+    size_t cap;              /* of columns, and of pieces */
+    struct buffer constants; /* the bytes between the pieces and after the last one */
+    size_t tail;             /* offset in constants of the bytes after the last piece */
+    bool verbatim;           /* rows are written as they stand in the file */
+    bool no_empty;           /* a row may be one empty cell: leave empty cells to csv_reader */
+    /* Rows that are not in the tally yet: all of them, and by the value_cache slot of the value;
+     * the last slot counts empty values. */
     uint64_t uncounted;
     struct fast_path_column *counted_columns[TALLY_COUNT];
     size_t counted;
-    uint64_t counts[TALLY_COUNT][VALUE_CACHE_PLACES + 1];
+    uint64_t counts[TALLY_COUNT][VALUE_CACHE_SLOTS + 1];
 };
 
 int fast_path_open(struct fast_path *fast_path, const struct column_map *column_map,
                    uint64_t max_row_bytes, struct cause *cause);
 
+/* Where rows go that are certainly valid. */
+struct fast_path_sink {
+    struct buffer *out; /* NULL: rows are neither written nor added to the tally */
+    struct tally *tally;
+    uint64_t rows; /* their number is added */
+};
+
 /*
- * Passes over the rows at the beginning of `text`, which has CSV_READER_ZEROS zero bytes behind its
- * end. Returns how many bytes they have; they are added to *rows and, unless out is NULL, written
- * to it and counted for the tally. A buffer without memory is marked failed; for a tally without,
- * -1 is returned.
+ * Pass over the rows at the beginning of `text`, which is followed by CSV_READER_ZEROS zero bytes.
+ * Return how many bytes they have, or -1 if the tally has no memory; an `out` without memory is
+ * marked failed.
  */
 ptrdiff_t fast_path_rows(struct fast_path *fast_path, const char *text, size_t len,
-                         struct buffer *out, struct tally *tally, uint64_t *rows,
-                         struct cause *cause);
+                         struct fast_path_sink *sink, struct cause *cause);
 
-/* Passes over a sound row that has its line end, in the same way. 1: it is done with; 0: it is not
- * beyond doubt; -1. */
-int fast_path_row(struct fast_path *fast_path, const struct row *row, struct buffer *out,
-                  struct tally *tally, struct cause *cause);
+/* Pass over a sound row that has a line end, in the same way. Return 1 if it was certainly valid, 0
+ * if not, or -1. */
+int fast_path_row(struct fast_path *fast_path, const struct row *row, struct fast_path_sink *sink,
+                  struct cause *cause);
 
+/* Add the rows passed since the last call to the tally. */
 int fast_path_count(struct fast_path *fast_path, struct tally *tally, struct cause *cause);
 
-void fast_path_close(struct fast_path *fast_path); /* takes zeroed ones */
+void fast_path_close(struct fast_path *fast_path); /* accepts a zeroed one */
 
 #endif

@@ -231,30 +231,31 @@ static enum row_check_result check_last_row(struct reading *reading, const struc
     return checked;
 }
 
-/* Where the rows that are beyond doubt are written; NULL: they are not. */
-static struct buffer *quick_sink(struct reading *reading)
+/* Return where rows go that are certainly valid. */
+static struct fast_path_sink fast_sink(struct reading *reading)
 {
     struct file_check *file_check = reading->file_check;
+    const bool written = !file_check->rejecting && reading->order->sink.accept != NULL;
 
-    return file_check->rejecting || reading->order->sink.accept == NULL ? NULL
-                                                                        : &file_check->accepted;
+    return (struct fast_path_sink){.out = written ? &file_check->accepted : NULL,
+                                   .tally = &reading->result->tally};
 }
 
-/* A row whose quotes were not needed is as quick as one without. 1: it is taken; 0; -1. Behind 0
- * all that was taken is counted. */
-static int take_quick_row(struct reading *reading, const struct row *row, struct cause *cause)
+/* Take a row that csv_reader parsed, if it is certainly valid: one whose quotes were not needed.
+ * Return 1 if it is taken; 0 if not, and the rows before it are in the tally; or -1. */
+static int take_parsed_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct fast_path *fast_path = &reading->file_check->fast_path;
-    struct check_result *result = reading->result;
+    struct fast_path_sink sink = fast_sink(reading);
     int taken = 0;
 
     if (reading->bad_header)
         return 0;
     if (row->fault == ROW_SOUND && row->ended)
-        taken = fast_path_row(fast_path, row, quick_sink(reading), &result->tally, cause);
+        taken = fast_path_row(fast_path, row, &sink, cause);
     if (taken == 0)
-        return fast_path_count(fast_path, &result->tally, cause);
-    result->rows += taken > 0;
+        return fast_path_count(fast_path, sink.tally, cause);
+    reading->result->rows += sink.rows;
     return taken;
 }
 
@@ -276,7 +277,7 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     }
     report_blanks(reading);
     result->no_rows = false;
-    taken = take_quick_row(reading, row, cause);
+    taken = take_parsed_row(reading, row, cause);
     if (taken != 0)
         return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
     result->cut_short |= row->last;
@@ -391,11 +392,11 @@ static bool pass_prefix(struct reading *reading)
     return reading->in_prefix || reading->prefix_differs;
 }
 
-/* The next rows, as long as they are beyond doubt. */
-static int take_quick_rows(struct reading *reading, struct cause *cause)
+/* Take the next rows, as long as they are certainly valid. */
+static int take_fast_rows(struct reading *reading, struct cause *cause)
 {
     struct file_check *file_check = reading->file_check;
-    uint64_t before = reading->result->rows;
+    struct fast_path_sink sink = fast_sink(reading);
     ptrdiff_t passed;
     const char *text;
     size_t len;
@@ -405,13 +406,13 @@ static int take_quick_rows(struct reading *reading, struct cause *cause)
     text = csv_reader_peek(file_check->rows, &len);
     if (text == NULL)
         return 0;
-    passed = fast_path_rows(&file_check->fast_path, text, len, quick_sink(reading),
-                            &reading->result->tally, &reading->result->rows, cause);
+    passed = fast_path_rows(&file_check->fast_path, text, len, &sink, cause);
     if (passed < 0)
         return -1;
     if (passed == 0)
         return 0;
-    csv_reader_advance(file_check->rows, (size_t)passed, reading->result->rows - before);
+    csv_reader_advance(file_check->rows, (size_t)passed, sink.rows);
+    reading->result->rows += sink.rows;
     reading->result->no_rows = false;
     return flush(reading, FLUSH_SIZE, cause);
 }
@@ -438,7 +439,7 @@ static int take_rows(struct reading *reading, struct cause *cause)
         }
         if (reading->in_prefix && pass_prefix(reading))
             break;
-        if (!reading->line_end_due && take_quick_rows(reading, cause) < 0)
+        if (!reading->line_end_due && take_fast_rows(reading, cause) < 0)
             return -1;
         result = csv_reader_next(reading->file_check->rows, &row, cause);
         if (result < 0)

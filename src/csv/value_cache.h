@@ -1,11 +1,14 @@
 /*
- * known: values of a field that were found good. Values repeat: one met again is good again.
+ * value_cache: values of one field that were found valid. Values repeat, and need not be checked
+ * again.
  *
- * Values are as they stand in a file without quotes around them, so none has a quote in it: the
- * quick pass compares what it finds there with them.
+ *     key = value_cache_key(text, len)      of a value that value_cache_fits
+ *     slot = value_cache_slot(&key)
+ *     value_cache_hit, value_cache_store
  *
- * A table of few places, one for each hash: a new value may drive out an older one, which costs
- * another check and nothing else. Longer values and numbers are checked each time.
+ * The cache has one slot for each hash. A new value replaces an older one, which costs one more
+ * check of that. Callers store no value with a quote in it: fast_path compares the cache with the
+ * bytes of cells as they stand in the file.
  */
 #ifndef PHASESENTINEL_VALUE_CACHE_H
 #define PHASESENTINEL_VALUE_CACHE_H
@@ -16,11 +19,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VALUE_CACHE_PLACES 256 /* value_cache_slot */
+#define VALUE_CACHE_SLOTS  256 /* as many as value_cache_slot has values */
 #define VALUE_CACHE_LENGTH 64
 
-/* A value as it is looked for: its first and its last eight bytes as little-endian words, those of
- * a shorter one with zeros behind them. Up to sixteen bytes that is all of it. */
+/* The length of a value, and its first and last eight bytes as little-endian words; a shorter value
+ * has zeros after it. Values of up to 16 bytes are equal if their keys are. */
 struct value_cache_key {
     size_t len;
     uint64_t head, tail;
@@ -28,9 +31,9 @@ struct value_cache_key {
 
 struct value_cache {
     struct value_cache_value {
-        struct value_cache_key key; /* len 0: free */
+        struct value_cache_key key; /* len 0: the slot is free */
         char text[VALUE_CACHE_LENGTH];
-    } values[VALUE_CACHE_PLACES];
+    } values[VALUE_CACHE_SLOTS];
 };
 
 static inline bool value_cache_fits(size_t len)
@@ -38,7 +41,6 @@ static inline bool value_cache_fits(size_t len)
     return len > 0 && len <= VALUE_CACHE_LENGTH;
 }
 
-/* Of a value that fits. */
 static inline struct value_cache_key value_cache_key(const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
@@ -72,21 +74,21 @@ static inline size_t value_cache_slot(const struct value_cache_key *key)
     return (size_t)(hash >> 56);
 }
 
-static inline bool value_cache_hit(const struct value_cache *known, size_t place,
+static inline bool value_cache_hit(const struct value_cache *cache, size_t slot,
                                    const struct value_cache_key *key, const char *text)
 {
-    const struct value_cache_value *value = &known->values[place];
+    const struct value_cache_value *value = &cache->values[slot];
 
     return value->key.len == key->len && value->key.head == key->head &&
            value->key.tail == key->tail &&
            (key->len <= 2 * sizeof key->head || memcmp(value->text, text, key->len) == 0);
 }
 
-static inline void value_cache_store(struct value_cache *known, size_t place,
+static inline void value_cache_store(struct value_cache *cache, size_t slot,
                                      const struct value_cache_key *key, const char *text)
 {
-    known->values[place].key = *key;
-    memcpy(known->values[place].text, text, key->len);
+    cache->values[slot].key = *key;
+    memcpy(cache->values[slot].text, text, key->len);
 }
 
 #endif
