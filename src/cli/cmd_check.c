@@ -51,7 +51,7 @@ static enum file_kind open_path(const char *path, int *ret_fd, struct file_id *f
         *ret_fd = taken.fd;
         *file_id = taken.file_id;
         if (kind == FILE_REGULAR)
-            sidecar_look(fd, path_base(path), taken.access.owner, sidecars);
+            sidecar_read(fd, path_base(path), taken.access.owner, sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
         kind = FILE_GONE;

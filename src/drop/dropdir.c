@@ -9,7 +9,7 @@
 #include "drop/pending_file.h"
 #include "drop/sidecar.h"
 
-#define RACY_BYTES (UINT64_C(1) << 20) /* a larger file waits for the next scan */
+#define RACY_BYTES (UINT64_C(1) << 20) /* larger files are not read again before the next scan */
 
 int dropdir_open(struct dropdir *drop, const struct config *config, const struct ledger *ledger,
                  int state_fd, struct cause *cause)
@@ -20,7 +20,7 @@ int dropdir_open(struct dropdir *drop, const struct config *config, const struct
     if (file_cache_open(&drop->file_cache, state_fd, cause) < 0 ||
         pending_load(&drop->pending, state_fd, cause) < 0)
         return -1;
-    /* Directories may have been looked into at an earlier run. */
+    /* An earlier run may have been recursive. */
     for (i = 0; i < drop->pending.count && !config->recursive; i++)
         if (strchr(drop->pending.files[i].name, '/') != NULL)
             pending_done(&drop->pending.files[i]);
@@ -43,7 +43,6 @@ void dropdir_notify(const struct dropdir *drop, enum ingest_event event, const c
         drop->notify(drop->notify_context, &notice);
 }
 
-/* The numbers of user_data/: each file that is counted stands for its rows that are accepted. */
 bool dropdir_counts(const struct dropdir *drop, const char *name, const struct pending_file *file)
 {
     return file_cache_has(&drop->file_cache, name) || (file != NULL && file->counted);
@@ -73,36 +72,31 @@ void dropdir_count_out(struct dropdir *drop, const char *name)
     drop->changed = true;
 }
 
-/* A name that counts, or a directory that cannot be looked into. */
-static int arrive(struct dropdir *drop, const char *name, bool closed, int64_t due,
+static int arrive(struct dropdir *drop, const char *name, bool writer_closed, int64_t due,
                   struct cause *cause)
 {
-    return pending_arrive(&drop->pending, name, closed, due) == NULL ? cause_memory(cause) : 0;
+    return pending_arrive(&drop->pending, name, writer_closed, due) == NULL ? cause_memory(cause)
+                                                                            : 0;
 }
 
-/* What came beside a file is a reason to look at the file. */
-static int arrive_beside(struct dropdir *drop, const char *name, size_t len, int64_t due,
-                         struct cause *cause)
-{
-    char *file = strndup(name, len);
-    int result = file == NULL ? cause_memory(cause) : arrive(drop, file, false, due, cause);
-
-    drop->sidecars = true;
-    free(file);
-    return result;
-}
-
-int dropdir_arrive(struct dropdir *drop, const char *name, bool closed, int64_t due,
+int dropdir_arrive(struct dropdir *drop, const char *name, bool writer_closed, int64_t due,
                    struct cause *cause)
 {
-    size_t sidecar_of;
+    const size_t sidecar_of = sidecar_target_length(name);
+    char *target;
+    int result;
 
     if (!drop->config->recursive && strchr(name, '/') != NULL)
         return 0;
     if (csv_name_is_accepted(name))
-        return arrive(drop, name, closed, due, cause);
-    sidecar_of = sidecar_target_length(name);
-    return sidecar_of > 0 ? arrive_beside(drop, name, sidecar_of, due, cause) : 0;
+        return arrive(drop, name, writer_closed, due, cause);
+    if (sidecar_of == 0)
+        return 0;
+    drop->sidecars = true;
+    target = strndup(name, sidecar_of);
+    result = target == NULL ? cause_memory(cause) : arrive(drop, target, false, due, cause);
+    free(target);
+    return result;
 }
 
 void dropdir_gone(struct dropdir *drop, const char *name)
@@ -148,60 +142,56 @@ void dropdir_drop_stale_racy(struct dropdir *drop, int64_t now)
     }
 }
 
+/* ---- scans ---- */
+
 struct scan {
     struct dropdir *drop;
     int64_t due;
-    bool count_only;
-    bool part;  /* not the whole directory: nothing is counted */
-    bool keeps; /* accepted files stay in the drop directory */
+    bool count_only; /* compute the totals, and make nothing due */
+    bool part;       /* not the whole drop directory: leave the totals as they are */
+    bool keeps;      /* accepted files stay in the drop directory */
     struct scanned {
         char *name; /* owned */
         bool is_file;
-    } * found; /* those to be looked at */
+    } * found; /* new and changed files */
     size_t count, cap;
     struct cause *cause;
-    bool failed;
+    bool failed; /* out of memory */
 };
 
-/* It waits, and nothing about it has changed since it was last looked at. */
-static bool is_as_it_was(const struct pending_file *file, const struct file_id *file_id)
+/* Return true if a check of this pending file would find what the last check found. */
+static bool is_unchanged(const struct pending_file *file, const struct file_id *file_id)
 {
     return file->has_file_id && file_id_equal(&file->file_id, file_id) &&
            file->reason != PENDING_UNREADABLE && file->reason != PENDING_TROUBLE &&
            file->reason != PENDING_FILE_TYPE && file->reason != PENDING_UNCONFIRMED;
 }
 
-/* What is met is counted. */
-static enum file_cache_state meet(struct scan *scan, const char *name, enum file_kind kind,
-                                  const struct file_id *file_id, struct pending_file *file,
-                                  const struct ledger_known *known)
+/* Add a name to the totals. A daemon that only counts leaves out a name that neither the ledger nor
+ * the pending list has: its event is still to come, and dropdir_count_in will add it. */
+static void count_scanned(const struct scan *scan, bool is_file, struct pending_file *file,
+                          const struct ledger_known *known)
 {
     struct dropdir *drop = scan->drop;
-    enum file_cache_state state = file_cache_scan_found(
-        &drop->file_cache, name, scan->count_only ? NULL : file_id, known->last_at);
 
-    if (scan->part)
-        return state;
     if (file != NULL)
-        file->counted = kind == FILE_REGULAR;
-    /* What nobody knows yet is counted when its event is taken, and not here as well. */
-    if (kind == FILE_REGULAR &&
-        (file != NULL || known->last_at != 0 || !scan->count_only || !drop->is_daemon)) {
-        drop->files++;
-        drop->rows += known->rows;
-    }
-    return state;
+        file->counted = is_file;
+    if (!is_file || (file == NULL && known->last_at == 0 && scan->count_only && drop->is_daemon))
+        return;
+    drop->files++;
+    drop->rows += known->rows;
 }
 
-/* It is to be looked at. Takes the name. */
-static void note(struct scan *scan, char *name, bool is_file)
+static void add_scanned(struct scan *scan, const char *name, bool is_file)
 {
+    char *copy = strdup(name);
+
     scan->failed |=
-        name == NULL || vector_grow(&scan->found, sizeof *scan->found, scan->count, &scan->cap) < 0;
+        copy == NULL || vector_grow(&scan->found, sizeof *scan->found, scan->count, &scan->cap) < 0;
     if (scan->failed)
-        free(name);
+        free(copy);
     else
-        scan->found[scan->count++] = (struct scanned){name, is_file};
+        scan->found[scan->count++] = (struct scanned){copy, is_file};
 }
 
 /* Schedule a second read of a file that is unchanged as far as its timestamps can be trusted. */
@@ -217,25 +207,28 @@ static void scan_found(void *context, const char *name, enum file_kind kind,
                        const struct file_id *file_id)
 {
     struct scan *scan = context;
-    struct pending_file *file = pending_find(&scan->drop->pending, name);
+    struct dropdir *drop = scan->drop;
+    struct pending_file *file = pending_find(&drop->pending, name);
+    const bool is_file = kind == FILE_REGULAR;
     struct ledger_known known;
     enum file_cache_state state;
 
     if (scan->failed)
         return;
-    ledger_name(scan->drop->ledger, name, &known);
-    state = meet(scan, name, kind, file_id, file, &known);
-    if (scan->count_only)
+    ledger_name(drop->ledger, name, &known);
+    state = file_cache_scan_found(&drop->file_cache, name, scan->count_only ? NULL : file_id,
+                                  known.last_at);
+    if (!scan->part)
+        count_scanned(scan, is_file, file, &known);
+    if (scan->count_only || (is_file && file != NULL && is_unchanged(file, file_id)))
         return;
-    if (kind == FILE_REGULAR && file != NULL && is_as_it_was(file, file_id))
-        return;
-    if (kind == FILE_REGULAR && state != FILE_CACHE_MISS && scan->keeps &&
+    if (is_file && state != FILE_CACHE_MISS && scan->keeps &&
         (file == NULL || file->reason == PENDING_RACY)) {
         if (state == FILE_CACHE_RACY && file == NULL)
             recheck_scanned(scan, name, known.last_at);
         return;
     }
-    note(scan, strdup(name), kind == FILE_REGULAR);
+    add_scanned(scan, name, is_file);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -259,17 +252,17 @@ static void scan_sidecar(void *context, const char *name)
     scan->drop->sidecars = true;
 }
 
-/* Fills in what was found; to be freed in any case. As drop_scan. */
+/* Fill scan->found in the order of the names. free_scan is to be called also after a failure. */
 static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *ret_ignored)
 {
-    struct drop_scan_request order = {.under = under,
-                                      .recursive = scan->drop->config->recursive,
-                                      .names_only = scan->count_only,
-                                      .enter = scan_enter,
-                                      .sidecar = scan_sidecar,
-                                      .found = scan_found,
-                                      .context = scan};
-    int result = drop_scan(dir_fd, &order, ret_ignored, scan->cause);
+    struct drop_scan_request request = {.under = under,
+                                        .recursive = scan->drop->config->recursive,
+                                        .names_only = scan->count_only,
+                                        .enter = scan_enter,
+                                        .sidecar = scan_sidecar,
+                                        .found = scan_found,
+                                        .context = scan};
+    int result = drop_scan(dir_fd, &request, ret_ignored, scan->cause);
 
     if (result >= 0 && scan->failed)
         return cause_memory(scan->cause);
@@ -309,7 +302,7 @@ int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *ca
             if (result == 0)
                 pending_find(&drop->pending, scan.found[i].name)->counted = scan.found[i].is_file;
         }
-        /* What was waited for and is not there has to be looked at once, to find that out. */
+        /* A pending file that was not found may be back already: check it. */
         for (i = 0; i < drop->pending.count; i++)
             if (!drop->pending.files[i].counted)
                 pending_wake(&drop->pending.files[i], clock_monotonic());
@@ -318,8 +311,8 @@ int dropdir_scan(struct dropdir *drop, int dir_fd, int64_t due, struct cause *ca
     return result;
 }
 
-int dropdir_look_into(struct dropdir *drop, int dir_fd, const char *directory, int64_t due,
-                      struct cause *cause)
+int dropdir_scan_directory(struct dropdir *drop, int dir_fd, const char *directory, int64_t due,
+                           struct cause *cause)
 {
     struct scan scan = {.drop = drop,
                         .due = due,

@@ -29,12 +29,11 @@
 
 #define FILE_CACHE_RACY_AGE INT64_C(2000000000) /* nanoseconds */
 
-/* All of these are seeded hashes, except at. */
 struct file_cache_entry {
-    uint64_t name;
-    uint64_t inode; /* of device and inode number */
-    uint64_t file_id;
-    uint64_t at; /* offset of the ledger line, and flags (file_cache.c) */
+    uint64_t name;    /* seeded hash of the name */
+    uint64_t inode;   /* seeded hash of device and inode number */
+    uint64_t file_id; /* seeded hash of the file_id */
+    uint64_t at;      /* offset of the ledger line, and flags (file_cache.c) */
 };
 
 struct file_cache {

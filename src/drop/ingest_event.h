@@ -20,7 +20,7 @@ enum ingest_event {
     INGEST_EVENTS,
 };
 
-/* All fields are borrowed for the time of the call. */
+/* Pointers are valid during the call. */
 struct ingest_notice {
     enum ingest_event event;
     const char *name;

@@ -54,16 +54,16 @@ struct pending_file {
     char *name;   /* owned, as detail */
     char *detail; /* NULL: none */
     enum pending_reason reason;
-    struct file_id file_id;   /* as of the last check, if has_file_id */
-    uint64_t sidecar_hash;    /* of the sidecars at the last check; 0: there were none */
-    uint64_t restored_hash;   /* of file_id and sidecars, read from state/waiting.csv; 0: none */
+    struct file_id file_id;   /* result of the last check, if has_file_id */
+    uint64_t sidecar_hash;    /* hash of the sidecars found by the last check; 0: none */
+    uint64_t restored_hash;   /* pending_signature from state/waiting.csv; 0: none */
     int64_t unchanged_since;  /* time of the first check that found this file_id and sidecars */
     int64_t last_checked;     /* time of the last check of the content; at first, of the arrival */
     int64_t due;              /* time of the next check, or CLOCK_NEVER */
     int64_t first_seen;       /* real time of the arrival */
     uint64_t truncated_size;  /* size, if an incomplete last row was its only fault; else 0 */
     uint64_t arrival_no;      /* files are checked in the order of these numbers */
-    uint64_t ledger_at;       /* of a racy file: the ledger line that accepted it */
+    uint64_t ledger_at;       /* ledger line that accepted a racy file */
     bool has_file_id;         /* checked by this process */
     bool writer_closed;       /* an event said that a writer closed the file or moved it here */
     bool counted;             /* in the totals of the drop directory (dropdir.h) */

@@ -1,9 +1,9 @@
 /*
- * NAME.sha256 is what sha256sum(1) prints: a line for each file, 64 hex digits, a blank, a blank or
- * '*', and the file's name; or, with --tag, "SHA256 (name) = digits". Where the name holds a
- * backslash or a line end, '\' stands in front of the line, and these are written as "\\" and "\n".
- * A line of the digits alone will do. One line is the file's, whatever name is in it, since files
- * are renamed on their way; of several it is the one with the file's name.
+ * NAME.sha256 is what sha256sum(1) prints, a line for each file: 64 hex digits, a blank, a blank or
+ * '*', and the file's name; or, with --tag, "SHA256 (name) = digits". If the name holds a backslash
+ * or a line end, the line begins with '\', and the name has "\\" and "\n" instead. A line of the
+ * digits alone is accepted too. A single line counts whatever name it has, since files are renamed
+ * on their way; of several lines the one with the file's name counts.
  */
 #include "drop/sidecar.h"
 
@@ -47,7 +47,7 @@ size_t sidecar_target_length(const char *name)
     return 0;
 }
 
-/* ---- NAME.sha256 -------------------------------------------------------------------------- */
+/* ---- NAME.sha256 ---- */
 
 static bool parse_digits(const char *text, size_t len, unsigned char out[DIGEST_SIZE])
 {
@@ -61,8 +61,8 @@ static bool parse_digits(const char *text, size_t len, unsigned char out[DIGEST_
     return digest_unhex(out, digits, DIGEST_SIZE);
 }
 
-/* Is this the path of a file of that name? */
-static bool names(const char *path, size_t len, bool escaped, const char *base)
+/* Return true if the path, as a line has it, ends in the name `base`. */
+static bool path_ends_in(const char *path, size_t len, bool escaped, const char *base)
 {
     struct buffer name = {0};
     const char *slash;
@@ -83,9 +83,11 @@ static bool names(const char *path, size_t len, bool escaped, const char *base)
     return same;
 }
 
-/* 0: no line of a checksum; 1: of another file's; 2: of this file's, or of no name. */
-static int parse_line(const char *line, size_t len, const char *base,
-                      unsigned char sha256[DIGEST_SIZE])
+enum sum_line { SUM_NONE, SUM_OF_OTHER_NAME, SUM_OF_NAME };
+
+/* Read a line. SUM_OF_NAME: of the name `base`, or without a name. */
+static enum sum_line parse_line(const char *line, size_t len, const char *base,
+                                unsigned char sha256[DIGEST_SIZE])
 {
     static const char tag[] = "SHA256 (", end[] = ") = ";
     bool escaped = len > 0 && *line == '\\';
@@ -97,19 +99,21 @@ static int parse_line(const char *line, size_t len, const char *base,
     len -= escaped;
     if (parse_digits(line, len, sha256)) {
         if (len == DIGITS)
-            return 2;
+            return SUM_OF_NAME;
         if (len < DIGITS + 3 || line[DIGITS] != ' ' ||
             (line[DIGITS + 1] != ' ' && line[DIGITS + 1] != '*'))
-            return 0;
-        return names(line + DIGITS + 2, len - DIGITS - 2, escaped, base) ? 2 : 1;
+            return SUM_NONE;
+        return path_ends_in(line + DIGITS + 2, len - DIGITS - 2, escaped, base) ? SUM_OF_NAME
+                                                                                : SUM_OF_OTHER_NAME;
     }
     if (len < strlen(tag) + strlen(end) + DIGITS || memcmp(line, tag, strlen(tag)) != 0)
-        return 0;
+        return SUM_NONE;
     name_len = len - strlen(tag) - strlen(end) - DIGITS;
     if (memcmp(line + strlen(tag) + name_len, end, strlen(end)) != 0 ||
         !parse_digits(line + len - DIGITS, DIGITS, sha256))
-        return 0;
-    return names(line + strlen(tag), name_len, escaped, base) ? 2 : 1;
+        return SUM_NONE;
+    return path_ends_in(line + strlen(tag), name_len, escaped, base) ? SUM_OF_NAME
+                                                                     : SUM_OF_OTHER_NAME;
 }
 
 bool sidecar_parse(const char *text, size_t len, const char *base,
@@ -118,86 +122,87 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
     unsigned char sha256[DIGEST_SIZE];
     const char *end = text + len, *next;
     size_t others = 0;
-    int found;
+    enum sum_line found;
 
     for (; text < end; text = next + 1) {
         next = memchr(text, '\n', (size_t)(end - text));
         if (next == NULL)
             next = end;
         found = parse_line(text, (size_t)(next - text), base, sha256);
-        if (found > 0 && (found == 2 || others == 0))
+        if (found == SUM_OF_NAME || (found == SUM_OF_OTHER_NAME && others == 0))
             memcpy(ret_sha256, sha256, DIGEST_SIZE);
-        if (found == 2)
+        if (found == SUM_OF_NAME)
             return true;
-        others += found == 1;
+        others += found == SUM_OF_OTHER_NAME;
     }
     return others == 1;
 }
 
-/* ---- both --------------------------------------------------------------------------------- */
+/* ---- finding sidecars ---- */
 
-#define MOMENT (2 * CLOCK_SECOND) /* in which a rename by link and unlink is over */
+#define RENAME_TIME (2 * CLOCK_SECOND) /* after that a rename by link and unlink is over */
 
-/* Does it count, by whose it is? */
-static bool counts(const struct file_access *whose, const struct file_id *file_id, uid_t owner,
-                   struct sidecars *sidecars)
+/* Return true if the sidecar counts. */
+static bool is_trusted(const struct file_access *access, const struct file_id *file_id, uid_t owner,
+                       struct sidecars *sidecars)
 {
-    if (!whose->linked && (whose->owner == owner || whose->owner == 0 || whose->owner == geteuid()))
+    if (!access->linked &&
+        (access->owner == owner || access->owner == 0 || access->owner == geteuid()))
         return true;
     sidecars->foreign = true;
-    sidecars->linked |= whose->linked && clock_real() < file_id->ctime + MOMENT;
+    sidecars->linked |= access->linked && clock_real() < file_id->ctime + RENAME_TIME;
     return false;
 }
 
-/* FILE_GONE: it does not count. */
+/* Read the checksum. Return FILE_GONE if the sidecar does not count. */
 static enum file_kind read_sum(int dir_fd, const char *path, const char *base, uid_t owner,
                                struct sidecars *sidecars)
 {
-    struct opened_file taken;
+    struct opened_file opened;
     struct cause cause = {0};
     ssize_t len = -1;
     char *text;
 
-    opened_file_open(dir_fd, path, &taken);
-    errno = taken.errnum;
-    if (taken.kind != FILE_REGULAR)
-        return taken.kind;
-    if (!counts(&taken.access, &taken.file_id, owner, sidecars)) {
-        close(taken.fd);
+    opened_file_open(dir_fd, path, &opened);
+    errno = opened.errnum;
+    if (opened.kind != FILE_REGULAR)
+        return opened.kind;
+    if (!is_trusted(&opened.access, &opened.file_id, owner, sidecars)) {
+        close(opened.fd);
         return FILE_GONE;
     }
-    sidecars->each[SIDECAR_SHA256].file_id = taken.file_id;
+    sidecars->each[SIDECAR_SHA256].file_id = opened.file_id;
     text = malloc(SIDECAR_BYTES);
     errno = ENOMEM;
     if (text != NULL)
-        len = durable_read(taken.fd, text, SIDECAR_BYTES, 0, path, &cause);
+        len = durable_read(opened.fd, text, SIDECAR_BYTES, 0, path, &cause);
     if (len >= 0)
         sidecars->has_sum = sidecar_parse(text, (size_t)len, base, sidecars->sha256);
     free(text);
-    close(taken.fd);
+    close(opened.fd);
     if (text != NULL)
         errno = cause.errnum;
     return len < 0 ? FILE_TROUBLE : FILE_REGULAR;
 }
 
-static enum file_kind look_for(int dir_fd, const char *name, enum sidecar_kind which, uid_t owner,
-                               struct sidecars *sidecars)
+static enum file_kind find_sidecar(int dir_fd, const char *name, enum sidecar_kind which,
+                                   uid_t owner, struct sidecars *sidecars)
 {
     struct file_id *file_id = &sidecars->each[which].file_id;
     enum file_kind kind = FILE_TROUBLE;
-    struct file_access whose = {0};
+    struct file_access access = {0};
     struct buffer path = {0};
 
     buffer_printf(&path, "%s%s", name, sidecar_suffix(which));
     errno = ENOMEM;
     if (!buffer_failed(&path))
-        kind = beneath_stat_access(dir_fd, buffer_text(&path), file_id, &whose);
+        kind = beneath_stat_access(dir_fd, buffer_text(&path), file_id, &access);
     if (kind == FILE_TROUBLE && errno == ENAMETOOLONG)
         kind = FILE_GONE;
     if ((kind == FILE_REGULAR || kind == FILE_OTHER || kind == FILE_DIRECTORY) &&
-        !counts(&whose, file_id, owner, sidecars))
+        !is_trusted(&access, file_id, owner, sidecars))
         kind = FILE_GONE;
-    /* Whoever writes it has only just made it. */
+    /* An empty checksum file has just been created: its content is still to come. */
     if (kind == FILE_REGULAR && which == SIDECAR_SHA256 && file_id->size == 0)
         kind = FILE_GONE;
     if (kind == FILE_REGULAR && which == SIDECAR_SHA256)
@@ -206,7 +211,7 @@ static enum file_kind look_for(int dir_fd, const char *name, enum sidecar_kind w
     return kind;
 }
 
-enum file_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+enum file_kind sidecar_read(int dir_fd, const char *name, uid_t owner,
                             struct sidecars *ret_sidecars)
 {
     enum file_kind kind, result = FILE_REGULAR;
@@ -214,7 +219,7 @@ enum file_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
 
     *ret_sidecars = (struct sidecars){0};
     for (i = 0; i < SIDECAR_KINDS && result == FILE_REGULAR; i++) {
-        kind = look_for(dir_fd, name, (enum sidecar_kind)i, owner, ret_sidecars);
+        kind = find_sidecar(dir_fd, name, (enum sidecar_kind)i, owner, ret_sidecars);
         ret_sidecars->each[i].there = kind != FILE_GONE;
         if (kind != FILE_GONE)
             result = kind;

@@ -1,12 +1,13 @@
 /*
- * sidecar: what a sender puts beside a file to say something of it.
+ * sidecar: the files that a sender puts beside a CSV file: NAME.sha256 and NAME.done.
  *
- * NAME.sha256 holds its checksum, as sha256sum writes it; NAME.done, whatever it holds, says that
- * it is whole. They are as little to be trusted as the file: links and FIFOs are never opened, and
- * no more than SIDECAR_BYTES are read. A sidecar says only that its file may be judged, and by
- * which hash; where it contradicts the file that is a violation, checksum-mismatch. Only the file's
- * owner may say that, root, or we: what somebody else puts beside it, or links there, counts for
- * nothing.
+ * NAME.sha256 holds the checksum of NAME, as sha256sum writes it. NAME.done, with any content, says
+ * that NAME is complete. A checksum that differs from that of the file is a violation,
+ * checksum-mismatch.
+ *
+ * Sidecars are trusted as little as the file: links and FIFOs are never opened, and no more than
+ * SIDECAR_BYTES are read. A sidecar counts only if its owner is the file's owner, root or the
+ * effective user, and if it has no other hard link.
  */
 #ifndef PHASESENTINEL_SIDECAR_H
 #define PHASESENTINEL_SIDECAR_H
@@ -29,36 +30,36 @@ const char *sidecar_suffix(enum sidecar_kind kind);
  * if `name` is not that of a sidecar of an accepted file. */
 size_t sidecar_target_length(const char *name);
 
+/* The sidecars of a file, as sidecar_read found them. */
 struct sidecars {
     struct sidecar {
-        bool there;
+        bool there; /* present, and counts */
         struct file_id file_id;
     } each[SIDECAR_KINDS];
-    bool foreign; /* one that does not count is there */
-    bool linked;  /* it is just now being renamed, or so: look again in a moment */
-    bool has_sum; /* the checksum could be read from NAME.sha256 */
+    bool foreign; /* a sidecar is present that does not count */
+    bool linked;  /* a sidecar has another hard link, maybe for the moment of a rename */
+    bool has_sum; /* sha256 was read from NAME.sha256 */
     unsigned char sha256[DIGEST_SIZE];
 };
 
 /*
- * Looks for the sidecars of the name, a file of this owner. FILE_REGULAR: those that are there were
- * read. Else what hinders that: FILE_OTHER, FILE_DIRECTORY, FILE_UNREADABLE or FILE_TROUBLE
- * with errno, of the last one in the order of the enum that is `there`.
+ * Find the sidecars of a file with this owner, and read the checksum. Return FILE_REGULAR if all
+ * that are present could be read. Else stop at the first that could not, which is `there`, and
+ * return FILE_OTHER, FILE_DIRECTORY, FILE_UNREADABLE, or FILE_TROUBLE with errno.
  */
-enum file_kind sidecar_look(int dir_fd, const char *name, uid_t owner,
+enum file_kind sidecar_read(int dir_fd, const char *name, uid_t owner,
                             struct sidecars *ret_sidecars);
 
-/* What is there, as it is now: 0 if nothing is. */
+/* Return a hash of the file_ids of the sidecars, or 0 if there are none. */
 uint64_t sidecar_hash(const struct sidecars *sidecars);
 
-/*
- * Is there no checksum, or is it the one of the file's bytes? If not, that is added to the
- * violations.
- */
+/* Return true unless NAME.sha256 is there and does not hold this checksum, which is added to the
+ * violations then. */
 bool sidecar_agrees(const struct sidecars *sidecars, const char *name,
                     const unsigned char sha256[DIGEST_SIZE], struct violations *violations);
 
-/* The checksum of `base` in the `len` bytes of such a file. */
+/* Find the checksum of the file `base` in the content of its NAME.sha256. Return false if there is
+ * none. */
 bool sidecar_parse(const char *text, size_t len, const char *base,
                    unsigned char ret_sha256[DIGEST_SIZE]);
 

@@ -122,7 +122,7 @@ int batch_look_into(struct batch *batch, const char *directory, int64_t due, str
 
     if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    result = dropdir_look_into(&batch->drop, batch->dir->drop, directory, due, cause);
+    result = dropdir_scan_directory(&batch->drop, batch->dir->drop, directory, due, cause);
     datadir_close_drop(batch->dir);
     return result;
 }

@@ -172,7 +172,7 @@ static bool claim(struct upload *upload)
     dropdir_count_in(upload->env->drop, upload->file);
     upload->sidecars = (struct sidecars){0};
     if (upload->env->drop->sidecars || upload->env->config->confirm != CONFIG_CONFIRM_NONE)
-        beside = sidecar_look(upload->env->dir->drop, upload->file->name,
+        beside = sidecar_read(upload->env->dir->drop, upload->file->name,
                               upload->taken.access.owner, &upload->sidecars);
     if (upload->sidecars.foreign)
         log_debug("%s: what somebody else put beside it does not count", upload->name);

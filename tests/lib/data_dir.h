@@ -187,7 +187,7 @@ UNUSED static uint64_t take_with_sidecars(enum verdict verdict, const char *name
     place_put_text(dir.drop, path, sum);
     snprintf(path, sizeof path, "%s.done", name);
     place_put_text(dir.drop, path, "");
-    if (sidecar_look(dir.drop, name, geteuid(), &sidecars) != FILE_REGULAR)
+    if (sidecar_read(dir.drop, name, geteuid(), &sidecars) != FILE_REGULAR)
         abort();
     if (verdict == VERDICT_QUARANTINED)
         write_reasons(ledger.next_seq, 1);

@@ -220,7 +220,7 @@ static void test_damage(void)
     forget();
 }
 
-/* Each of two processes replaces what the other saved. */
+/* Two processes, which replace the file in turn. */
 static void test_two_processes(void)
 {
     struct file_cache theirs;

@@ -54,12 +54,13 @@ static void test_parse(void)
         check(sidecar_parse(cases[i].text, strlen(cases[i].text), "a.csv", sha256) ==
                       cases[i].found &&
                   (!cases[i].found || memcmp(sha256, nothing, DIGEST_SIZE) == 0),
-              "%zu: %s '%s'", i, cases[i].found ? "it is in" : "there is none in", cases[i].text);
+              "%zu: %s '%s'", i, cases[i].found ? "a checksum in" : "no checksum in",
+              cases[i].text);
     }
     for (len = 0; len < strlen(SUM); len++)
         if (sidecar_parse(SUM, len, "a.csv", sha256))
             break;
-    check(len == strlen(SUM), "nor is there in a part of the digits: %zu", len);
+    check(len == strlen(SUM), "no checksum in a part of its digits: %zu", len);
     check(sidecar_parse(OTHER "  b.csv\n\\" SUM "  x/a\\nb\\\\c.csv\n", strlen(OTHER SUM) + 26,
                         "a\nb\\c.csv", sha256) &&
               memcmp(sha256, nothing, DIGEST_SIZE) == 0,
@@ -83,7 +84,7 @@ static void test_names(void)
               cases[i].name, cases[i].len > 0 ? "a" : "no");
 }
 
-static void test_look(void)
+static void test_read(void)
 {
     struct sidecars sidecars, later;
     struct violations violations;
@@ -93,20 +94,20 @@ static void test_look(void)
 
     digest_init(&digest);
     digest_final(&digest, sha256);
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+    check(sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
               !sidecars.each[SIDECAR_DONE].there && !sidecars.each[SIDECAR_SHA256].there &&
               sidecar_hash(&sidecars) == 0,
-          "nothing is beside it");
+          "no sidecar");
     place_put_text(dir, "a.csv.sha256", SUM "  a.csv\n");
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+    check(sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
               sidecars.each[SIDECAR_SHA256].there && sidecars.has_sum &&
               memcmp(sidecars.sha256, sha256, DIGEST_SIZE) == 0,
-          "a checksum is");
+          "a checksum");
     place_put_text(dir, "a.csv.done", "");
-    check(sidecar_look(dir, "a.csv", geteuid(), &later) == FILE_REGULAR &&
+    check(sidecar_read(dir, "a.csv", geteuid(), &later) == FILE_REGULAR &&
               later.each[SIDECAR_DONE].there && later.has_sum &&
               sidecar_hash(&later) != sidecar_hash(&sidecars) && sidecar_hash(&later) != 0,
-          "both are");
+          "both sidecars");
 
     violations_init(&violations, 10);
     check(sidecar_agrees(&later, "a.csv", sha256, &violations) && violations.total == 0,
@@ -114,45 +115,45 @@ static void test_look(void)
     sha256[31] ^= 1;
     check(!sidecar_agrees(&later, "u/a.csv", sha256, &violations) && violations.total == 1 &&
               violations.counts[VIOLATION_CHECKSUM_MISMATCH] == 1,
-          "that of other bytes");
+          "the checksum of other bytes");
     violations_print(&violations, "a.csv", &said);
     check_text(buffer_text(&said),
                "a.csv: checksum-mismatch: the SHA-256 of the file is "
                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b854, but a.csv.sha256 "
                "says " SUM ": one of them was cut or changed on its way; send both again\n",
-               "is told");
+               "the violation names both checksums");
     place_put_text(dir, "a.csv.sha256", "");
-    check(sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+    check(sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
               !sidecars.each[SIDECAR_SHA256].there,
-          "an empty file has not come yet");
+          "an empty checksum file is not there yet");
     place_put_text(dir, "a.csv.sha256", "soon");
-    sidecar_look(dir, "a.csv", geteuid(), &sidecars);
+    sidecar_read(dir, "a.csv", geteuid(), &sidecars);
     check(sidecars.each[SIDECAR_SHA256].there && !sidecars.has_sum &&
               !sidecar_agrees(&sidecars, "a.csv", sha256, &violations) && violations.total == 2,
-          "a file that holds none");
+          "a checksum file without a checksum");
 
     unlinkat(dir, "a.csv.sha256", 0);
     check(symlinkat("a.csv.done", dir, "a.csv.sha256") == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
-          "a link is not opened");
+              sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
+          "a symbolic link is not opened");
     unlinkat(dir, "a.csv.sha256", 0);
     check(mkfifoat(dir, "a.csv.sha256", 0666) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
-          "nor a FIFO");
+              sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_OTHER,
+          "a FIFO is not opened");
     unlinkat(dir, "a.csv.sha256", 0);
     check(mkdirat(dir, "a.csv.sha256", 0777) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_DIRECTORY,
-          "nor a directory");
+              sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_DIRECTORY,
+          "a directory is not opened");
     unlinkat(dir, "a.csv.sha256", AT_REMOVEDIR);
     place_put_text(dir, "key", SUM);
     check(fchmodat(dir, "key", 0600, 0) == 0 && linkat(dir, "key", dir, "a.csv.sha256", 0) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
               !sidecars.each[SIDECAR_SHA256].there && sidecars.foreign && sidecars.linked,
-          "nor does a hard link count, which may be to anything");
+          "a file with two names does not count");
     check(unlinkat(dir, "key", 0) == 0 &&
-              sidecar_look(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
+              sidecar_read(dir, "a.csv", geteuid(), &sidecars) == FILE_REGULAR &&
               sidecars.has_sum && !sidecars.foreign,
-          "until that is its only name");
+          "a file whose other name is gone counts");
     violations_free(&violations);
     buffer_free(&said);
 }
@@ -162,7 +163,7 @@ int main(void)
     dir = place_enter();
     test_parse();
     test_names();
-    test_look();
+    test_read();
     close(dir);
     return unit_done();
 }

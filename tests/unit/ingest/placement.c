@@ -138,7 +138,7 @@ static void test_sidecars_changed(void)
     drop("r.csv", "data");
     place_put_text(dir.drop, "r.csv.sha256", "1");
     place_put_text(dir.drop, "r.csv.done", "");
-    sidecar_look(dir.drop, "r.csv", geteuid(), &sidecars);
+    sidecar_read(dir.drop, "r.csv", geteuid(), &sidecars);
     place_put_text(dir.drop, "r.csv.sha256", "another");
     check(placement_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
               count_in(dir.moving) == 1 && holds(dir.drop, "r.csv", ".sha256", "another"),
