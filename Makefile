@@ -3,13 +3,13 @@
 # The folders of src/, and in each the modules, in their order: the architecture. A module includes headers of its own folder
 # and of folders before it, and within its folder those before it; `make lint` proves that.
 FOLDERS = base fs schema csv store drop ingest ops cli daemon
-MODULES_base = cause buffer vector csv_name decimal datetime clock escape log hash_index thread_pool digest
+MODULES_base = cause buffer vector csv_name datetime clock escape log hash_index thread_pool digest sorted_set
 MODULES_fs = durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
-MODULES_schema = suggestion regex ini_problems ini field name_template field_parser config schema
-MODULES_csv = csv_reader csv_file tally violations value_cache column_map row_check csv_scan fast_path file_type decompress check_result file_check
-MODULES_store = datadir ledger_line length_set ledger_index ledger_file ledger spill appender training transaction tally_file
+MODULES_schema = decimal suggestion regex ini_problems ini field name_template field_parser config schema
+MODULES_csv = csv_reader csv_file tally violations value_cache column_map row_check csv_scan fast_path file_type decompress content_hash check_result file_check
+MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training transaction tally_file
 MODULES_drop = ingest_event sidecar drop_scan pending pending_file file_cache dropdir
-MODULES_ingest = move_out placement placement_recovery quarantine_scan prefetch history upload reader_pool classify outcome adopt batch
+MODULES_ingest = move_out placement placement_recovery quarantine_scan history upload gate reader_pool classify outcome adopt batch
 MODULES_ops = session json report publish merge_run status
 MODULES_cli = command cmd_check cmd_merge cmd_adopt cmd_save cmd_stats cmd_status main
 MODULES_daemon = watch phasesentineld

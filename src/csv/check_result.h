@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "schema/config.h"
 #include "base/digest.h"
+#include "csv/content_hash.h"
 #include "csv/tally.h"
 #include "csv/violations.h"
 
@@ -37,7 +38,11 @@ struct check_result {
     /* A packed file that cannot be unpacked whole: that is its only violation, and bytes and sha256
      * are those of the file itself. */
     bool broken;
-    bool prefix_found; /* the prefix is there: rows are those behind it */
+    bool prefix_found;            /* the prefix is there: rows are those behind it */
+    struct content_prefix longer; /* the longest known content that the file begins with, longer
+                                     than the prefix but not the whole file; bytes 0: none */
+    uint64_t head; /* a key of header and first row, which content that begins alike shares; 0: not
+                      known */
     /* The prefix is there, but its last row, on this line, had no line end and goes on: rows are
      * those of the whole file. 0: no such thing. */
     uint64_t continued_line;

@@ -11,23 +11,18 @@
 
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
+#define HEAD_MAX   (64 * 1024)
 
 /* How a reading goes on. */
 struct reading {
     struct file_check *file_check;
     const struct file_check_request *order;
     struct check_result *result;
-    struct hashing {
-        struct job job;
-        struct digest digest;
-        const char *bytes; /* that a job of the pool adds to the digest meanwhile */
-        size_t len;
-    } hashing;
-    uint64_t hashed; /* bytes in digest: those of whole rows */
-    char last_byte;  /* the last of them */
-    bool begun;      /* the first bytes have been looked at */
-    bool all_read;   /* no more bytes will come */
-    bool opaque;     /* not CSV: hashed only */
+    struct content_hash hash; /* of the bytes of whole rows */
+    char last_byte;           /* the last of them */
+    bool begun;               /* the first bytes have been looked at */
+    bool all_read;            /* no more bytes will come */
+    bool opaque;              /* not CSV: hashed only */
     bool has_header;
     bool bad_header;         /* rows are counted, cells not checked */
     bool in_prefix;          /* the booked content is being passed over */
@@ -66,6 +61,23 @@ static bool is_packed(const struct reading *reading)
     return reading->file_check->unpack.order.format != DECOMPRESS_PLAIN;
 }
 
+/* Return a key of the header and the first row, or 0 if the bytes do not reach to their end. Content
+ * that begins with other content has the same key. */
+static uint64_t head_key(const char *bytes, size_t len, bool all)
+{
+    const size_t limit = len < HEAD_MAX ? len : HEAD_MAX;
+    const char *end = memchr(bytes, '\n', limit);
+
+    if (end != NULL)
+        end = memchr(end + 1, '\n', limit - (size_t)(end + 1 - bytes));
+    if (end == NULL && !all && len < HEAD_MAX)
+        return 0;
+    len = end == NULL ? limit : (size_t)(end - bytes);
+    if (len > 0 && bytes[len - 1] == '\r')
+        len--;
+    return digest_key(bytes, len) | 1;
+}
+
 static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
 {
     struct file_check *file_check = reading->file_check;
@@ -74,6 +86,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
     char text[128];
 
     reading->begun = true;
+    reading->result->head = head_key(bytes, len, reading->all_read);
     if (kind != NULL) {
         snprintf(text, sizeof text, "%s is no CSV but %s%s",
                  is_packed(reading) ? "what is inside" : "the file", kind,
@@ -160,7 +173,13 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
     if (!reading->bad_header && fast_path_open(&file_check->fast_path, &file_check->column_map,
                                                file_check->config->max_row_bytes, cause) < 0)
         return -1;
-    reading->in_prefix = reading->order->prefix_bytes > 0;
+    reading->in_prefix = reading->order->prefix.bytes > 0;
+    if (!reading->bad_header)
+        content_hash_search(
+            &reading->hash,
+            &(struct content_search){reading->order->known, reading->order->prefix.bytes,
+                                     reading->order->shorter_than},
+            (struct content_meta){file_check->column_map.has_meta, file_check->column_map.meta});
     return 0;
 }
 
@@ -310,41 +329,18 @@ static int take_row(struct reading *reading, const struct row *row, struct cause
     return flush(reading, FLUSH_SIZE, cause);
 }
 
-static void run_hashing(struct job *job, unsigned worker)
-{
-    struct hashing *hashing = (struct hashing *)(void *)job;
-
-    (void)worker;
-    digest_update(&hashing->digest, hashing->bytes, hashing->len);
-}
-
-static void finish_hashing(struct reading *reading)
-{
-    if (reading->order->pool != NULL)
-        thread_pool_wait(reading->order->pool, &reading->hashing.job, 0);
-}
-
-/* Everything handed out since the last time belongs to whole rows: it is hashed now, of a large
- * file while the next rows are read. */
+/* Hash the rows that were handed out since the last call; of a large file while the next rows are
+ * read. */
 static void hash_consumed(struct reading *reading)
 {
-    struct hashing *hashing = &reading->hashing;
     size_t len;
     const char *bytes = csv_reader_consumed(reading->file_check->rows, &len);
+    const bool is_large = reading->order->size >= HASH_APART || is_packed(reading);
 
-    finish_hashing(reading);
-    reading->hashed += len;
     if (len > 0)
         reading->last_byte = bytes[len - 1];
-    if (reading->order->pool == NULL || len < HASH_APART / 8 ||
-        (reading->order->size < HASH_APART && !is_packed(reading))) {
-        digest_update(&hashing->digest, bytes, len);
-        return;
-    }
-    hashing->job.run = run_hashing;
-    hashing->bytes = bytes;
-    hashing->len = len;
-    thread_pool_submit(reading->order->pool, &hashing->job, false);
+    content_hash_add(&reading->hash, bytes, len,
+                     is_large && len >= HASH_APART / 8 ? reading->order->pool : NULL);
 }
 
 /* At the end of the prefix: is it what was booked, and does it end at a line end? */
@@ -356,9 +352,9 @@ static void end_prefix(struct reading *reading)
     const char *next;
     size_t len;
 
-    finish_hashing(reading);
-    digest_final(&reading->hashing.digest, sha);
-    reading->prefix_differs = memcmp(sha, order->prefix_sha, DIGEST_SIZE) != 0;
+    content_hash_finish(&reading->hash);
+    digest_final(&reading->hash.digest, sha);
+    reading->prefix_differs = memcmp(sha, order->prefix.sha256, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
     next = csv_reader_rest(reading->file_check->rows, &len);
     if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
@@ -379,15 +375,15 @@ static bool pass_prefix(struct reading *reading)
 
     hash_consumed(reading);
     /* What was booked was shorter than this file's header. */
-    if (reading->hashed > reading->order->prefix_bytes) {
+    if (reading->hash.given > reading->order->prefix.bytes) {
         reading->prefix_differs = true;
         return true;
     }
-    csv_reader_skip(rows, (size_t)(reading->order->prefix_bytes - reading->hashed));
+    csv_reader_skip(rows, (size_t)(reading->order->prefix.bytes - reading->hash.given));
     hash_consumed(reading);
     csv_reader_rest(rows, &behind);
     /* Whether a line end comes next takes two bytes to tell. */
-    if (reading->hashed == reading->order->prefix_bytes && (behind >= 2 || reading->all_read))
+    if (reading->hash.given == reading->order->prefix.bytes && (behind >= 2 || reading->all_read))
         end_prefix(reading);
     return reading->in_prefix || reading->prefix_differs;
 }
@@ -576,17 +572,17 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
     int done;
 
     check_result_clear(result);
-    result->continued_line = order->prefix_bytes == 0 ? continued : 0;
+    result->continued_line = order->prefix.bytes == 0 ? continued : 0;
     result->no_rows = true;
     column_map_reset(&file_check->column_map);
     csv_reader_reset(file_check->rows);
     buffer_clear(&file_check->accepted);
     file_check->rejecting = false;
-    digest_init(&reading.hashing.digest);
+    content_hash_begin(&reading.hash);
     if (begin_unpacking(file_check, order, cause) < 0)
         return -1;
     done = read_all(&reading, cause);
-    finish_hashing(&reading);
+    content_hash_finish(&reading.hash);
     if (done < 0)
         return -1;
     if (file_check->unpack.fault != DECOMPRESS_SOUND)
@@ -600,8 +596,10 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
         return -1;
     csv_reader_rest(file_check->rows, &rest);
     result->rest = rest;
-    result->bytes = reading.hashed;
-    digest_final(&reading.hashing.digest, result->sha256);
+    result->bytes = reading.hash.given;
+    digest_final(&reading.hash.digest, result->sha256);
+    result->longer =
+        reading.hash.found.bytes < result->bytes ? reading.hash.found : reading.hash.before;
     if (is_packed(&reading))
         decompress_own(&file_check->unpack, result->raw_sha256);
     else
@@ -622,13 +620,13 @@ int file_check_run(struct file_check *file_check, const struct file_check_reques
     struct file_check_request whole = *order;
     bool prefix_differs = false;
 
-    if (decompress_format_of(order->name) == DECOMPRESS_PLAIN && whole.prefix_bytes > whole.size)
-        whole.prefix_bytes = 0;
+    if (decompress_format_of(order->name) == DECOMPRESS_PLAIN && whole.prefix.bytes > whole.size)
+        whole.prefix.bytes = 0;
     result->continued_line = 0;
     if (read_once(file_check, &whole, result, &prefix_differs, cause) < 0)
         return -1;
     if (!prefix_differs)
         return 0;
-    whole.prefix_bytes = 0;
+    whole.prefix.bytes = 0;
     return read_once(file_check, &whole, result, &prefix_differs, cause);
 }

@@ -21,6 +21,7 @@
 #include "schema/config.h"
 #include "base/digest.h"
 #include "csv/check_result.h"
+#include "csv/content_hash.h"
 #include "csv/value_cache.h"
 #include "base/thread_pool.h"
 #include "csv/fast_path.h"
@@ -47,9 +48,11 @@ struct file_check_request {
                          come from it */
     const struct training_columns *layout; /* of the rows that are written; NULL: none are */
     uint64_t size;                         /* so many bytes of the file are judged */
-    bool complete_only;    /* an incomplete last row is left out: the file may still be growing */
-    uint64_t prefix_bytes; /* 0: none; else these first bytes may be booked content ... */
-    unsigned char prefix_sha[DIGEST_SIZE]; /* ... with this hash */
+    bool complete_only; /* an incomplete last row is left out: the file may still be growing */
+    struct content_prefix prefix; /* merged content that the file may begin with: its rows are not
+                                     checked again; bytes 0: none */
+    const struct sorted_snapshot *known; /* content to search for (content_hash.h); NULL: do not */
+    uint64_t shorter_than;               /* search for shorter content only; 0: for any */
     struct file_check_sink sink;
     struct thread_pool *pool; /* its threads may help with a large file; NULL: they may not */
     const atomic_bool *stop;  /* set: the reading ends with CAUSE_CHANGED; NULL: it never is */

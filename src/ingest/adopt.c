@@ -43,7 +43,8 @@ static void adopt_file(void *context, const char *name, enum file_kind kind,
     if (!adoption->failed && !result->no_rows) {
         outcome_fill_line(name, result, VERDICT_DUPLICATE, &line);
         line.duplicate = result->rows + result->bad_rows;
-        adoption->failed = ledger_add(&adoption->env->merge->ledger, &line, adoption->cause) < 0;
+        adoption->failed =
+            ledger_add(&adoption->env->transaction->ledger, &line, adoption->cause) < 0;
         adoption->files++;
     }
     close(request.fd);

@@ -7,6 +7,7 @@
 #include "ingest/adopt.h"
 #include "ingest/placement_recovery.h"
 #include "ingest/classify.h"
+#include "ingest/gate.h"
 #include "fs/durable.h"
 #include "base/log.h"
 
@@ -18,10 +19,13 @@ int batch_open(struct batch *batch, const struct config *config, const struct sc
                void *notify_context, struct cause *cause)
 {
     *batch = (struct batch){.config = config, .dir = dir, .recover_due = true};
-    batch->env = (struct ingest_env){
-        .config = config, .dir = dir, .merge = &batch->merge, .drop = &batch->drop};
+    batch->env = (struct ingest_env){.config = config,
+                                     .schema = schema,
+                                     .dir = dir,
+                                     .transaction = &batch->merge,
+                                     .dropdir = &batch->drop};
     if (transaction_open(&batch->merge, dir, schema, program, cause) < 0 ||
-        (batch->reader_pool = reader_pool_open(&batch->env, schema, cause)) == NULL ||
+        (batch->reader_pool = reader_pool_new(&batch->env, cause)) == NULL ||
         dropdir_open(&batch->drop, config, &batch->merge.ledger, dir->state, cause) < 0 ||
         outcome_open(&batch->outcome, &batch->env, schema, cause) < 0) {
         batch_close(batch);
@@ -36,13 +40,13 @@ void batch_close(struct batch *batch)
 {
     outcome_close(&batch->outcome);
     dropdir_close(&batch->drop);
-    reader_pool_close(batch->reader_pool);
+    reader_pool_free(batch->reader_pool);
     transaction_close(&batch->merge);
 }
 
 int64_t batch_due(const struct batch *batch)
 {
-    return reader_pool_background_ready(batch->reader_pool) ? 0 : dropdir_due(&batch->drop);
+    return reader_pool_background_is_ready(batch->reader_pool) ? 0 : dropdir_due(&batch->drop);
 }
 
 int batch_fd(const struct batch *batch)
@@ -129,81 +133,93 @@ int batch_look_into(struct batch *batch, const char *directory, int64_t due, str
 
 /* ---- a batch ------------------------------------------------------------------------------ */
 
-/* ... check, merge or reject. */
-static int finish_file(struct batch *batch, struct upload *upload, int read, struct cause *cause)
+/* Read the file again as long as content that was recorded since may be its beginning, or the
+ * beginning that was found does not count. Each time less content is left to be found. */
+static enum upload_result settle_prefix(struct batch *batch, struct upload *upload,
+                                        struct cause *cause)
 {
-    enum file_class decision;
-    int result;
+    struct file_check *file_check = reader_pool_file_check(batch->reader_pool);
+    enum upload_result result = UPLOAD_CHECKED;
+    bool again = !upload->detached && upload_may_follow_recorded(upload), counts;
 
-    /* Another file has been booked meanwhile that this one may go on from: once more. */
-    if (read > 0 && history_is_overtaken(&upload->history, &batch->merge.ledger, upload->name)) {
-        cause_set(cause, CAUSE_CHANGED, "%s may go on from another file", upload->name);
-        upload->now = clock_monotonic();
-        read = 0;
+    for (;;) {
+        if (again)
+            result = upload_prepare_reread(upload, cause);
+        if (again && result == UPLOAD_CHECKED)
+            result = upload_read(upload, file_check, cause);
+        if (result != UPLOAD_CHECKED)
+            return result;
+        if (classify_prefix(upload, &counts, cause) < 0)
+            return UPLOAD_FAILED;
+        if (counts)
+            return UPLOAD_CHECKED;
+        again = true;
     }
-    result = read;
-    if (read == 0)
-        upload_postpone(upload, cause);
-    if (read > 0 && classify(upload, &decision, cause) < 0)
-        result = -1;
-    if (result > 0)
-        result = outcome_record(&batch->outcome, upload, decision, cause);
-    reader_pool_release(batch->reader_pool, upload);
-    return result < 0 ? -1 : 0;
 }
 
-/* The one that was begun first. 1: done; 0: none is being read; -1. */
+/* The second half of the story: classify a file that was read, and merge or reject it. */
+static int finish_file(struct batch *batch, struct upload *upload, enum upload_result result,
+                       struct cause *cause)
+{
+    enum file_class class;
+    int done = 0;
+
+    if (result == UPLOAD_CHECKED)
+        result = settle_prefix(batch, upload, cause);
+    if (result == UPLOAD_CHANGED)
+        upload_postpone(upload, cause);
+    else if (result == UPLOAD_FAILED || classify(upload, &class, cause) < 0)
+        done = -1;
+    else
+        done = outcome_record(&batch->outcome, upload, class, cause);
+    reader_pool_release(batch->reader_pool, upload);
+    return done;
+}
+
+/* Finish the file that was begun first. Return 1; 0: none is being read; -1. */
 static int finish_next(struct batch *batch, struct cause *cause)
 {
-    int read;
-    struct upload *upload = reader_pool_next(batch->reader_pool, &read, cause);
+    enum upload_result result;
+    struct upload *upload = reader_pool_next(batch->reader_pool, &result, cause);
 
     if (upload == NULL)
         return 0;
-    return finish_file(batch, upload, read, cause) < 0 ? -1 : 1;
+    return finish_file(batch, upload, result, cause) < 0 ? -1 : 1;
 }
 
-/* It was read without the lock: does what was read still count? */
-static int take_up(struct upload *upload, struct pending_file *file, int *read, struct cause *cause)
-{
-    int result = upload_reattach(upload, file, cause);
-
-    if (result == 0) {
-        cause_set(cause, CAUSE_CHANGED, "something happened to %s while it was read", upload->name);
-        upload->now = clock_monotonic(); /* soon again */
-        *read = 0;
-    }
-    return result;
-}
-
-/* Finish the large file that was read in the background. 1: done; 0: none is ready; -1. */
-static int finish_apart(struct batch *batch, struct cause *cause)
+/* Finish the large file that was read in the background, if it is ready. */
+static int finish_background(struct batch *batch, struct cause *cause)
 {
     struct pending *pending = &batch->drop.pending;
+    enum upload_result result;
+    struct upload *upload = reader_pool_take_background(batch->reader_pool, &result, cause);
     struct pending_file *file;
-    int read, result;
-    struct upload *upload = reader_pool_background_take(batch->reader_pool, &read, cause);
-    bool again;
+    bool changed;
+    int done;
 
     if (upload == NULL)
         return 0;
-    again = upload->again;
+    changed = upload->changed_while_reading;
     file = pending_add(pending, upload->name);
-    if (file == NULL || take_up(upload, file, &read, cause) < 0) {
+    if (file == NULL) {
         reader_pool_release(batch->reader_pool, upload);
-        result = file == NULL ? cause_memory(cause) : -1;
-    } else {
-        result = finish_file(batch, upload, read, cause);
+        return cause_memory(cause);
     }
+    if (result == UPLOAD_CHECKED)
+        result = upload_reattach(upload, file, cause);
+    upload->file = file;
+    if (result == UPLOAD_CHANGED)
+        upload->now = clock_monotonic(); /* postpone it by a moment, not by the time it took */
+    done = finish_file(batch, upload, result, cause);
     pending_release_queued(pending, clock_monotonic());
     /* It was checked before this batch began, so the rollback does not requeue it. */
-    if (file != NULL && (result < 0 || again))
+    if (done < 0 || changed)
         pending_wake(file, clock_monotonic());
-    return result < 0 ? -1 : 1;
+    return done;
 }
 
-/* It may take long, and others shall not wait for it. */
-static int begin_apart(struct batch *batch, struct upload *upload, struct cause *cause)
+/* Read a large file in the background, or after the one that is there. */
+static int begin_background(struct batch *batch, struct upload *upload, struct cause *cause)
 {
     const bool queued = reader_pool_background(batch->reader_pool) != NULL;
 
@@ -218,64 +234,104 @@ static int begin_apart(struct batch *batch, struct upload *upload, struct cause 
     return 0;
 }
 
-/* The story of a file: claim, read, ... */
+static int begin_reading(struct batch *batch, struct upload *upload, bool alone,
+                         struct cause *cause)
+{
+    int result = 0;
+
+    if (reader_pool_is_large(upload))
+        return begin_background(batch, upload, cause);
+    while (result >= 0 && !reader_pool_has_room(batch->reader_pool, upload))
+        result = finish_next(batch, cause);
+    if (result < 0)
+        reader_pool_release(batch->reader_pool, upload);
+    else
+        reader_pool_read(batch->reader_pool, upload, alone);
+    return result < 0 ? -1 : 0;
+}
+
+/* The story of a file: pass the gate, read, check; finish_file has the rest. */
 static int begin_file(struct batch *batch, struct upload *upload, struct pending_file *file,
                       bool alone, struct cause *cause)
 {
-    struct upload *apart = reader_pool_background(batch->reader_pool);
+    struct upload *large = reader_pool_background(batch->reader_pool);
     int result = 0;
 
-    if (apart != NULL && strcmp(apart->name, file->name) == 0) {
-        apart->again = true;
+    if (large != NULL && strcmp(large->name, file->name) == 0) {
+        large->changed_while_reading = true;
         pending_hold(file, false, clock_monotonic());
     } else {
-        result = upload_claim(upload, file, cause);
-    }
-    if (result > 0 && !upload->known) {
-        if (reader_pool_is_large(upload))
-            return begin_apart(batch, upload, cause);
-        while (result >= 0 && !reader_pool_have_room(batch->reader_pool, upload))
-            result = finish_next(batch, cause);
-        if (result >= 0) {
-            reader_pool_read(batch->reader_pool, upload, alone);
-            return 0;
+        switch (gate_pass(upload, file, cause)) {
+        case GATE_READ:
+            return begin_reading(batch, upload, alone, cause);
+        case GATE_UNCHANGED:
+            result = outcome_record(&batch->outcome, upload, CLASS_UNCHANGED, cause);
+            break;
+        case GATE_CLOSED:
+            break;
+        case GATE_FAILED:
+            result = -1;
+            break;
         }
     }
-    if (result > 0)
-        result = outcome_record(&batch->outcome, upload, CLASS_UNCHANGED, cause);
     reader_pool_release(batch->reader_pool, upload);
     return result;
 }
 
-/* All files that are due, in the order in which they came. */
+/* Go through all files that are due, in the order of their arrival. */
 static int run_files(struct batch *batch, struct cause *cause)
 {
-    int64_t start = batch->batch_start, now = start;
+    const int64_t start = batch->batch_start;
     size_t i, count;
     struct pending_file **due = pending_list_due(&batch->drop.pending, start, &count);
+    struct upload *upload = NULL;
     int result = 0, finished;
 
     if (due == NULL)
         return cause_memory(cause);
     reader_pool_begin(batch->reader_pool, due, count < BATCH_FILES ? count : BATCH_FILES);
-    for (i = 0; i < count && i < BATCH_FILES && now - start < BATCH_TIME && result >= 0; i++) {
-        struct upload *upload;
-
-        while (result >= 0 && (upload = reader_pool_look(batch->reader_pool)) == NULL)
+    for (i = 0; i < count && i < BATCH_FILES && result >= 0; i++) {
+        if (clock_monotonic() - start >= BATCH_TIME)
+            break;
+        while (result >= 0 && (upload = reader_pool_open_next(batch->reader_pool)) == NULL)
             result = finish_next(batch, cause);
         if (result >= 0)
             result = begin_file(batch, upload, due[i], count == 1, cause);
-        now = clock_monotonic();
     }
     while (result >= 0 && (finished = finish_next(batch, cause)) != 0)
         result = finished;
-    reader_pool_drop(batch->reader_pool);
+    reader_pool_end(batch->reader_pool);
     free(due);
     return result < 0 ? -1 : 0;
 }
 
-/* The batch never was: its files are due again, and the counts go back. */
-static void undo(struct batch *batch, struct cause *cause)
+/* Small files that are due go before a large file that is ready, every other time: appending a
+ * large file takes as long as the disk needs. */
+static bool large_waits(struct batch *batch)
+{
+    batch->small_first = !batch->small_first &&
+                         reader_pool_background_is_ready(batch->reader_pool) &&
+                         dropdir_due(&batch->drop) <= batch->batch_start;
+    return batch->small_first;
+}
+
+static int run_batch(struct batch *batch, struct cause *cause)
+{
+    int result;
+
+    if (upload_begin_batch(&batch->env, cause) < 0)
+        return -1;
+    result = large_waits(batch) ? 0 : finish_background(batch, cause);
+    if (result == 0)
+        result = run_files(batch, cause);
+    upload_end_batch(&batch->env);
+    if (result < 0 || outcome_sync(&batch->outcome, cause) < 0)
+        return -1;
+    return transaction_commit(&batch->merge, cause);
+}
+
+/* Roll back: requeue the batch's files and reload the counters. */
+static void roll_back(struct batch *batch, struct cause *cause)
 {
     struct cause second;
 
@@ -296,16 +352,10 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
         return -1;
     batch->batch_start = clock_monotonic();
     dropdir_drop_stale_racy(&batch->drop, batch->batch_start);
-    result = finish_apart(batch, cause);
-    if (result == 0)
-        result = run_files(batch, cause);
-    if (result >= 0)
-        result = outcome_sync(&batch->outcome, cause);
-    if (result >= 0)
-        result = transaction_commit(&batch->merge, cause);
+    result = run_batch(batch, cause);
     if (result < 0) {
         if (cause->kind != CAUSE_PANIC)
-            undo(batch, cause);
+            roll_back(batch, cause);
         end(batch, cause->kind != CAUSE_PANIC);
         return -1;
     }
@@ -326,8 +376,9 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
     if (begin(batch, 30000, true, cause) < 0)
         return -1;
     /* One batch with the adopted line: after a crash all of it is booked, or nothing. */
-    result =
-        drops_merged ? adopt_drops(&batch->env, reader_pool_judge(batch->reader_pool), cause) : 0;
+    result = drops_merged
+                 ? adopt_drops(&batch->env, reader_pool_file_check(batch->reader_pool), cause)
+                 : 0;
     if (result == 0)
         result = ledger_commit(&batch->merge.ledger, cause);
     if (result == 0)

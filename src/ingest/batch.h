@@ -38,6 +38,7 @@ struct batch {
     struct outcome outcome;
     bool recover_due;    /* state/moving/ is to be looked at */
     bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
+    bool small_first;    /* the last batch left out a large file that was ready */
     int64_t batch_start; /* clock_monotonic's clock */
 };
 

@@ -1,78 +1,60 @@
 /*
- * recall: what the ledger knows of one dropped file: of its name, of the same CSV packed or not
- * packed, and of its inode under another name. A file may go on from all of these. The lines have no
- * names.
+ * history: what the ledger knows of a dropped file before the file is read.
  *
- *     history_file              before it is read: fills bases, and base, the longest of them
- *     recall->base             who reads it tries this, and sets another one of bases, or NULL
- *     history_is_of_another     does what it begins with speak of this file at all?
- *     history_recheck             the reading outlasted the lock: is all as it was?
- *     history_last_is           what was booked last of it, is it this?
- *     history_is_overtaken      has content been booked since that it may go on from?
- *     history_base_rows         what the ledger has of it already
+ *     history_load             look up the name, and the inode in the cache
+ *     history_is_current       after a reading without the lock: is it still the same?
  *
- * Changes nothing but the struct, which must not be copied: it points into itself. The ledger is
- * for the thread that has the lock; history_is_of_another and the fields do not ask it.
+ * The ledger is for the thread that holds the lock. The fields, and the functions that take no
+ * ledger, are for any thread.
  */
 #ifndef PHASESENTINEL_HISTORY_H
 #define PHASESENTINEL_HISTORY_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cause.h"
-#include "base/digest.h"
-#include "store/ledger.h"
+#include "csv/content_hash.h"
 #include "drop/file_cache.h"
 #include "fs/file_id.h"
+#include "store/ledger.h"
 
-#define HISTORY_OTHERS 2 /* of the names that a CSV has plain and packed */
-
+/* The lines have no names: these are valid until the next lookup only. */
 struct history {
-    struct ledger_line last; /* the last line of this name */
     bool has_last;
-    struct ledger_line own;   /* the longest content that was booked for this name */
-    struct ledger_line inode; /* what this inode held under another name: a renamed file */
-    bool has_own, has_inode;
-    bool is_ours; /* this inode was booked under this name */
-    /* NAME.csv, NAME.csv.gz and NAME.csv.zst are one growing file: the longest content that was
-     * merged under each of the other two names. */
-    struct ledger_line others[HISTORY_OTHERS];
-    uint64_t others_at; /* offset of the last of these lines; 0: there is none */
-    /* What the file may begin with, the longest first: own, others, inode, last. */
-    const struct ledger_line *bases[3 + HISTORY_OTHERS];
-    uint64_t base_rows[3 + HISTORY_OTHERS]; /* rows of their contents, good and bad */
-    size_t base_count;
-    const struct ledger_line *base; /* the one that is tried, or was found; NULL: none */
+    struct ledger_line last; /* the last line of this name */
+    bool has_own;
+    /* The content that was merged last under this name, or, if other verdicts came since, the
+     * longest that was ever merged. */
+    struct ledger_line own;
+    uint64_t own_rows;   /* good and bad rows of that content */
+    uint64_t longest_at; /* offset of the line with the longest content; 0: none */
+    /* The content that this inode had under another name: the file was renamed, unless the number
+     * was given to a new file. The cache knows it, so it may be missing. */
+    bool has_inode;
+    struct ledger_line inode;
+    uint64_t inode_rows;
+    bool inode_has_name; /* the ledger knows this inode under this very name */
 };
 
-int history_file(struct history *history, const struct ledger *ledger,
+int history_load(struct history *history, const struct ledger *ledger,
                  const struct file_cache *file_cache, const char *name,
                  const struct file_id *file_id, struct cause *cause);
 
-/* Once more. 1: nothing was booked meanwhile that speaks of this file, and its base is what it was;
- * 0; -1. */
-int history_recheck(struct history *history, const struct ledger *ledger,
-                    const struct file_cache *file_cache, const char *name,
-                    const struct file_id *file_id, struct cause *cause);
+/* Return true if no line of this name was added since history_load. */
+bool history_is_current(const struct history *history, const struct ledger *ledger,
+                        const char *name);
 
-/* Does the last line of this name speak of this very content? */
+/* Return true if the last line of this name is about this very content. */
 bool history_last_is(const struct history *history, const unsigned char sha256[DIGEST_SIZE],
-                     bool has_meta, uint64_t meta);
-
-/* Return true if content was merged since under another name of the same CSV. */
-bool history_is_overtaken(const struct history *history, const struct ledger *ledger,
-                          const char *name);
+                     struct content_meta meta);
 
 /*
- * The file begins with its base, and has this meta. But is the base that of this inode, and was not
- * this file: was the number of a removed one given again, to the same bytes of another user?
+ * Return true if the inode's number was given to a new file, which begins with the same bytes as
+ * the removed one: the new file has other metadata (`meta`) and was created after the ledger line
+ * was written. Where the file system does not record creation times, assume a new file: rows that
+ * are merged again do less harm than rows that are lost.
  */
-bool history_is_of_another(const struct history *history, int fd, bool has_meta, uint64_t meta);
-
-/* The rows of the booked content that the file begins with, under this name or another. */
-uint64_t history_base_rows(const struct history *history);
-bool history_base_is_foreign(const struct history *history);
+bool history_inode_was_reused(const struct history *history, int fd, struct content_meta meta);
 
 #endif

@@ -77,15 +77,17 @@ void outcome_fill_line(const char *name, const struct check_result *result, enum
 }
 
 /* Books the line, and its rows with those of the drop directory. */
-static int book(struct outcome *outcome, const struct upload *upload, struct ledger_line *line,
+static int book(struct outcome *outcome, struct upload *upload, struct ledger_line *line,
                 const struct tally *tally, struct cause *cause)
 {
-    struct ledger *ledger = &outcome->env->merge->ledger;
-    struct dropdir *drop = outcome->env->drop;
+    struct ledger *ledger = &outcome->env->transaction->ledger;
+    struct dropdir *drop = outcome->env->dropdir;
     uint64_t before = ledger_rows_of(ledger, line->name);
 
     if (ledger_add(ledger, line, cause) < 0 ||
         tally_file_apply(&outcome->stats, line, tally, cause) < 0)
+        return -1;
+    if (line->verdict != VERDICT_QUARANTINED && upload_note_recorded(upload, cause) < 0)
         return -1;
     if (dropdir_counts(drop, line->name, upload->file))
         drop->rows += ledger_rows_of(ledger, line->name) - before;
@@ -137,10 +139,10 @@ static int settle(struct outcome *outcome, const struct upload *upload,
         return -1;
     post_commit->reasons = detail != NULL && line->rejected > 0;
     post_commit->resolves = upload->history.has_last;
-    post_commit->settled = upload->known || upload->check_result.rest == 0;
+    post_commit->settled = upload->unchanged || upload->check_result.rest == 0;
     post_commit->racy = clock_real() - upload->file_id.ctime < FILE_CACHE_RACY_AGE;
     if (!post_commit->settled) {
-        dropdir_wait(env->drop, upload->file, PENDING_INCOMPLETE,
+        dropdir_wait(env->dropdir, upload->file, PENDING_INCOMPLETE,
                      "its last row is incomplete; the rows before it are merged",
                      upload->now + settle_time);
     } else if (disposal == PLACE_KEEP || upload->may_reject) {
@@ -148,9 +150,9 @@ static int settle(struct outcome *outcome, const struct upload *upload,
         pending_done(upload->file);
     } else {
         /* Who keeps it open may do so for long. */
-        due = upload->writer ? upload->now + clock_seconds(env->config->rescan)
-                             : upload->file->unchanged_since + settle_time;
-        dropdir_wait(env->drop, upload->file, PENDING_ACCEPTED,
+        due = upload->has_writer ? upload->now + clock_seconds(env->config->rescan)
+                                 : upload->file->unchanged_since + settle_time;
+        dropdir_wait(env->dropdir, upload->file, PENDING_ACCEPTED,
                      "accepted; it leaves once it is quiet",
                      due > upload->now ? due : upload->now + PENDING_SOON);
     }
@@ -167,17 +169,17 @@ static int accept_file(struct outcome *outcome, struct upload *upload, enum verd
 
     /* The reasons of rejected rows must be durable before the line that books them. */
     if (result->violations.total > 0 &&
-        placement_write_reasons(env->dir, env->merge->ledger.next_seq, &result->violations,
+        placement_write_reasons(env->dir, env->transaction->ledger.next_seq, &result->violations,
                                 &upload->rejected, &outcome->reasons, cause) < 0)
         return -1;
     outcome_fill_line(upload->file->name, result, verdict, &line);
     line.rows = result->rows;
     line.rejected = result->bad_rows;
-    if (result->prefix_found && history_base_is_foreign(&upload->history))
-        line.duplicate = history_base_rows(&upload->history);
+    if (result->prefix_found && upload->prefix_source != PREFIX_OWN)
+        line.duplicate = upload->prefix_rows;
     line.length = upload->accepted.length;
     line.range_hash = spill_hash(&upload->accepted);
-    if (training_append(&env->merge->training, &upload->accepted, env->pool, cause) < 0 ||
+    if (training_append(&env->transaction->training, &upload->accepted, env->pool, cause) < 0 ||
         book(outcome, upload, &line, &result->tally, cause) < 0)
         return -1;
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line.rows,
@@ -196,14 +198,14 @@ static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct
     struct buffer detail = {0};
     int done = -1;
 
-    if (ledger_content(&env->merge->ledger, result->sha256, result->has_meta, result->meta, NULL,
-                       &known, cause) < 0)
+    if (ledger_content(&env->transaction->ledger, result->sha256, result->has_meta, result->meta,
+                       NULL, &known, cause) < 0)
         goto out;
     buffer_printf(&detail, "the same content as %s: nothing to merge", known.name);
     outcome_fill_line(upload->file->name, result, VERDICT_DUPLICATE, &line);
     line.duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
-        line.duplicate += history_base_rows(&upload->history);
+        line.duplicate += upload->prefix_rows;
     if (book(outcome, upload, &line, &upload->check_result.tally, cause) < 0 ||
         settle(outcome, upload, &line, buffer_text(&detail), cause) < 0)
         goto out;
@@ -218,7 +220,7 @@ static bool is_quarantined_already(const struct upload *upload)
 {
     const struct check_result *result = &upload->check_result;
 
-    return history_last_is(&upload->history, result->sha256, result->has_meta, result->meta) &&
+    return history_last_is(&upload->history, result->sha256, upload_meta(upload)) &&
            upload->history.last.verdict == VERDICT_QUARANTINED;
 }
 
@@ -234,7 +236,7 @@ static int quarantine_file(struct outcome *outcome, struct upload *upload, struc
 
     outcome_fill_line(upload->file->name, result, VERDICT_QUARANTINED, &line);
     line.rejected = result->rows + result->bad_rows;
-    line.seq = again ? upload->history.last.seq : env->merge->ledger.next_seq;
+    line.seq = again ? upload->history.last.seq : env->transaction->ledger.next_seq;
     /* Where the line stands already nothing will wait for them. */
     if (placement_write_reasons(env->dir, line.seq, &result->violations, NULL,
                                 again ? NULL : &outcome->reasons, cause) < 0 ||
@@ -308,7 +310,7 @@ static int leave(struct outcome *outcome, const struct post_commit *post_commit,
         return -1;
     if (placement_take(dir, post_commit->name, &post_commit->file_id, post_commit->seq, cause) ==
         0) {
-        dropdir_count_out(outcome->env->drop, post_commit->name);
+        dropdir_count_out(outcome->env->dropdir, post_commit->name);
         return placement_finish(dir, post_commit->name, post_commit->seq, post_commit->disposal,
                                 cause);
     }
@@ -321,7 +323,7 @@ static int leave(struct outcome *outcome, const struct post_commit *post_commit,
     else if (post_commit->reasons &&
              placement_finish(dir, post_commit->name, post_commit->seq, PLACE_KEEP, cause) < 0)
         return -1;
-    return dropdir_arrive(outcome->env->drop, post_commit->name, false,
+    return dropdir_arrive(outcome->env->dropdir, post_commit->name, false,
                           clock_monotonic() + PENDING_SOON, cause);
 }
 
@@ -341,7 +343,7 @@ static int remember(struct dropdir *drop, const struct post_commit *post_commit,
 static int finish_file(struct outcome *outcome, const struct post_commit *post_commit,
                        struct cause *cause)
 {
-    struct dropdir *drop = outcome->env->drop;
+    struct dropdir *drop = outcome->env->dropdir;
 
     if (post_commit->detail != NULL)
         dropdir_notify(drop, ingest_event_of(post_commit->verdict), post_commit->name,

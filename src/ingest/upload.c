@@ -8,195 +8,136 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/csv_name.h"
+#include "fs/durable.h"
 
-#define PACKED_WEIGHT 16 /* more than CSV shrinks by as a rule */
+#define PACKED_WEIGHT 16 /* CSV rarely shrinks by more */
 
-/* It is as it was judged, and was not read too soon after its last change to be sure of that. */
-static bool is_known(const struct upload *upload)
+void upload_init(struct upload *upload, struct ingest_env *env)
 {
-    const struct dropdir *drop = upload->env->drop;
-    const char *name = upload->file->name;
-
-    return file_cache_holds(&drop->file_cache, name, &upload->file_id,
-                            ledger_last_at(&upload->env->merge->ledger, name)) &&
-           !file_cache_is_racy(&drop->file_cache, name);
+    upload->env = env;
+    upload->opened.fd = -1;
+    check_result_init(&upload->check_result, env->config);
+    spill_init(&upload->accepted, env->dir->state);
+    spill_init(&upload->rejected, env->dir->state);
 }
 
-static void note_writer(struct upload *upload)
+void upload_free(struct upload *upload)
 {
-    enum lease_state writer = upload->taken.writer;
-    bool quiet =
-        upload->now - upload->file->unchanged_since >= clock_seconds(upload->env->config->settle);
+    if (upload->env == NULL)
+        return;
+    check_result_free(&upload->check_result);
+    spill_free(&upload->accepted);
+    spill_free(&upload->rejected);
+    buffer_free(&upload->name_copy);
+    upload->env = NULL;
+}
 
-    if (writer == LEASE_UNKNOWN && !upload->env->lease_unknown) {
-        upload->env->lease_unknown = true;
-        log_notice("the kernel does not tell who writes to %s (it takes the file's owner or "
-                   "CAP_LEASE): closing, moving "
-                   "and %u seconds of quiet decide",
-                   upload->file->name, upload->env->config->settle);
+int upload_begin(struct upload *upload, struct pending_file *file, struct cause *cause)
+{
+    upload->file = file;
+    buffer_clear(&upload->name_copy);
+    buffer_string(&upload->name_copy, file->name);
+    upload->name = buffer_text(&upload->name_copy);
+    if (buffer_failed(&upload->name_copy))
+        return cause_memory(cause);
+    upload->now = clock_monotonic();
+    upload->file_id = upload->opened.file_id;
+    upload->training_columns = upload->env->transaction->training.layout;
+    upload->detached = upload->changed_while_reading = upload->has_writer = upload->may_reject =
+        upload->complete_only = upload->resumed = upload->unchanged = upload->sink_failed = false;
+    upload->shorter_than = 0;
+    upload->prefix_source = PREFIX_NONE;
+    upload->known = sorted_snapshot_share(&upload->env->known);
+    return 0;
+}
+
+/* ---- known content ------------------------------------------------------------------------ */
+
+int upload_begin_batch(struct ingest_env *env, struct cause *cause)
+{
+    return ledger_contents(&env->transaction->ledger, &env->known, cause);
+}
+
+void upload_end_batch(struct ingest_env *env)
+{
+    sorted_snapshot_release(&env->known);
+    hash_index_free(&env->heads.least_bytes);
+    env->heads.any = false;
+}
+
+int upload_note_recorded(struct upload *upload, struct cause *cause)
+{
+    struct batch_heads *heads = &upload->env->heads;
+    const struct check_result *result = &upload->check_result;
+    const uint32_t bytes = result->bytes < UINT32_MAX ? (uint32_t)result->bytes : UINT32_MAX;
+    size_t cursor = 0;
+    struct hash_index_slot *slot;
+
+    if (result->head == 0) {
+        heads->any = true;
+        return 0;
     }
-    upload->writer = writer == LEASE_WRITER ||
-                     (writer == LEASE_UNKNOWN && !upload->file->writer_closed && !quiet);
-    upload->may_reject = quiet && !upload->writer;
-    /* A checksum is that of all of it. */
-    upload->complete_only = upload->writer && !upload->sidecars.each[SIDECAR_SHA256].there;
+    slot = hash_index_find(&heads->least_bytes, result->head, &cursor);
+    if (slot == NULL && hash_index_put(&heads->least_bytes, result->head, bytes) < 0)
+        return cause_memory(cause);
+    if (slot != NULL && bytes < slot->value)
+        slot->value = bytes;
+    return 0;
 }
 
-/* Where it cannot be looked into, what lies in it may never be found. */
-static bool directory_waits(struct upload *upload)
+bool upload_may_follow_recorded(const struct upload *upload)
 {
-    const struct ingest_env *env = upload->env;
-    enum file_kind kind;
-    int fd = -1;
+    const struct batch_heads *heads = &upload->env->heads;
+    const struct check_result *result = &upload->check_result;
+    const struct hash_index_slot *slot;
+    size_t cursor = 0;
 
-    if (!env->config->recursive)
-        return false;
-    kind = beneath_open_dir(env->dir->drop, upload->file->name, &fd);
-    if (kind == FILE_UNREADABLE)
-        dropdir_wait(env->drop, upload->file, PENDING_UNREADABLE,
-                     "no permission to look into this directory: chmod a+rx", CLOCK_NEVER);
-    else if (kind == FILE_OTHER)
-        dropdir_wait(env->drop, upload->file, PENDING_FILE_TYPE,
-                     "a directory too deep or with too long a path to be looked into", CLOCK_NEVER);
-    else if (kind == FILE_TROUBLE)
-        dropdir_wait(env->drop, upload->file, PENDING_TROUBLE, strerror(errno), CLOCK_NEVER);
-    if (fd >= 0)
-        close(fd);
-    return kind != FILE_DIRECTORY && kind != FILE_GONE;
-}
-
-/* A second name of what is no file of the sender's. A sender's link is gone again soon, if it is a
- * step of a rename. */
-static bool link_waits(struct upload *upload)
-{
-    const struct ingest_env *env = upload->env;
-
-    if (upload->file_id.device == env->merge->training.device &&
-        upload->file_id.inode == env->merge->training.inode)
-        dropdir_wait(env->drop, upload->file, PENDING_FILE_TYPE,
-                     "a hard link to training_data.csv: remove it", CLOCK_NEVER);
-    else if (upload->taken.access.linked && upload->taken.access.is_protected &&
-             !upload->history.is_ours)
-        dropdir_wait(
-            env->drop, upload->file, PENDING_FILE_TYPE,
-            "a hard link to a file that not everybody may read: send a copy, remove its other "
-            "name, or chmod a+r",
-            upload->now < upload->file->unchanged_since + 5 * CLOCK_SECOND
-                ? upload->now + CLOCK_SECOND
-                : CLOCK_NEVER);
-    else
-        return false;
-    return true;
-}
-
-/* Has its sender put beside it what it takes to judge it? Else it waits. */
-static bool is_confirmed(struct upload *upload, enum file_kind kind)
-{
-    static const enum sidecar_kind wanted[] = {
-        [CONFIG_CONFIRM_CHECKSUM] = SIDECAR_SHA256, [CONFIG_CONFIRM_DONE] = SIDECAR_DONE};
-    const enum config_confirm confirm = upload->env->config->confirm;
-    enum sidecar_kind last =
-        upload->sidecars.each[SIDECAR_DONE].there ? SIDECAR_DONE : SIDECAR_SHA256;
-    const char *base = path_base(upload->file->name), *why = NULL;
-    struct buffer detail = {0};
-    enum pending_reason reason = PENDING_FILE_TYPE;
-
-    if (kind == FILE_UNREADABLE) {
-        reason = PENDING_UNREADABLE;
-        why = "may not be read: chmod a+r";
-    } else if (kind == FILE_TROUBLE) {
-        reason = PENDING_TROUBLE;
-        why = strerror(errno);
-    } else if (kind != FILE_REGULAR) {
-        why = "is no regular file";
-    } else if (upload->sidecars.linked) {
-        reason = PENDING_UNCONFIRMED;
-        why = "has another name: it counts once that is gone";
-    } else if (upload->sidecars.foreign && confirm != CONFIG_CONFIRM_NONE &&
-               !upload->sidecars.each[wanted[confirm]].there) {
-        last = wanted[confirm];
-        reason = PENDING_UNCONFIRMED;
-        why = "belongs to another user than the file, or has another name: it does not count";
-    } else if (confirm != CONFIG_CONFIRM_NONE && !upload->sidecars.each[wanted[confirm]].there) {
-        last = wanted[confirm];
-        reason = PENDING_UNCONFIRMED;
-        why = confirm == CONFIG_CONFIRM_DONE
-                  ? "has not come: the file is judged once its sender says so"
-                  : "has not come: the file is judged once its checksum is there";
-    }
-    if (why == NULL)
+    if (heads->any || (result->head == 0 && heads->least_bytes.used > 0))
         return true;
-    buffer_printf(&detail, "%s%s %s", base, sidecar_suffix(last), why);
-    dropdir_wait(upload->env->drop, upload->file, reason, buffer_text(&detail),
-                 upload->sidecars.linked ? upload->now + CLOCK_SECOND : CLOCK_NEVER);
-    buffer_free(&detail);
-    return false;
+    slot = hash_index_find(&heads->least_bytes, result->head, &cursor);
+    return slot != NULL && slot->value < result->bytes;
 }
 
-/* May the file be judged now? Else it waits, is done, or is gone. */
-static bool claim(struct upload *upload)
+static int refresh_known(struct upload *upload, struct cause *cause)
 {
-    enum file_kind beside = FILE_REGULAR;
-    int64_t quiet_at, latest;
-
-    switch (upload->taken.kind) {
-    case FILE_DIRECTORY:
-        if (directory_waits(upload))
-            return false;
-        /* fall through */
-    case FILE_GONE:
-        dropdir_count_out(upload->env->drop, upload->file->name);
-        upload->env->drop->changed = true; /* one less waits */
-        pending_done(upload->file);
-        return false;
-    case FILE_OTHER:
-        dropdir_wait(
-            upload->env->drop, upload->file, PENDING_FILE_TYPE,
-            "no regular file: links, FIFOs and devices are never opened; send the file itself",
-            CLOCK_NEVER);
-        return false;
-    case FILE_UNREADABLE:
-        dropdir_wait(upload->env->drop, upload->file, PENDING_UNREADABLE,
-                     "no permission to read it: chmod a+r, or send with rsync --chmod=F644",
-                     CLOCK_NEVER);
-        return false;
-    case FILE_TROUBLE:
-        dropdir_wait(upload->env->drop, upload->file, PENDING_TROUBLE,
-                     strerror(upload->taken.errnum), CLOCK_NEVER);
-        return false;
-    case FILE_REGULAR:
-        break;
-    }
-    upload->file_id = upload->taken.file_id;
-    dropdir_count_in(upload->env->drop, upload->file);
-    upload->sidecars = (struct sidecars){0};
-    if (upload->env->drop->sidecars || upload->env->config->confirm != CONFIG_CONFIRM_NONE)
-        beside = sidecar_read(upload->env->dir->drop, upload->file->name,
-                              upload->taken.access.owner, &upload->sidecars);
-    if (upload->sidecars.foreign)
-        log_debug("%s: what somebody else put beside it does not count", upload->name);
-    pending_observe(upload->file, &upload->file_id, sidecar_hash(&upload->sidecars), upload->now);
-    note_writer(upload);
-    upload->known = is_known(upload);
-    quiet_at = upload->file->unchanged_since + clock_seconds(upload->env->config->settle);
-    latest = upload->file->last_checked + clock_seconds(upload->env->config->rescan);
-    if (upload->writer && upload->now < quiet_at && upload->now < latest)
-        dropdir_wait(upload->env->drop, upload->file, PENDING_WRITER,
-                     "a program has it open for writing", quiet_at < latest ? quiet_at : latest);
-    else if (upload->file_id.size == 0)
-        dropdir_wait(upload->env->drop, upload->file, PENDING_EMPTY, "no bytes yet", CLOCK_NEVER);
-    else if (upload->file_id.mtime == 0)
-        dropdir_wait(
-            upload->env->drop, upload->file, PENDING_PARTIAL,
-            "an interrupted rsync --partial left it (modification time 0): run rsync again",
-            CLOCK_NEVER);
-    else
-        return is_confirmed(upload, beside);
-    return false;
+    sorted_snapshot_release(&upload->known);
+    return ledger_contents(&upload->env->transaction->ledger, &upload->known, cause);
 }
 
-static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
+enum upload_result upload_prepare_reread(struct upload *upload, struct cause *cause)
+{
+    if (refresh_known(upload, cause) < 0)
+        return UPLOAD_FAILED;
+    if (upload->opened.fd < 0)
+        opened_file_open(upload->env->dir->drop, upload->name, &upload->opened);
+    if (upload->opened.fd >= 0 && file_id_equal(&upload->opened.file_id, &upload->file_id))
+        return UPLOAD_CHECKED;
+    cause_set(cause, CAUSE_CHANGED, "%s changed after it was read", upload->name);
+    return UPLOAD_CHANGED;
+}
+
+uint64_t upload_weight(const struct upload *upload)
+{
+    return decompress_format_of(upload->name) == DECOMPRESS_PLAIN
+               ? upload->file_id.size
+               : upload->file_id.size * PACKED_WEIGHT;
+}
+
+struct content_meta upload_meta(const struct upload *upload)
+{
+    return (struct content_meta){upload->check_result.has_meta, upload->check_result.meta};
+}
+
+static void close_file(struct upload *upload)
+{
+    if (upload->opened.fd >= 0)
+        close(upload->opened.fd);
+    upload->opened.fd = -1;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static int accept_rows(void *context, struct buffer *rows, struct cause *cause)
 {
     struct upload *upload = context;
     int result = spill_add(&upload->accepted, rows, cause);
@@ -205,8 +146,7 @@ static int sink_accept(void *context, struct buffer *rows, struct cause *cause)
     return result;
 }
 
-/* Bad rows as they came, behind the file's own header. */
-static int sink_reject(void *context, const char *raw, size_t len, struct cause *cause)
+static int reject_row(void *context, const char *raw, size_t len, struct cause *cause)
 {
     struct upload *upload = context;
     const struct buffer *header = &upload->check_result.header;
@@ -225,26 +165,25 @@ static int sink_reject(void *context, const char *raw, size_t len, struct cause 
     return result;
 }
 
-/* Reads and checks it up to the size of the first look. */
-static int read_file(struct upload *upload, struct file_check *file_check, struct cause *cause)
+/* Read and check the file once, up to the size that it had when it was opened. */
+static int read_once(struct upload *upload, struct file_check *file_check, struct cause *cause)
 {
-    struct file_check_request order = {.fd = upload->fd,
-                                       .name = upload->name,
-                                       .layout = &upload->layout,
-                                       .size = upload->file_id.size,
-                                       .complete_only = upload->complete_only,
-                                       .sink = {sink_accept, sink_reject, upload},
-                                       .pool = upload->env->pool,
-                                       .stop = &upload->env->stop};
+    struct file_check_request request = {.fd = upload->opened.fd,
+                                         .name = upload->name,
+                                         .layout = &upload->training_columns,
+                                         .size = upload->file_id.size,
+                                         .complete_only = upload->complete_only,
+                                         .prefix = upload->prefix,
+                                         .known = &upload->known,
+                                         .shorter_than = upload->shorter_than,
+                                         .sink = {accept_rows, reject_row, upload},
+                                         .pool = upload->env->pool,
+                                         .stop = &upload->env->stop};
 
-    if (upload->history.base != NULL) {
-        order.prefix_bytes = upload->history.base->bytes;
-        memcpy(order.prefix_sha, upload->history.base->sha256, DIGEST_SIZE);
-    }
     spill_clear(&upload->accepted);
     spill_clear(&upload->rejected);
     upload->accepted.pool = upload->detached ? upload->env->pool : NULL;
-    if (file_check_run(file_check, &order, &upload->check_result, cause) < 0)
+    if (file_check_run(file_check, &request, &upload->check_result, cause) < 0)
         return -1;
     if (spill_finish(&upload->accepted, cause) == 0 && spill_finish(&upload->rejected, cause) == 0)
         return 0;
@@ -252,217 +191,262 @@ static int read_file(struct upload *upload, struct file_check *file_check, struc
     return -1;
 }
 
-/* Is it still this file that has the name? As it is now. */
+/* Return true if the name still belongs to the file that was opened. */
 static bool is_in_place(const struct upload *upload, struct file_id *ret_now)
 {
     return beneath_stat(upload->env->dir->drop, upload->name, ret_now) == FILE_REGULAR &&
            ret_now->device == upload->file_id.device && ret_now->inode == upload->file_id.inode;
 }
 
-/* Reads it; and again, up to its last complete row, if it grew meanwhile. 1: judged, 0: it changed,
- * no verdict. */
-static int read_steadily(struct upload *upload, struct file_check *file_check, struct cause *cause)
+/* Return the file's state after the reading. A detached upload holds no lock and no drop directory:
+ * upload_reattach looks at the name. */
+static bool look_again(const struct upload *upload, struct file_id *ret_now)
+{
+    return upload->detached ? file_id_of_fd(upload->opened.fd, ret_now) == FILE_REGULAR
+                            : is_in_place(upload, ret_now);
+}
+
+/* Read the file until it did not change meanwhile. If it only grew, read it once more, up to its
+ * last complete row. */
+static enum upload_result read_steadily(struct upload *upload, struct file_check *file_check,
+                                        struct cause *cause)
 {
     struct file_id after;
     unsigned tries;
 
     for (tries = 0; tries < 2; tries++) {
-        if (read_file(upload, file_check, cause) < 0)
-            return cause->kind == CAUSE_CHANGED ? 0 : -1;
-        /* The lock is not held, nor the drop directory open: upload_reattach asks for the name. */
-        if (upload->detached ? file_id_of_fd(upload->fd, &after) != FILE_REGULAR
-                             : !is_in_place(upload, &after))
-            return 0;
+        if (read_once(upload, file_check, cause) < 0)
+            return cause->kind == CAUSE_CHANGED ? UPLOAD_CHANGED : UPLOAD_FAILED;
+        if (!look_again(upload, &after))
+            return UPLOAD_CHANGED;
         if (file_id_equal(&after, &upload->file_id) ||
             (upload->complete_only && after.size > upload->file_id.size))
-            return 1;
-        if (after.size <= upload->file_id.size)
-            return 0;
-        if (upload->sidecars.each[SIDECAR_SHA256].there)
-            return 0;
-        /* It only grew: somebody appends. */
+            return UPLOAD_CHECKED;
+        if (after.size <= upload->file_id.size || upload->sidecars.each[SIDECAR_SHA256].there)
+            return UPLOAD_CHANGED;
         upload->complete_only = true;
         upload->may_reject = false;
     }
-    return 1;
+    return UPLOAD_CHECKED;
 }
 
-void upload_postpone(struct upload *upload, const struct cause *cause)
+static enum upload_result read_with(struct upload *upload, struct file_check *file_check,
+                                    enum prefix_source source, struct cause *cause)
 {
-    int64_t now = clock_monotonic(), spent = now - upload->now;
+    const struct history *history = &upload->history;
+    const struct ledger_line *line = source == PREFIX_OWN ? &history->own : &history->inode;
 
-    log_debug("%s: no verdict: %s", upload->name, cause->text);
-    if (cause->kind == CAUSE_RETRY)
-        dropdir_wait(upload->env->drop, upload->file, PENDING_TROUBLE, cause->text,
-                     now + clock_seconds(upload->env->config->rescan));
-    else /* the larger the file, the later */
-        dropdir_wait(upload->env->drop, upload->file, PENDING_WRITER,
-                     "it changed while it was read", now + PENDING_SOON + 4 * spent);
+    upload->prefix_source = source;
+    upload->prefix.bytes = upload->prefix_rows = 0;
+    if (source == PREFIX_OWN || source == PREFIX_INODE) {
+        upload->prefix.bytes = line->bytes;
+        memcpy(upload->prefix.sha256, line->sha256, DIGEST_SIZE);
+        upload->prefix_rows = source == PREFIX_OWN ? history->own_rows : history->inode_rows;
+    }
+    return read_steadily(upload, file_check, cause);
 }
 
-/*
- * A grown file whose last row is incomplete: its complete rows alone. Of which nothing is booked
- * yet, too, if it was seen to grow: whose buffer ends in the middle of a row may do so for ever.
- */
-static bool wants_complete_rows(const struct upload *upload)
-{
-    const struct check_result *result = &upload->check_result;
-
-    return (result->prefix_found || (upload->growing && result->rows > 0)) &&
-           !upload->complete_only && !upload->sidecars.each[SIDECAR_SHA256].there &&
-           (check_result_only_truncated(result) || (result->no_newline && !upload->may_reject));
-}
-
-uint64_t upload_weight(const struct upload *upload)
-{
-    return decompress_format_of(upload->name) == DECOMPRESS_PLAIN
-               ? upload->file_id.size
-               : upload->file_id.size * PACKED_WEIGHT;
-}
-
-static void close_file(struct upload *upload)
-{
-    if (upload->fd >= 0)
-        close(upload->fd);
-    upload->fd = -1;
-}
-
-void upload_init(struct upload *upload, struct ingest_env *env)
-{
-    upload->env = env;
-    upload->fd = -1;
-    check_result_init(&upload->check_result, env->config);
-    spill_init(&upload->accepted, env->dir->state);
-    spill_init(&upload->rejected, env->dir->state);
-}
-
-void upload_free(struct upload *upload)
-{
-    if (upload->env == NULL)
-        return;
-    check_result_free(&upload->check_result);
-    spill_free(&upload->accepted);
-    spill_free(&upload->rejected);
-    buffer_free(&upload->name_copy);
-    upload->env = NULL;
-}
-
-int upload_claim(struct upload *upload, struct pending_file *file, struct cause *cause)
-{
-    upload->file = file;
-    upload->fd = upload->taken.fd;
-    buffer_clear(&upload->name_copy);
-    buffer_string(&upload->name_copy, file->name);
-    upload->name = buffer_text(&upload->name_copy);
-    if (buffer_failed(&upload->name_copy))
-        return cause_memory(cause);
-    upload->now = clock_monotonic();
-    upload->layout = upload->env->merge->training.layout;
-    upload->complete_only = upload->known = upload->sink_failed = upload->detached = upload->again =
-        false;
-    upload->history.base = NULL;
-    if (!claim(upload))
-        return 0;
-    upload->growing = file->truncated_size > 0 && upload->file_id.size > file->truncated_size;
-    if (history_file(&upload->history, &upload->env->merge->ledger, &upload->env->drop->file_cache,
-                     upload->name, &upload->file_id, cause) < 0)
-        return -1;
-    upload->growing &= upload->history.base_count == 0;
-    if (link_waits(upload))
-        return 0;
-    /* A checksum that came after its file was merged may contradict it. */
-    if (upload->sidecars.each[SIDECAR_SHA256].there &&
-        !(upload->history.has_last && upload->sidecars.has_sum &&
-          memcmp(upload->sidecars.sha256, upload->history.last.sha256, DIGEST_SIZE) == 0))
-        upload->known = false;
-    return 1;
-}
-
-int upload_detach(struct upload *upload, struct cause *cause)
-{
-    int *fields = malloc((upload->layout.count + 1) * sizeof *fields);
-
-    if (fields == NULL)
-        return cause_memory(cause);
-    memcpy(fields, upload->layout.fields, upload->layout.count * sizeof *fields);
-    upload->layout.fields = fields;
-    upload->detached = true;
-    return 0;
-}
-
-/* Would its rows be written today as they were? */
-static bool fits_training(const struct upload *upload)
-{
-    const struct training_columns *layout = &upload->env->merge->training.layout;
-
-    return layout->count == upload->layout.count &&
-           memcmp(layout->fields, upload->layout.fields, layout->count * sizeof(int)) == 0;
-}
-
-int upload_reattach(struct upload *upload, struct pending_file *file, struct cause *cause)
-{
-    struct file_id now;
-    int same;
-
-    upload->file = file;
-    same = history_recheck(&upload->history, &upload->env->merge->ledger,
-                           &upload->env->drop->file_cache, upload->name, &upload->file_id, cause);
-    if (same <= 0)
-        return same;
-    return is_in_place(upload, &now) && fits_training(upload);
-}
-
-/* Does it begin with its base, or with what seems to be that? */
-static bool goes_on(const struct upload *upload)
+/* Return true if the file begins with the prefix that was tried, even if the last row of that goes
+ * on in the file. */
+static bool has_prefix(const struct upload *upload)
 {
     return upload->check_result.prefix_found || upload->check_result.continued_line > 0;
 }
 
-static bool is_of_another(const struct upload *upload)
+/* Read the file with the content of its name or its inode as its prefix. */
+static enum upload_result read_with_history(struct upload *upload, struct file_check *file_check,
+                                            struct cause *cause)
 {
-    return goes_on(upload) &&
-           history_is_of_another(&upload->history, upload->fd, upload->check_result.has_meta,
-                                 upload->check_result.meta);
+    const struct history *history = &upload->history;
+    enum upload_result result = UPLOAD_CHECKED;
+
+    if (history->has_own) {
+        result = read_with(upload, file_check, PREFIX_OWN, cause);
+        if (result != UPLOAD_CHECKED || has_prefix(upload) || upload->check_result.broken ||
+            !history->has_inode)
+            return result;
+    }
+    if (history->has_inode) {
+        result = read_with(upload, file_check, PREFIX_INODE, cause);
+        if (result != UPLOAD_CHECKED || !has_prefix(upload) ||
+            !history_inode_was_reused(history, upload->opened.fd, upload_meta(upload)))
+            return result;
+    }
+    return read_with(upload, file_check, PREFIX_NONE, cause);
 }
 
-int upload_read(struct upload *upload, struct file_check *file_check, struct cause *cause)
+/* Read the file behind the longest known content that it begins with. Rows of that content are the
+ * difference between the two readings. */
+static enum upload_result read_with_known(struct upload *upload, struct file_check *file_check,
+                                          struct cause *cause)
+{
+    const struct check_result *check_result = &upload->check_result;
+    const bool complete_only = upload->complete_only;
+    const uint64_t before = (check_result->prefix_found ? upload->prefix_rows : 0) +
+                            check_result->rows + check_result->bad_rows;
+    enum upload_result result;
+
+    upload->prefix_source = PREFIX_KNOWN;
+    upload->prefix = check_result->longer;
+    result = read_steadily(upload, file_check, cause);
+    if (result == UPLOAD_CHECKED &&
+        (!check_result->prefix_found || upload->complete_only != complete_only)) {
+        cause_set(cause, CAUSE_CHANGED, "it changed while it was read");
+        return UPLOAD_CHANGED;
+    }
+    upload->prefix_rows = before - check_result->rows - check_result->bad_rows;
+    return result;
+}
+
+/* Return true if only the complete rows should be merged: the last row is incomplete, and the rows
+ * before it go on from merged ones, or the file was seen to grow. (A writer whose buffer ends in
+ * the middle of a row may leave it so each time.) */
+static bool wants_complete_rows(const struct upload *upload)
 {
     const struct check_result *result = &upload->check_result;
-    int steady;
-    size_t i;
 
-    *cause = (struct cause){.kind = CAUSE_CHANGED};
-    steady = read_steadily(upload, file_check, cause);
-    /* It does not begin with the longest content; with another? */
-    for (i = 1; steady > 0 && i < upload->history.base_count && !result->broken &&
-                (is_of_another(upload) || !goes_on(upload));
-         i++) {
-        upload->history.base = upload->history.bases[i];
-        steady = read_steadily(upload, file_check, cause);
-    }
-    if (steady > 0 && is_of_another(upload)) {
-        upload->history.base =
-            upload->history.bases[0] != &upload->history.inode ? upload->history.bases[0] : NULL;
-        steady = read_steadily(upload, file_check, cause);
-    }
-    if (steady > 0 && wants_complete_rows(upload)) {
-        upload->complete_only = true;
-        steady = read_steadily(upload, file_check, cause);
-    }
-    /* Nothing is decided of a new file that takes another look at its bytes. */
-    if (upload->history.base_count == 0)
-        close_file(upload);
-    if (steady < 0 && cause->kind == CAUSE_RETRY && !upload->sink_failed && cause->errnum != ENOMEM)
-        return 0;
-    return steady;
+    return (result->prefix_found || (upload->resumed && result->rows > 0)) &&
+           !upload->complete_only && !upload->sidecars.each[SIDECAR_SHA256].there &&
+           (check_result_only_truncated(result) || (result->no_newline && !upload->may_reject));
 }
 
-void upload_close(struct upload *upload)
+enum upload_result upload_read(struct upload *upload, struct file_check *file_check,
+                               struct cause *cause)
+{
+    const struct check_result *check_result = &upload->check_result;
+    enum upload_result result;
+
+    *cause = (struct cause){.kind = CAUSE_CHANGED};
+    result = read_with_history(upload, file_check, cause);
+    if (result == UPLOAD_CHECKED && !check_result->broken && check_result->longer.bytes > 0)
+        result = read_with_known(upload, file_check, cause);
+    if (result == UPLOAD_CHECKED && wants_complete_rows(upload)) {
+        upload->complete_only = true;
+        result = read_steadily(upload, file_check, cause);
+    }
+    /* A new file's bytes are not needed any more. A large file may be searched once more. */
+    if (!upload->history.has_own && upload->prefix_source == PREFIX_NONE && !upload->detached)
+        close_file(upload);
+    if (result == UPLOAD_FAILED && cause->kind == CAUSE_RETRY && !upload->sink_failed &&
+        cause->errnum != ENOMEM)
+        return UPLOAD_CHANGED;
+    return result;
+}
+
+void upload_postpone(struct upload *upload, const struct cause *cause)
+{
+    const int64_t now = clock_monotonic(), spent = now - upload->now;
+
+    log_debug("%s: no verdict: %s", upload->name, cause->text);
+    if (cause->kind == CAUSE_RETRY)
+        dropdir_wait(upload->env->dropdir, upload->file, PENDING_TROUBLE, cause->text,
+                     now + clock_seconds(upload->env->config->rescan));
+    else /* the longer the reading took, the later */
+        dropdir_wait(upload->env->dropdir, upload->file, PENDING_WRITER,
+                     "it changed while it was read", now + PENDING_SOON + 4 * spent);
+}
+
+/* ---- reading without the lock ------------------------------------------------------------- */
+
+int upload_detach(struct upload *upload, struct cause *cause)
+{
+    struct training_columns *columns = &upload->training_columns;
+    int *fields = malloc((columns->count + 1) * sizeof *fields);
+
+    if (fields == NULL)
+        return cause_memory(cause);
+    memcpy(fields, columns->fields, columns->count * sizeof *fields);
+    columns->fields = fields;
+    upload->detached = true;
+    return 0;
+}
+
+/* Return true if the rows would be written today as they were. */
+static bool columns_are_current(const struct upload *upload)
+{
+    const struct training_columns *now = &upload->env->transaction->training.layout;
+    const struct training_columns *then = &upload->training_columns;
+
+    return now->count == then->count &&
+           memcmp(now->fields, then->fields, then->count * sizeof(int)) == 0;
+}
+
+/* Return true if content of this length could be the beginning of the file: a row ends there. */
+static bool ends_row_at(const struct upload *upload, uint64_t length)
+{
+    struct cause ignored;
+    char bytes[3];
+    const ssize_t n =
+        durable_read(upload->opened.fd, bytes, sizeof bytes, length - 1, upload->name, &ignored);
+
+    return decompress_format_of(upload->name) != DECOMPRESS_PLAIN || n < (ssize_t)sizeof bytes ||
+           bytes[0] == '\n' || bytes[1] == '\n' || (bytes[1] == '\r' && bytes[2] == '\n');
+}
+
+/* Return the greatest length of content that is known now, was not known before, and that the file
+ * may begin with; 0 if there is none. */
+static uint64_t last_new_length(const struct upload *upload, const struct sorted_snapshot *before)
+{
+    const uint64_t from = upload->prefix.bytes + 1, to = upload->check_result.bytes - 1;
+    struct sorted_cursor then = content_hash_walk(before, from);
+    struct sorted_cursor now = content_hash_walk(&upload->known, from);
+    uint64_t old = 0, new, length, last = 0;
+
+    while (content_hash_walk_next(&now, to, &new, &length)) {
+        while (old < new &&sorted_cursor_next(&then, new, &old))
+            continue;
+        if (old != new &&ends_row_at(upload, length))
+            last = length;
+    }
+    return last;
+}
+
+/* Search the file for content that became known while it was read. */
+static enum upload_result search_again(struct upload *upload, struct cause *cause)
+{
+    struct sorted_snapshot before = upload->known;
+    struct content_search search = {.longer_than = upload->prefix.bytes};
+    struct content_prefix found = {0};
+    int result;
+
+    upload->known = (struct sorted_snapshot){0};
+    result = refresh_known(upload, cause);
+    if (result == 0 && upload->check_result.bytes > 0) {
+        search.known = &upload->known;
+        search.shorter_than = last_new_length(upload, &before) + 1;
+    }
+    sorted_snapshot_release(&before);
+    if (result == 0 && search.shorter_than > 1)
+        result = content_hash_find(upload->opened.fd, upload->name, upload->file_id.size, &search,
+                                   upload_meta(upload), &found, cause);
+    if (result < 0)
+        return cause->kind == CAUSE_CHANGED ? UPLOAD_CHANGED : UPLOAD_FAILED;
+    return found.bytes > 0 ? UPLOAD_CHANGED : UPLOAD_CHECKED;
+}
+
+enum upload_result upload_reattach(struct upload *upload, struct pending_file *file,
+                                   struct cause *cause)
+{
+    struct file_id now;
+
+    upload->file = file;
+    if (upload->changed_while_reading || !columns_are_current(upload) ||
+        !is_in_place(upload, &now) ||
+        !history_is_current(&upload->history, &upload->env->transaction->ledger, upload->name)) {
+        cause_set(cause, CAUSE_CHANGED, "something happened to %s while it was read", upload->name);
+        return UPLOAD_CHANGED;
+    }
+    cause_set(cause, CAUSE_CHANGED, "%s may go on from another file", upload->name);
+    return search_again(upload, cause);
+}
+
+void upload_end(struct upload *upload)
 {
     close_file(upload);
     if (upload->detached)
-        free(upload->layout.fields);
+        free(upload->training_columns.fields);
     upload->detached = false;
+    sorted_snapshot_release(&upload->known);
     spill_clear(&upload->accepted);
     spill_clear(&upload->rejected);
 }

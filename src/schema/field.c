@@ -7,7 +7,7 @@
 
 #include "schema/suggestion.h"
 #include "base/datetime.h"
-#include "base/decimal.h"
+#include "schema/decimal.h"
 #include "schema/regex.h"
 #include "base/escape.h"
 

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/datetime.h"
-#include "base/decimal.h"
+#include "schema/decimal.h"
 
 #define NO_BREAK_SPACE "\xC2\xA0"
 #define MINUS_SIGN     "\xE2\x88\x92" /* U+2212, as word processors write it */

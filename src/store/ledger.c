@@ -348,9 +348,10 @@ int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGES
     return 0;
 }
 
-int ledger_lengths(struct ledger *ledger, struct length_snapshot *ret_snapshot, struct cause *cause)
+int ledger_contents(struct ledger *ledger, struct sorted_snapshot *ret_snapshot,
+                    struct cause *cause)
 {
-    return length_set_take(&ledger->index.lengths, ret_snapshot) < 0 ? cause_memory(cause) : 0;
+    return sorted_set_take(&ledger->index.contents, ret_snapshot) < 0 ? cause_memory(cause) : 0;
 }
 
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known)

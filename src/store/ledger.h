@@ -106,12 +106,12 @@ int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line 
                   struct cause *cause);
 
 /*
- * Take a snapshot of the lengths of all content that counts as known, pending lines included: see
- * length_set. It stays valid after ledger_rollback and ledger_close, until the caller gives it to
- * length_snapshot_release.
+ * Take a snapshot of all content that counts as known, pending lines included, for a content_search.
+ * It stays valid after ledger_rollback and ledger_close, until the caller gives it to
+ * sorted_snapshot_release.
  */
-int ledger_lengths(struct ledger *ledger, struct length_snapshot *ret_snapshot,
-                   struct cause *cause);
+int ledger_contents(struct ledger *ledger, struct sorted_snapshot *ret_snapshot,
+                    struct cause *cause);
 
 /* Summarise the lines of a name, from the index alone. Return false, with *ret_known zeroed, if there
  * are none. */

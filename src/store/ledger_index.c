@@ -5,6 +5,7 @@
 
 #include "base/csv_name.h"
 #include "base/vector.h"
+#include "csv/content_hash.h"
 
 /* Values of ledger_name.longest: where the line with the longest content is. */
 #define LONGEST_NONE  0 /* there is none */
@@ -38,7 +39,7 @@ void ledger_index_free(struct ledger_index *index)
 {
     hash_index_free(&index->by_content);
     hash_index_free(&index->by_name);
-    length_set_free(&index->lengths);
+#include "csv/content_hash.h"
     hash_index_free(&index->by_quarantined);
     free(index->quarantined);
     free(index->names);
@@ -252,21 +253,12 @@ static bool counts_as_known(enum verdict verdict)
            verdict == VERDICT_FORGOTTEN;
 }
 
-static uint64_t content_key(const unsigned char sha256[DIGEST_SIZE], bool has_meta, uint64_t meta)
-{
-    unsigned char identity[DIGEST_SIZE + sizeof meta + 1];
-
-    memcpy(identity, sha256, DIGEST_SIZE);
-    memcpy(identity + DIGEST_SIZE, &meta, sizeof meta);
-    identity[sizeof identity - 1] = has_meta;
-    return digest_key(identity, sizeof identity);
-}
-
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
                           bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block)
 {
     const struct hash_index_slot *slot =
-        hash_index_find(&index->by_content, content_key(sha256, has_meta, meta), cursor);
+        hash_index_find(&index->by_content,
+                        content_hash_key(sha256, (struct content_meta){has_meta, meta}), cursor);
 
     if (slot == NULL)
         return false;
@@ -281,7 +273,8 @@ void ledger_index_note(const struct ledger_index *index, const struct ledger_lin
         (struct ledger_note){.at = line->at,
                              .verdict = line->verdict,
                              .name = name_key(line->name),
-                             .content = content_key(line->sha256, line->has_meta, line->meta),
+                             .content = content_hash_key(
+                                 line->sha256, (struct content_meta){line->has_meta, line->meta}),
                              .bytes = line->bytes,
                              .rows = line->rows + line->rejected,
                              .duplicate = line->duplicate};
@@ -299,5 +292,5 @@ int ledger_index_add(struct ledger_index *index, const struct ledger_note *note)
     return hash_index_put(&index->by_content, note->content, note->at / LEDGER_LINE_MIN_SIZE + 1) <
                    0
                ? -1
-               : length_set_add(&index->lengths, note->bytes);
+               : sorted_set_add(&index->contents, content_hash_entry(note->bytes, note->content));
 }

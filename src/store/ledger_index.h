@@ -21,7 +21,7 @@
 
 #include "base/hash_index.h"
 #include "store/ledger_line.h"
-#include "store/length_set.h"
+#include "base/sorted_set.h"
 
 struct ledger_name;
 struct ledger_longest;
@@ -38,7 +38,7 @@ struct ledger_index {
     struct ledger_quarantined *quarantined; /* owned: names with a quarantined line */
     size_t quarantined_count, quarantined_cap;
     struct hash_index by_quarantined; /* to a position in `quarantined`, plus one */
-    struct length_set lengths;        /* lengths of the content that counts as known */
+    struct sorted_set contents;       /* content_hash_entry of each content that counts as known */
 };
 
 /* Free the memory and leave the index empty. */

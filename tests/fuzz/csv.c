@@ -174,8 +174,8 @@ static void check_grown(const struct outcome *grown, const struct file_check_req
     struct file_check_request post_commit = *order;
     uint64_t rows, len;
 
-    post_commit.prefix_bytes = 0;
-    post_commit.size = order->prefix_bytes;
+    post_commit.prefix.bytes = 0;
+    post_commit.size = order->prefix.bytes;
     post_commit.complete_only = false;
     judged_forget(&part->file_check);
     twice_read(part, &post_commit);
@@ -184,7 +184,7 @@ static void check_grown(const struct outcome *grown, const struct file_check_req
     /* An open quote, or a CR without its LF, was booked as a bad row; the whole file may close it.
      */
     if (part->check_result.violations.counts[VIOLATION_UNTERMINATED_QUOTE] > 0 ||
-        (part->check_result.bad_rows > 0 && bytes[order->prefix_bytes - 1] == '\r'))
+        (part->check_result.bad_rows > 0 && bytes[order->prefix.bytes - 1] == '\r'))
         return;
     post_commit.size = order->size;
     post_commit.complete_only = order->complete_only;
@@ -217,11 +217,11 @@ static void choose_prefix(struct file_check_request *order, const char *bytes, u
     if (part->check_result.rows == 0 ||
         check_result_rejects(&part->check_result, part->file_check.config))
         return;
-    order->prefix_bytes = post_commit.size;
+    order->prefix.bytes = post_commit.size;
     digest_init(&digest);
     digest_update(&digest, bytes, post_commit.size);
-    digest_final(&digest, order->prefix_sha);
-    order->prefix_sha[7] ^= choice & 0x80;
+    digest_final(&digest, order->prefix.sha256);
+    order->prefix.sha256[7] ^= choice & 0x80;
 }
 
 static void file_check(const char *bytes, size_t size, const uint8_t choice[4])
@@ -257,7 +257,7 @@ static void file_check(const char *bytes, size_t size, const uint8_t choice[4])
     if (left->check_result.prefix_found)
         check_grown(left, &order, bytes, part);
     else
-        fuzz_require(order.prefix_bytes == 0 || (choice[2] & 0x80) != 0 ||
+        fuzz_require(order.prefix.bytes == 0 || (choice[2] & 0x80) != 0 ||
                          left->check_result.continued_line > 0,
                      "what was booked is found");
 }

@@ -133,11 +133,11 @@ static void choose_prefix(struct file_check_request *order, const struct buffer 
             return;
         at++;
     }
-    order->prefix_bytes = (uint64_t)(at - csv->data);
-    order->prefix_bytes -= order->prefix_bytes > 0 && (choice & 16) != 0;
+    order->prefix.bytes = (uint64_t)(at - csv->data);
+    order->prefix.bytes -= order->prefix.bytes > 0 && (choice & 16) != 0;
     digest_init(&digest);
-    digest_update(&digest, csv->data, order->prefix_bytes);
-    digest_final(&digest, order->prefix_sha);
+    digest_update(&digest, csv->data, order->prefix.bytes);
+    digest_final(&digest, order->prefix.sha256);
 }
 
 static void file_check(enum decompress_format format, const struct buffer *bytes,

@@ -205,6 +205,44 @@ cp -al "$DROP" "$SITE/snapshot"
 tail -n +7 "$SITE/10" >>"$DROP/$U1"
 arrived "$U1" "$SITE/10" "and its new rows, when a snapshot has given it another name"
 
+# Merged content is known under any name, whatever became of the cache and of the daemon.
+site renamed-without-cache
+sample 10 1 >"$SITE/10"
+head -n 4 "$SITE/10" >"$DROP/log.csv"
+exits 0 "a log is merged" cli merge
+rm -f "$DATA/state/seen"
+mv "$DROP/log.csv" "$DROP/log-1.csv"
+sed -n 5,7p "$SITE/10" >>"$DROP/log-1.csv"
+exits 0 "it is rotated and grows, and the cache is lost" cli merge
+is "$(verdicts log-1.csv)" grown "the renamed log has grown"
+is "$(training_rows)" 6 "no row comes twice"
+sed -n 8,10p "$SITE/10" | cat "$DROP/log-1.csv" - >"$DROP/copy.csv"
+sample 3 7 >"$DROP/one.csv"
+sample 5 7 >"$DROP/two.csv"
+exits 0 "a longer copy beside it; and two files in one run that begin alike" cli merge
+is "$(verdicts copy.csv), $(verdicts one.csv), $(verdicts two.csv)" "grown, merged, grown" "are taken as grown"
+is "$(training_rows)" 14 "each row stands there once"
+
+site renamed-before-timer merge=timer interval=3600
+sample 4 1 >"$DROP/log.csv"
+start_daemon
+exits 0 "merge beside a daemon that waits for its timer" cli merge
+mv "$DROP/log.csv" "$DROP/log-1.csv"
+more_rows 1 1 5 >>"$DROP/log-1.csv"
+kill -USR1 "$DAEMON_PID"
+check "the daemon merges the rotated log" wait_for booked log-1.csv grown
+is "$(training_rows)" 5 "no row comes twice"
+stop_daemon
+
+# Two collections that begin alike are two, as long as their names say so.
+site alike
+sample 3 1 >"$SITE/3"
+sample 5 1 >"$SITE/5"
+cut -d , -f 1-9 "$SITE/3" | sed '1s/$/,user_id/; 2,$s/$/,x/' >"$DROP/u1_external_20240101_120000.csv"
+cut -d , -f 1-9 "$SITE/5" | sed '1s/$/,user_id/; 2,$s/$/,x/' >"$DROP/u2_external_20240101_120000.csv"
+exits 0 "two files of different names that begin alike" cli merge
+is "$(training_rows)" 8 "are both merged as they are"
+
 # Rewritten shorter, then appended to: measured against what it was last, not against the longest it ever was.
 site rewritten changed=merge
 start_daemon

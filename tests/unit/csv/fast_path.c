@@ -32,14 +32,14 @@ static const char *compare(size_t schema, size_t config, const char *bytes, size
                                        .layout = &layouts[schema],
                                        .size = len,
                                        .complete_only = complete_only,
-                                       .prefix_bytes = prefix};
+                                       .prefix.bytes = prefix};
     struct digest digest;
 
     if (ftruncate(file, 0) < 0 || pwrite(file, bytes, len, 0) != (ssize_t)len)
         abort();
     digest_init(&digest);
     digest_update(&digest, bytes, prefix);
-    digest_final(&digest, order.prefix_sha);
+    digest_final(&digest, order.prefix.sha256);
     if (schema == 0 && config == 1)
         order.layout = &layouts[SCHEMAS];
     twice_read(&fast_path[schema][config], &order);

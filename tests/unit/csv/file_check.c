@@ -105,15 +105,16 @@ static const char *run_bytes(const char *bytes, size_t len, struct ask ask)
                                        .layout = &layout,
                                        .size = ask.size == 0 ? len : ask.size,
                                        .complete_only = ask.complete_only,
-                                       .prefix_bytes = ask.prefix_bytes};
+                                       .prefix.bytes = ask.prefix_bytes};
     struct cause cause;
 
     if (!ask.no_sink)
         order.sink = (struct file_check_sink){take_accepted, take_rejected, &accepted};
     if (ask.prefix != NULL)
-        order.prefix_bytes = strlen(ask.prefix);
-    if (order.prefix_bytes > 0)
-        hash(ask.prefix != NULL ? ask.prefix : bytes, (size_t)order.prefix_bytes, order.prefix_sha);
+        order.prefix.bytes = strlen(ask.prefix);
+    if (order.prefix.bytes > 0)
+        hash(ask.prefix != NULL ? ask.prefix : bytes, (size_t)order.prefix.bytes,
+             order.prefix.sha256);
     place_put(dir, "file", bytes, len);
     order.fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
     buffer_clear(&accepted);

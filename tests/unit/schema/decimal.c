@@ -1,4 +1,4 @@
-#include "base/decimal.h"
+#include "schema/decimal.h"
 
 #include <stdlib.h>
 

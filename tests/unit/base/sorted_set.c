@@ -1,62 +1,62 @@
-#include "store/length_set.h"
+#include "base/sorted_set.h"
 
 #include "lib/place.h"
 #include "lib/unit.h"
 
 enum { LARGEST = 400 };
 
-static struct length_set set;
+static struct sorted_set set;
 
-static void add(uint64_t length)
+static void add(uint64_t value)
 {
-    if (length_set_add(&set, length) < 0)
+    if (sorted_set_add(&set, value) < 0)
         abort();
 }
 
-static struct length_snapshot take(void)
+static struct sorted_snapshot take(void)
 {
-    struct length_snapshot snapshot;
+    struct sorted_snapshot snapshot;
 
-    if (length_set_take(&set, &snapshot) < 0)
+    if (sorted_set_take(&set, &snapshot) < 0)
         abort();
     return snapshot;
 }
 
-/* Return true if the snapshot gives exactly the lengths marked, up to `max`, in ascending order. */
-static bool gives(const struct length_snapshot *snapshot, const bool *marked, uint64_t max)
+/* Return true if the snapshot gives exactly the values marked, up to `max`, in ascending order. */
+static bool gives(const struct sorted_snapshot *snapshot, const bool *marked, uint64_t max)
 {
-    struct length_cursor cursor = length_cursor_begin(snapshot);
-    uint64_t length, want;
+    struct sorted_cursor cursor = sorted_cursor_begin(snapshot, 0);
+    uint64_t value, want;
 
     for (want = 0; want <= max && want < LARGEST; want++)
-        if (marked[want] && (!length_cursor_next(&cursor, max, &length) || length != want))
+        if (marked[want] && (!sorted_cursor_next(&cursor, max, &value) || value != want))
             return false;
-    return !length_cursor_next(&cursor, max, &length);
+    return !sorted_cursor_next(&cursor, max, &value);
 }
 
 static void test_empty(void)
 {
-    struct length_snapshot snapshot = take(), zeroed = {0};
+    struct sorted_snapshot snapshot = take(), zeroed = {0};
     const bool none[LARGEST] = {false};
 
-    check(gives(&snapshot, none, UINT64_MAX), "an empty set gives no length");
+    check(gives(&snapshot, none, UINT64_MAX), "an empty set gives no value");
     check(gives(&zeroed, none, UINT64_MAX), "nor does a zeroed snapshot");
-    length_snapshot_release(&snapshot);
-    length_snapshot_release(&zeroed);
-    length_set_free(&set);
+    sorted_snapshot_release(&snapshot);
+    sorted_snapshot_release(&zeroed);
+    sorted_set_free(&set);
 }
 
 static void test_snapshot_stays(void)
 {
     bool before[LARGEST] = {[7] = true, [300] = true}, after[LARGEST] = {[0] = true, [8] = true};
-    struct length_snapshot old, same, new;
+    struct sorted_snapshot old, same, new;
 
     add(300);
     add(7);
     add(300);
     old = take();
     same = take();
-    check(old.recent == same.recent, "two snapshots of the same lengths share them");
+    check(old.recent == same.recent, "two snapshots of the same values share them");
     add(8);
     add(0);
     after[7] = after[300] = true;
@@ -65,12 +65,12 @@ static void test_snapshot_stays(void)
           "a snapshot has what was added before it");
     check(gives(&old, before, 7) && gives(&old, before, 299) && gives(&old, before, 300) &&
               gives(&old, before, 6),
-          "the greatest length asked for is included");
-    length_set_free(&set);
+          "the greatest value asked for is included");
+    sorted_set_free(&set);
     check(gives(&old, before, LARGEST) && gives(&new, after, LARGEST), "it outlives the set");
-    length_snapshot_release(&old);
-    length_snapshot_release(&same);
-    length_snapshot_release(&new);
+    sorted_snapshot_release(&old);
+    sorted_snapshot_release(&same);
+    sorted_snapshot_release(&new);
     check(old.sorted == NULL && old.recent == NULL, "a released snapshot is empty");
 }
 
@@ -79,56 +79,56 @@ static void test_random(void)
 {
     enum { HELD = 4 };
     const size_t rounds = place_rounds(20000);
-    struct length_snapshot held[HELD] = {{0}};
+    struct sorted_snapshot held[HELD] = {{0}};
     bool marked[LARGEST] = {false}, was[HELD][LARGEST] = {{false}};
     size_t round, i, k, wrong = 0;
 
     for (round = 0; round < rounds; round++) {
         if (place_below(500) == 0) {
-            length_set_free(&set);
+            sorted_set_free(&set);
             memset(marked, 0, sizeof marked);
         }
         /* Many at once, so that they move into the sorted array. */
         for (k = place_below(200) == 0 ? 5000 : place_below(4); k > 0; k--) {
-            uint64_t length = place_below(1 + place_below(LARGEST));
+            uint64_t value = place_below(1 + place_below(LARGEST));
 
-            add(length);
-            marked[length] = true;
+            add(value);
+            marked[value] = true;
         }
         i = place_below(HELD);
         wrong += !gives(&held[i], was[i], place_below(2 * LARGEST));
-        length_snapshot_release(&held[i]);
+        sorted_snapshot_release(&held[i]);
         held[i] = take();
         memcpy(was[i], marked, sizeof marked);
         wrong += !gives(&held[i], was[i], UINT64_MAX);
     }
     for (i = 0; i < HELD; i++)
-        length_snapshot_release(&held[i]);
-    length_set_free(&set);
+        sorted_snapshot_release(&held[i]);
+    sorted_set_free(&set);
     check(wrong == 0, "%zu snapshots: %zu wrong", rounds, wrong);
 }
 
 static void test_million(void)
 {
     const size_t count = place_rounds(1000000);
-    struct length_snapshot snapshot;
-    struct length_cursor cursor;
-    uint64_t length, last = 0;
+    struct sorted_snapshot snapshot;
+    struct sorted_cursor cursor;
+    uint64_t value, last = 0;
     size_t i, given = 0, wrong = 0;
 
     for (i = 0; i < count; i++)
         add(place_random() >> 20 | 1);
     snapshot = take();
-    cursor = length_cursor_begin(&snapshot);
-    while (length_cursor_next(&cursor, UINT64_MAX, &length)) {
-        wrong += length <= last;
-        last = length;
+    cursor = sorted_cursor_begin(&snapshot, 0);
+    while (sorted_cursor_next(&cursor, UINT64_MAX, &value)) {
+        wrong += value <= last;
+        last = value;
         given++;
     }
     check(wrong == 0 && given <= count && given > count - count / 100,
-          "%zu of %zu random lengths, in order", given, count);
-    length_snapshot_release(&snapshot);
-    length_set_free(&set);
+          "%zu of %zu random values, in order", given, count);
+    sorted_snapshot_release(&snapshot);
+    sorted_set_free(&set);
 }
 
 int main(void)

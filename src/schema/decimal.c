@@ -1,4 +1,4 @@
-#include "base/decimal.h"
+#include "schema/decimal.h"
 
 static bool is_digit(char c)
 {
