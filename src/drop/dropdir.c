@@ -203,8 +203,8 @@ static void recheck_scanned(const struct scan *scan, const char *name, uint64_t 
         file->counted = !scan->part;
 }
 
-static void scan_found(void *context, const char *name, enum file_kind kind,
-                       const struct file_id *file_id)
+static void take_scanned(void *context, const char *name, enum file_kind kind,
+                         const struct file_id *file_id)
 {
     struct scan *scan = context;
     struct dropdir *drop = scan->drop;
@@ -260,7 +260,7 @@ static int run_scan(struct scan *scan, int dir_fd, const char *under, uint64_t *
                                         .names_only = scan->count_only,
                                         .enter = scan_enter,
                                         .sidecar = scan_sidecar,
-                                        .found = scan_found,
+                                        .found = take_scanned,
                                         .context = scan};
     int result = drop_scan(dir_fd, &request, ret_ignored, scan->cause);
 

@@ -58,8 +58,8 @@ int dropdir_open(struct dropdir *drop, const struct config *config, const struct
 void dropdir_close(struct dropdir *drop);
 
 /* Make a file due at `due`, because an event says that it appeared, or that a writer closed it or
- * moved it here (`writer_closed`). The event of a sidecar is one of its file. Ignored names are
- * ignored. */
+ * moved it here (`writer_closed`). The event of a sidecar is one of its file. Other names
+ * are ignored. */
 int dropdir_arrive(struct dropdir *drop, const char *name, bool writer_closed, int64_t due,
                    struct cause *cause);
 

@@ -69,19 +69,19 @@ static struct hash_index_slot *inode_slot(const struct file_cache *cache, uint64
     return NULL;
 }
 
-static struct file_cache_entry *find_hash(const struct file_cache *cache, uint64_t name)
+static struct file_cache_entry *find_cached_hash(const struct file_cache *cache, uint64_t name)
 {
     struct hash_index_slot *slot = name_slot(cache, name);
 
     return slot == NULL ? NULL : &cache->image->entries[slot->value - 1];
 }
 
-static struct file_cache_entry *find_name(const struct file_cache *cache, const char *name)
+static struct file_cache_entry *find_cached(const struct file_cache *cache, const char *name)
 {
-    return find_hash(cache, hash_name(cache, name));
+    return find_cached_hash(cache, hash_name(cache, name));
 }
 
-static uint64_t line_of(const struct file_cache_entry *entry)
+static uint64_t cached_line(const struct file_cache_entry *entry)
 {
     return entry->at & ~ENTRY_FLAGS;
 }
@@ -114,7 +114,7 @@ static int index_inode(struct file_cache *cache, size_t i)
     return 0;
 }
 
-static int add_entry(struct file_cache *cache, const struct file_cache_entry *entry)
+static int append_cached(struct file_cache *cache, const struct file_cache_entry *entry)
 {
     const size_t larger = cache->cap < 64 ? 64 : cache->cap + cache->cap / 2;
 
@@ -129,8 +129,8 @@ static int add_entry(struct file_cache *cache, const struct file_cache_entry *en
 
 /* Overwrite the entry of a name. Its former inode is forgotten, unless another entry speaks for
  * that. */
-static int set_entry(struct file_cache *cache, struct file_cache_entry *known,
-                     const struct file_cache_entry *entry)
+static int set_cached(struct file_cache *cache, struct file_cache_entry *known,
+                      const struct file_cache_entry *entry)
 {
     const size_t i = (size_t)(known - cache->image->entries);
     const uint64_t found = known->at & ENTRY_FOUND;
@@ -143,16 +143,16 @@ static int set_entry(struct file_cache *cache, struct file_cache_entry *known,
     return index_inode(cache, i);
 }
 
-static int put_entry(struct file_cache *cache, const struct file_cache_entry *entry)
+static int put_cached(struct file_cache *cache, const struct file_cache_entry *entry)
 {
-    struct file_cache_entry *known = find_hash(cache, entry->name);
+    struct file_cache_entry *known = find_cached_hash(cache, entry->name);
 
     cache->changed = true;
-    return known == NULL ? add_entry(cache, entry) : set_entry(cache, known, entry);
+    return known == NULL ? append_cached(cache, entry) : set_cached(cache, known, entry);
 }
 
 /* Remove entry i; the last entry takes its place. */
-static void drop_entry(struct file_cache *cache, size_t i)
+static void drop_cached(struct file_cache *cache, size_t i)
 {
     struct file_cache_entry *gap = &cache->image->entries[i];
     struct hash_index_slot *slot = name_slot(cache, gap->name);
@@ -219,12 +219,12 @@ static int index_entries(struct file_cache *cache, size_t count)
             hash_index_prefetch(&cache->by_name, entries[i + AHEAD].name);
             hash_index_prefetch(&cache->by_inode, entries[i + AHEAD].inode);
         }
-        if (find_hash(cache, entries[i].name) != NULL)
+        if (find_cached_hash(cache, entries[i].name) != NULL)
             continue;
         slot = inode_slot(cache, entries[i].inode);
         owner = slot == NULL ? i : slot->value - 1;
-        if (add_entry(cache, &entries[i]) < 0 ||
-            (line_of(&entries[owner]) > line_of(&entries[cache->count - 1]) &&
+        if (append_cached(cache, &entries[i]) < 0 ||
+            (cached_line(&entries[owner]) > cached_line(&entries[cache->count - 1]) &&
              index_inode(cache, owner) < 0))
             return -1;
     }
@@ -287,26 +287,26 @@ void file_cache_close(struct file_cache *cache)
 static bool entry_holds(const struct file_cache *cache, const struct file_cache_entry *entry,
                         const struct file_id *file_id, uint64_t at)
 {
-    return entry != NULL && at != 0 && line_of(entry) == at &&
+    return entry != NULL && at != 0 && cached_line(entry) == at &&
            entry->file_id == file_id_hash(file_id, cache->image->seed);
 }
 
 bool file_cache_holds(const struct file_cache *cache, const char *name,
                       const struct file_id *file_id, uint64_t at)
 {
-    return entry_holds(cache, find_name(cache, name), file_id, at);
+    return entry_holds(cache, find_cached(cache, name), file_id, at);
 }
 
 bool file_cache_is_racy(const struct file_cache *cache, const char *name)
 {
-    const struct file_cache_entry *entry = find_name(cache, name);
+    const struct file_cache_entry *entry = find_cached(cache, name);
 
     return entry != NULL && (entry->at & ENTRY_RACY) != 0;
 }
 
 bool file_cache_has(const struct file_cache *cache, const char *name)
 {
-    const struct file_cache_entry *entry = find_name(cache, name);
+    const struct file_cache_entry *entry = find_cached(cache, name);
 
     return entry != NULL && (entry->at & ENTRY_GONE) == 0;
 }
@@ -315,7 +315,7 @@ uint64_t file_cache_inode(const struct file_cache *cache, const struct file_id *
 {
     const struct hash_index_slot *slot = inode_slot(cache, hash_inode(cache, file_id));
 
-    return slot == NULL ? 0 : line_of(&cache->image->entries[slot->value - 1]);
+    return slot == NULL ? 0 : cached_line(&cache->image->entries[slot->value - 1]);
 }
 
 int file_cache_put(struct file_cache *cache, const char *name, const struct file_id *file_id,
@@ -324,7 +324,7 @@ int file_cache_put(struct file_cache *cache, const char *name, const struct file
     struct file_cache_entry entry = {hash_name(cache, name), hash_inode(cache, file_id),
                                      file_id_hash(file_id, cache->image->seed),
                                      at | (racy ? ENTRY_RACY : 0)};
-    const struct file_cache_entry *known = find_name(cache, name);
+    const struct file_cache_entry *known = find_cached(cache, name);
     const struct hash_index_slot *slot = known == NULL ? NULL : inode_slot(cache, known->inode);
     struct file_cache_entry former;
 
@@ -335,15 +335,15 @@ int file_cache_put(struct file_cache *cache, const char *name, const struct file
         former = *known;
         former.name = former.inode;
         former.at = (former.at & ~ENTRY_FOUND) | ENTRY_GONE;
-        if (put_entry(cache, &former) < 0)
+        if (put_cached(cache, &former) < 0)
             return cause_memory(cause);
     }
-    return put_entry(cache, &entry) < 0 ? cause_memory(cause) : 0;
+    return put_cached(cache, &entry) < 0 ? cause_memory(cause) : 0;
 }
 
 void file_cache_mark_gone(struct file_cache *cache, const char *name)
 {
-    struct file_cache_entry *entry = find_name(cache, name);
+    struct file_cache_entry *entry = find_cached(cache, name);
 
     if (entry == NULL || (entry->at & ENTRY_GONE) != 0)
         return;
@@ -362,7 +362,7 @@ void file_cache_scan_begin(struct file_cache *cache)
 enum file_cache_state file_cache_scan_found(struct file_cache *cache, const char *name,
                                             const struct file_id *file_id, uint64_t at)
 {
-    struct file_cache_entry *entry = find_name(cache, name);
+    struct file_cache_entry *entry = find_cached(cache, name);
 
     if (entry == NULL)
         return FILE_CACHE_MISS;
@@ -381,7 +381,7 @@ void file_cache_scan_end(struct file_cache *cache)
         bool found = (entry->at & ENTRY_FOUND) != 0, gone = (entry->at & ENTRY_GONE) != 0;
 
         if (!found && gone) {
-            drop_entry(cache, i);
+            drop_cached(cache, i);
             continue;
         }
         if (found == gone) {

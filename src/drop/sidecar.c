@@ -23,11 +23,11 @@
 
 #define DIGITS (2 * DIGEST_SIZE)
 
-static const char *const suffixes[SIDECAR_KINDS] = {".sha256", ".done"};
+static const char *const sidecar_suffixes[SIDECAR_KINDS] = {".sha256", ".done"};
 
 const char *sidecar_suffix(enum sidecar_kind kind)
 {
-    return suffixes[kind];
+    return sidecar_suffixes[kind];
 }
 
 size_t sidecar_target_length(const char *name)
@@ -37,8 +37,9 @@ size_t sidecar_target_length(const char *name)
     size_t i, suffix;
 
     for (i = 0; i < SIDECAR_KINDS; i++) {
-        suffix = strlen(suffixes[i]);
-        if (len <= suffix || len >= sizeof target || strcmp(name + len - suffix, suffixes[i]) != 0)
+        suffix = strlen(sidecar_suffixes[i]);
+        if (len <= suffix || len >= sizeof target ||
+            strcmp(name + len - suffix, sidecar_suffixes[i]) != 0)
             continue;
         memcpy(target, name, len - suffix);
         target[len - suffix] = '\0';
@@ -86,8 +87,8 @@ static bool path_ends_in(const char *path, size_t len, bool escaped, const char 
 enum sum_line { SUM_NONE, SUM_OF_OTHER_NAME, SUM_OF_NAME };
 
 /* Read a line. SUM_OF_NAME: of the name `base`, or without a name. */
-static enum sum_line parse_line(const char *line, size_t len, const char *base,
-                                unsigned char sha256[DIGEST_SIZE])
+static enum sum_line parse_sum_line(const char *line, size_t len, const char *base,
+                                    unsigned char sha256[DIGEST_SIZE])
 {
     static const char tag[] = "SHA256 (", end[] = ") = ";
     bool escaped = len > 0 && *line == '\\';
@@ -128,7 +129,7 @@ bool sidecar_parse(const char *text, size_t len, const char *base,
         next = memchr(text, '\n', (size_t)(end - text));
         if (next == NULL)
             next = end;
-        found = parse_line(text, (size_t)(next - text), base, sha256);
+        found = parse_sum_line(text, (size_t)(next - text), base, sha256);
         if (found == SUM_OF_NAME || (found == SUM_OF_OTHER_NAME && others == 0))
             memcpy(ret_sha256, sha256, DIGEST_SIZE);
         if (found == SUM_OF_NAME)
