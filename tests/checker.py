@@ -594,7 +594,7 @@ class Drop:
     def __init__(self, top, lines, recursive):
         self.names = [path for path in files_below(top) if is_csv_name(path) and (recursive or "/" not in path)]
         self.files = {path: csv_inside(path, read(os.path.join(top, path))) for path in self.names
-                      if is_plain(os.path.join(top, path))}
+                      if is_plain(os.path.join(top, path)) and os.access(os.path.join(top, path), os.R_OK)}
         self.accepted = {}
         verdicts = collections.defaultdict(dict)
         for line in lines:

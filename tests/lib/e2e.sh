@@ -298,6 +298,13 @@ ended()
 
 # --- The programs ------------------------------------------------------------------------------------------
 
+# publish_programs: copy the programs to where every user reaches them, if the project is in a closed directory like /root.
+publish_programs()
+{
+    mkdir "$TMP/programs" && cp "$DAEMON" "$CLI" "$TMP/programs/"
+    DAEMON=$TMP/programs/phasesentineld CLI=$TMP/programs/phasesentinel
+}
+
 # as_user COMMAND…: run it as the user AS_USER, if that is set.
 as_user()
 {

@@ -98,6 +98,7 @@ becomes 1 "until it is gone" stat_of waiting
 
 site locked recursive=yes
 if as_root && AS_USER=$(id -un nobody 2>/dev/null); then
+    publish_programs
     mkdir "$DROP/locked"
     sample 5 1 >"$DROP/locked/m.csv"
     chown -R "$AS_USER" "$SITE"

@@ -252,7 +252,7 @@ for name in dir fifo link; do
 done
 printf '%s\n%s\n' "$H" "$R" >"$SITE/closed.csv"
 chmod 000 "$SITE/closed.csv"
-as_root && AS_USER=nobody
+as_root && publish_programs && AS_USER=nobody
 exits 1 "check of a file without permission exits 1" as_user "$CLI" -c "$INI" check "$SITE/closed.csv"
 AS_USER=''
 is "$(found "$SITE/closed.csv")" "-:file-unreadable" "file-unreadable"

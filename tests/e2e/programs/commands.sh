@@ -192,6 +192,7 @@ fi
 # --- Root
 
 if as_root; then
+    publish_programs
     site root
     ALLOW_ROOT=()
     sample 3 1 >"$DROP/one.csv"

@@ -104,12 +104,15 @@ if ! as_root; then
     finish
 fi
 
+publish_programs
+program=$DAEMON
+
 # As an ordinary user, without capabilities; the files are of another one, who may not remove what is not theirs.
 # as_daemon [OPTION…]: from now on the daemon is started as user daemon of group users.
 as_daemon()
 {
     printf '#!/bin/sh\nexec setpriv --reuid daemon --regid daemon --groups users %s %q "$@"\n' "$*" \
-        "$BUILD/phasesentineld" >"$TMP/phasesentineld"
+        "$program" >"$TMP/phasesentineld"
     chmod 755 "$TMP/phasesentineld"
     DAEMON=$TMP/phasesentineld ALLOW_ROOT=()
 }
