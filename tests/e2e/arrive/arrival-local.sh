@@ -143,8 +143,7 @@ if as_root; then
     cp -p "$SITE/closed.csv" "$DROP/closed.csv"
     after_verdict
     is "$(verdicts closed.csv)" '' "a file that may not be read is not judged"
-    has "$(cli status 2>&1)" 'closed\.csv.*file-unreadable|file-unreadable.*closed\.csv' \
-        "status lists it as file-unreadable"
+    check "status lists it as file-unreadable" wait_for eval "cli status | grep -q 'closed\.csv: file-unreadable'"
     chmod 644 "$DROP/closed.csv"
     arrived closed.csv "$SITE/closed.csv" "it is merged as soon as it may be read"
     sample 20 2 >"$SITE/foreign.csv"

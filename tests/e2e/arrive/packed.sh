@@ -32,8 +32,8 @@ pack gz <"$SITE/one" | put "$U1.gz"
 arrived "$U1.gz" "$SITE/one" "the daemon merges a .csv.gz, its metadata being that of the name"
 pack zst <"$SITE/two" >"$DROP/$U2.zst"
 arrived "$U2.zst" "$SITE/two" "and a .csv.zst"
-is "$(stat_of users)" '{"u1":20,"u2":20}' "their users are counted"
-is "$(stat_of total_user_samples)" 40 "so are their rows"
+becomes '{"u1":20,"u2":20}' "stats.json counts the rows of both users" stat_of users
+becomes 40 "stats.json counts the rows read" stat_of total_user_samples
 stop_daemon
 sample 5 3 >"$SITE/three"
 pack gz <"$SITE/three" >"$DROP/UPPER.CSV.GZ"
