@@ -5,8 +5,8 @@
 FOLDERS = base fs schema csv store drop ingest ops cli daemon
 MODULES_base = cause buffer vector csv_name datetime clock escape log hash_index thread_pool digest sorted_set
 MODULES_fs = durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
-MODULES_schema = decimal suggestion regex ini_problems ini field name_template field_parser config schema
-MODULES_csv = csv_reader csv_file tally violations value_cache column_map row_check csv_scan fast_path file_type decompress content_hash check_result file_check
+MODULES_schema = decimal suggestion regex ini_problems ini field value_cache name_template field_parser config schema
+MODULES_csv = csv_reader csv_file tally violations column_map row_check csv_scan fast_path decompress content_hash check_result file_check
 MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training transaction tally_file
 MODULES_drop = ingest_event sidecar drop_scan pending pending_file file_cache dropdir
 MODULES_ingest = move_out placement placement_recovery quarantine_scan history upload gate reader_pool classify outcome adopt batch

@@ -21,7 +21,7 @@
 #include "schema/schema.h"
 #include "csv/csv_reader.h"
 #include "csv/tally.h"
-#include "csv/value_cache.h"
+#include "schema/value_cache.h"
 #include "csv/violations.h"
 
 /* The columns of the training file: for each its field, or -1 if the schema does not have it. */

@@ -8,25 +8,24 @@
 #include <zstd_errors.h>
 
 #include "fs/durable.h"
-#include "csv/file_type.h"
 #include "base/csv_name.h"
 
 #define BUFFER_SIZE     (64 * 1024)
-#define MOST_AT_ONCE    (1024 * 1024) /* of the file in one call, however little comes out of it */
-#define ALWAYS_ALLOWED  (1024 * 1024) /* may come out, however small the file is */
-#define ZSTD_WINDOW_LOG 23            /* 8 MiB: what zstd -19 makes, without --ultra and --long */
-#define KEPT_SIZE       (1024 * 1024) /* a zstd context with more memory than this is not kept */
-#define GZIP_WINDOW     (15 + 16)     /* the largest one, and gzip's frame alone */
+#define MOST_AT_ONCE    (1024 * 1024) /* bytes of the file read in one call, whatever comes out */
+#define ALWAYS_ALLOWED  (1024 * 1024) /* bytes that even the smallest file may expand to */
+#define ZSTD_WINDOW_LOG 23            /* 8 MiB: as zstd -19 without --ultra and --long */
+#define KEPT_SIZE       (1024 * 1024) /* free a zstd context with more memory */
+#define GZIP_WINDOW     (15 + 16)     /* the largest window, in gzip's format */
 #define MAGIC_SIZE      4
 
 struct decompress_tools {
     z_stream gzip;
     bool gzip_ready;
     ZSTD_DCtx *zstd;
-    bool inside; /* a member or frame */
-    bool begun;  /* there has been one */
+    bool inside; /* inside a member or frame */
+    bool begun;  /* the first member or frame has begun */
     size_t pos, end;
-    unsigned char bytes[BUFFER_SIZE]; /* [pos, end) is not unpacked yet */
+    unsigned char bytes[BUFFER_SIZE]; /* [pos, end) is to be decompressed */
 };
 
 enum decompress_format decompress_format_of(const char *name)
@@ -46,8 +45,7 @@ const char *decompress_suffix(enum decompress_format format)
     return suffixes[format];
 }
 
-/* How many of the bytes belong to the magic of a member or frame: those of all it has, or of all
- * that are there. Else 0. */
+/* Return how many of the bytes match the magic number of a member or frame, or 0 if one differs. */
 static size_t match_magic(enum decompress_format format, const unsigned char *bytes, size_t len)
 {
     static const unsigned char gzip[] = {0x1F, 0x8B};
@@ -82,20 +80,58 @@ const char *decompress_advice(const void *bytes, size_t len)
     return advice[decompress_format_seen(bytes, len)];
 }
 
-void decompress_begin(struct decompress *unpack, const struct decompress_request *order)
+static const struct magic {
+    const char *bytes;
+    size_t len;
+    const char *kind;
+    bool utf16;
+} magics[] = {
+    {"\x1F\x8B", 2, "gzip: unpack it first (gunzip)", false},
+    {"PK\x03\x04", 4, "zip, or a spreadsheet (.xlsx, .ods): unpack it, or export it as CSV", false},
+    {"PK\x05\x06", 4, "an empty zip archive", false},
+    {"PAR1", 4, "Parquet: export it as CSV", false},
+    {"\x28\xB5\x2F\xFD", 4, "zstd: unpack it first (unzstd)", false},
+    {"\xFD"
+     "7zXZ\0",
+     6, "xz: unpack it first (unxz)", false},
+    {"BZh", 3, "bzip2: unpack it first (bunzip2)", false},
+    {"7z\xBC\xAF\x27\x1C", 6, "a 7z archive: unpack it first", false},
+    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, "an old spreadsheet (.xls): export it as CSV", false},
+    {"%PDF-", 5, "PDF", false},
+    {"SQLite format 3", 16, "an SQLite database: export the table as CSV", false},
+    {"ARROW1", 6, "Arrow or Feather: export it as CSV", false},
+    {"\x89HDF", 4, "HDF5: export it as CSV", false},
+    {"\xFF\xFE", 2, "UTF-16: save it as UTF-8", true},
+    {"\xFE\xFF", 2, "UTF-16: save it as UTF-8", true},
+};
+
+const char *decompress_not_csv(const void *bytes, size_t len, bool *ret_utf16)
 {
-    struct decompress_tools *tools = unpack->tools;
+    size_t i;
+
+    for (i = 0; i < sizeof magics / sizeof *magics; i++) {
+        if (len < magics[i].len || memcmp(bytes, magics[i].bytes, magics[i].len) != 0)
+            continue;
+        *ret_utf16 = magics[i].utf16;
+        return magics[i].kind;
+    }
+    return NULL;
+}
+
+void decompress_begin(struct decompress *decompress, const struct decompress_request *order)
+{
+    struct decompress_tools *tools = decompress->tools;
     uint64_t dense = UINT64_MAX;
 
-    *unpack = (struct decompress){.order = *order, .tools = tools, .most = UINT64_MAX};
+    *decompress = (struct decompress){.order = *order, .tools = tools, .most = UINT64_MAX};
     if (order->format == DECOMPRESS_PLAIN)
         return;
-    digest_init(&unpack->own);
+    digest_init(&decompress->own);
     if (order->max_ratio > 0 && order->size < UINT64_MAX / order->max_ratio)
         dense = order->size * order->max_ratio;
-    unpack->most = dense > ALWAYS_ALLOWED ? dense : ALWAYS_ALLOWED;
-    if (order->max_bytes > 0 && order->max_bytes < unpack->most)
-        unpack->most = order->max_bytes;
+    decompress->most = dense > ALWAYS_ALLOWED ? dense : ALWAYS_ALLOWED;
+    if (order->max_bytes > 0 && order->max_bytes < decompress->most)
+        decompress->most = order->max_bytes;
     if (tools != NULL) {
         tools->pos = tools->end = 0;
         tools->inside = tools->begun = false;
@@ -108,39 +144,39 @@ static void close_zstd(struct decompress_tools *tools)
     tools->zstd = NULL;
 }
 
-static void end(struct decompress *unpack, enum decompress_fault fault)
+static void end_reading(struct decompress *decompress, enum decompress_fault fault)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
 
-    unpack->ended = true;
-    unpack->fault = fault;
+    decompress->ended = true;
+    decompress->fault = fault;
     if (tools->zstd != NULL && ZSTD_sizeof_DCtx(tools->zstd) > KEPT_SIZE)
         close_zstd(tools);
 }
 
-static ssize_t read_plain(struct decompress *unpack, char *out, size_t len, struct cause *cause)
+static ssize_t read_plain(struct decompress *decompress, char *out, size_t len, struct cause *cause)
 {
-    const struct decompress_request *order = &unpack->order;
+    const struct decompress_request *order = &decompress->order;
     ssize_t n;
 
-    if (len > order->size - unpack->taken)
-        len = (size_t)(order->size - unpack->taken);
-    n = durable_read(order->fd, out, len, unpack->taken, order->name, cause);
+    if (len > order->size - decompress->taken)
+        len = (size_t)(order->size - decompress->taken);
+    n = durable_read(order->fd, out, len, decompress->taken, order->name, cause);
     if (n < 0)
         return -1;
     if ((size_t)n < len)
         return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
-    unpack->taken += len;
-    unpack->given = unpack->taken;
-    unpack->ended = unpack->taken == order->size;
+    decompress->taken += len;
+    decompress->given = decompress->taken;
+    decompress->ended = decompress->taken == order->size;
     return n;
 }
 
-/* More bytes of the file behind those in the buffer, if it has any. */
-static int fill(struct decompress *unpack, struct cause *cause)
+/* Read bytes of the file behind those in the buffer. */
+static int fill_buffer(struct decompress *decompress, struct cause *cause)
 {
-    const struct decompress_request *order = &unpack->order;
-    struct decompress_tools *tools = unpack->tools;
+    const struct decompress_request *order = &decompress->order;
+    struct decompress_tools *tools = decompress->tools;
     size_t rest = tools->end - tools->pos, len = BUFFER_SIZE - rest, more;
     unsigned char *at = tools->bytes + rest;
     ssize_t n;
@@ -148,37 +184,37 @@ static int fill(struct decompress *unpack, struct cause *cause)
     memmove(tools->bytes, tools->bytes + tools->pos, rest);
     tools->pos = 0;
     tools->end = rest;
-    if (len > order->size - unpack->taken)
-        len = (size_t)(order->size - unpack->taken);
-    n = durable_read(order->fd, at, len, unpack->taken, order->name, cause);
+    if (len > order->size - decompress->taken)
+        len = (size_t)(order->size - decompress->taken);
+    n = durable_read(order->fd, at, len, decompress->taken, order->name, cause);
     if (n < 0)
         return -1;
     if ((size_t)n < len)
         return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
-    digest_update(&unpack->own, at, len);
-    more = DECOMPRESS_FIRST_BYTES - unpack->first_count;
+    digest_update(&decompress->own, at, len);
+    more = DECOMPRESS_FIRST_BYTES - decompress->first_count;
     more = more < len ? more : len;
-    memcpy(unpack->first + unpack->first_count, at, more);
-    unpack->first_count += more;
-    unpack->taken += len;
+    memcpy(decompress->first + decompress->first_count, at, more);
+    decompress->first_count += more;
+    decompress->taken += len;
     tools->end += len;
     return 0;
 }
 
-static int make_tools(struct decompress *unpack, struct cause *cause)
+static int make_tools(struct decompress *decompress, struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
 
     if (tools == NULL)
-        tools = unpack->tools = calloc(1, sizeof *tools);
+        tools = decompress->tools = calloc(1, sizeof *tools);
     if (tools == NULL)
         return cause_memory(cause);
-    if (unpack->order.format == DECOMPRESS_GZIP && !tools->gzip_ready) {
+    if (decompress->order.format == DECOMPRESS_GZIP && !tools->gzip_ready) {
         if (inflateInit2(&tools->gzip, GZIP_WINDOW) != Z_OK)
             return cause_memory(cause);
         tools->gzip_ready = true;
     }
-    if (unpack->order.format == DECOMPRESS_ZSTD && tools->zstd == NULL) {
+    if (decompress->order.format == DECOMPRESS_ZSTD && tools->zstd == NULL) {
         tools->zstd = ZSTD_createDCtx();
         if (tools->zstd == NULL)
             return cause_memory(cause);
@@ -187,25 +223,25 @@ static int make_tools(struct decompress *unpack, struct cause *cause)
     return 0;
 }
 
-/* Between members or frames: does another one begin? */
-static int enter(struct decompress *unpack, struct cause *cause)
+/* Begin the next member or frame, or end the reading. */
+static int enter_frame(struct decompress *decompress, struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
-    const size_t whole = unpack->order.format == DECOMPRESS_GZIP ? 2 : MAGIC_SIZE;
+    struct decompress_tools *tools = decompress->tools;
+    const size_t whole = decompress->order.format == DECOMPRESS_GZIP ? 2 : MAGIC_SIZE;
     size_t there;
 
-    if (tools->end - tools->pos < whole && fill(unpack, cause) < 0)
+    if (tools->end - tools->pos < whole && fill_buffer(decompress, cause) < 0)
         return -1;
     there = tools->end - tools->pos;
     if (there == 0) {
-        end(unpack, tools->begun ? DECOMPRESS_SOUND : DECOMPRESS_CUT);
-    } else if (match_magic(unpack->order.format, tools->bytes + tools->pos, there) == 0) {
-        end(unpack, tools->begun ? DECOMPRESS_TRAILING : DECOMPRESS_OTHER);
+        end_reading(decompress, tools->begun ? DECOMPRESS_SOUND : DECOMPRESS_CUT);
+    } else if (match_magic(decompress->order.format, tools->bytes + tools->pos, there) == 0) {
+        end_reading(decompress, tools->begun ? DECOMPRESS_TRAILING : DECOMPRESS_OTHER);
     } else if (there < whole) {
-        end(unpack, DECOMPRESS_CUT);
+        end_reading(decompress, DECOMPRESS_CUT);
     } else {
         tools->inside = tools->begun = true;
-        if (unpack->order.format == DECOMPRESS_GZIP)
+        if (decompress->order.format == DECOMPRESS_GZIP)
             inflateReset(&tools->gzip);
         else
             ZSTD_DCtx_reset(tools->zstd, ZSTD_reset_session_only);
@@ -213,11 +249,11 @@ static int enter(struct decompress *unpack, struct cause *cause)
     return 0;
 }
 
-/* Both: what is in the buffer, as far as there is room. *ret_given: bytes that came out. */
-static int inflate_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
+/* Decompress what is in the buffer, as far as there is room. *ret_given: the number of bytes. */
+static int inflate_some(struct decompress *decompress, char *out, size_t len, size_t *ret_given,
                         struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
     z_stream *gzip = &tools->gzip;
     int result;
 
@@ -233,14 +269,15 @@ static int inflate_some(struct decompress *unpack, char *out, size_t len, size_t
     if (result == Z_STREAM_END)
         tools->inside = false;
     else if (result != Z_OK && result != Z_BUF_ERROR)
-        end(unpack, DECOMPRESS_DAMAGED);
+        end_reading(decompress, DECOMPRESS_DAMAGED);
     return 0;
 }
 
-static int decompress_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
-                           struct cause *cause)
+/* Do the same as inflate_some. */
+static int unzstd_some(struct decompress *decompress, char *out, size_t len, size_t *ret_given,
+                       struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
     ZSTD_inBuffer from = {tools->bytes, tools->end, tools->pos};
     ZSTD_outBuffer to = {out, len, 0};
     size_t result = ZSTD_decompressStream(tools->zstd, &to, &from);
@@ -255,100 +292,103 @@ static int decompress_some(struct decompress *unpack, char *out, size_t len, siz
     case ZSTD_error_memory_allocation:
         return cause_memory(cause);
     case ZSTD_error_frameParameter_windowTooLarge:
-        end(unpack, DECOMPRESS_WINDOW);
+        end_reading(decompress, DECOMPRESS_WINDOW);
         break;
     case ZSTD_error_dictionary_wrong:
-        end(unpack, DECOMPRESS_DICTIONARY);
+        end_reading(decompress, DECOMPRESS_DICTIONARY);
         break;
     default:
-        end(unpack, DECOMPRESS_DAMAGED);
+        end_reading(decompress, DECOMPRESS_DAMAGED);
     }
     return 0;
 }
 
-/* Inside a member or frame: some of what is in it. */
-static int unpack_some(struct decompress *unpack, char *out, size_t len, size_t *ret_given,
-                       struct cause *cause)
+/* Decompress some bytes of the member or frame. */
+static int decompress_step(struct decompress *decompress, char *out, size_t len, size_t *ret_given,
+                           struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
     size_t before;
     int result;
 
-    if (tools->pos == tools->end && fill(unpack, cause) < 0)
+    if (tools->pos == tools->end && fill_buffer(decompress, cause) < 0)
         return -1;
     before = tools->pos;
-    result = unpack->order.format == DECOMPRESS_GZIP
-                 ? inflate_some(unpack, out, len, ret_given, cause)
-                 : decompress_some(unpack, out, len, ret_given, cause);
+    result = decompress->order.format == DECOMPRESS_GZIP
+                 ? inflate_some(decompress, out, len, ret_given, cause)
+                 : unzstd_some(decompress, out, len, ret_given, cause);
     if (result < 0)
         return -1;
-    unpack->given += *ret_given;
-    /* Whatever else is found in the same step: the fault does not depend on steps. */
-    if (unpack->given > unpack->most)
-        end(unpack,
-            unpack->most == unpack->order.max_bytes ? DECOMPRESS_TOO_LARGE : DECOMPRESS_TOO_DENSE);
-    /* Nothing goes in, nothing comes out, nothing follows. */
-    if (!unpack->ended && tools->inside && *ret_given == 0 && tools->pos == before &&
-        unpack->taken == unpack->order.size)
-        end(unpack, DECOMPRESS_CUT);
+    decompress->given += *ret_given;
+    /* Too many bytes come first, so that the fault does not depend on the size of the steps. */
+    if (decompress->given > decompress->most)
+        end_reading(decompress, decompress->most == decompress->order.max_bytes
+                                    ? DECOMPRESS_TOO_LARGE
+                                    : DECOMPRESS_TOO_DENSE);
+    /* A step without progress at the end of the file: the member or frame is not complete. */
+    if (!decompress->ended && tools->inside && *ret_given == 0 && tools->pos == before &&
+        decompress->taken == decompress->order.size)
+        end_reading(decompress, DECOMPRESS_CUT);
     return 0;
 }
 
-ssize_t decompress_read(struct decompress *unpack, char *out, size_t len, struct cause *cause)
+ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, struct cause *cause)
 {
-    const uint64_t until = unpack->taken + MOST_AT_ONCE;
+    const uint64_t until = decompress->taken + MOST_AT_ONCE;
     size_t done = 0, given;
 
-    if (unpack->order.format == DECOMPRESS_PLAIN)
-        return read_plain(unpack, out, len, cause);
-    if (make_tools(unpack, cause) < 0)
+    if (decompress->order.format == DECOMPRESS_PLAIN)
+        return read_plain(decompress, out, len, cause);
+    if (make_tools(decompress, cause) < 0)
         return -1;
-    while (!unpack->ended && done < len && unpack->taken <= until) {
-        if (!unpack->tools->inside) {
-            if (enter(unpack, cause) < 0)
+    while (!decompress->ended && done < len && decompress->taken <= until) {
+        if (!decompress->tools->inside) {
+            if (enter_frame(decompress, cause) < 0)
                 return -1;
             continue;
         }
-        if (unpack_some(unpack, out + done, len - done, &given, cause) < 0)
+        if (decompress_step(decompress, out + done, len - done, &given, cause) < 0)
             return -1;
         done += given;
     }
     return (ssize_t)done;
 }
 
-/* What the bytes are that stand where gzip or zstd should. */
-static void explain_other(const struct decompress *unpack, struct buffer *out)
+/* Append what the file is instead of gzip or zstd. */
+static void explain_other(const struct decompress *decompress, struct buffer *out)
 {
-    const bool gzip = unpack->order.format == DECOMPRESS_GZIP;
-    enum decompress_format file_cache = decompress_format_seen(unpack->first, unpack->first_count);
+    const bool gzip = decompress->order.format == DECOMPRESS_GZIP;
+    enum decompress_format seen =
+        decompress_format_seen(decompress->first, decompress->first_count);
     bool utf16;
-    const char *kind = file_type_detect(unpack->first, unpack->first_count, &utf16);
+    const char *kind = decompress_not_csv(decompress->first, decompress->first_count, &utf16);
     size_t i = 0;
 
     buffer_printf(out, "named %s, but the file is no %s", gzip ? ".gz" : ".zst",
                   gzip ? "gzip" : "zstd");
-    while (i < unpack->first_count && (unpack->first[i] >= ' ' || unpack->first[i] == '\t' ||
-                                       unpack->first[i] == '\r' || unpack->first[i] == '\n'))
+    while (i < decompress->first_count &&
+           (decompress->first[i] >= ' ' || decompress->first[i] == '\t' ||
+            decompress->first[i] == '\r' || decompress->first[i] == '\n'))
         i++;
-    if (file_cache != DECOMPRESS_PLAIN)
+    if (seen != DECOMPRESS_PLAIN)
         buffer_string(out,
                       gzip ? " but zstd: name it NAME.csv.zst" : " but gzip: name it NAME.csv.gz");
     else if (kind != NULL)
         buffer_printf(out, " but %s", kind);
-    else if (i == unpack->first_count)
+    else if (i == decompress->first_count)
         buffer_string(out, ": if it is CSV and not compressed, name it NAME.csv");
 }
 
-void decompress_explain(const struct decompress *unpack, struct buffer *out)
+void decompress_explain(const struct decompress *decompress, struct buffer *out)
 {
-    const struct decompress_request *order = &unpack->order;
+    const struct decompress_request *order = &decompress->order;
     const char *kind = order->format == DECOMPRESS_GZIP ? "gzip" : "zstd";
 
-    switch (unpack->fault) {
+    switch (decompress->fault) {
     case DECOMPRESS_SOUND:
         break;
     case DECOMPRESS_OTHER:
-        explain_other(unpack, out);
+        explain_other(decompress, out);
         break;
     case DECOMPRESS_CUT:
         buffer_printf(out, "the %s data ends in the middle: the file was cut off; send it again",
@@ -382,28 +422,28 @@ void decompress_explain(const struct decompress *unpack, struct buffer *out)
     }
 }
 
-int decompress_rest(struct decompress *unpack, struct cause *cause)
+int decompress_rest(struct decompress *decompress, struct cause *cause)
 {
-    struct decompress_tools *tools = unpack->tools;
+    struct decompress_tools *tools = decompress->tools;
 
-    if (unpack->order.format == DECOMPRESS_PLAIN || unpack->taken == unpack->order.size)
+    if (decompress->order.format == DECOMPRESS_PLAIN || decompress->taken == decompress->order.size)
         return 0;
     tools->pos = tools->end;
-    return fill(unpack, cause) < 0 ? -1 : 1;
+    return fill_buffer(decompress, cause) < 0 ? -1 : 1;
 }
 
-void decompress_own(const struct decompress *unpack, unsigned char out[DIGEST_SIZE])
+void decompress_own(const struct decompress *decompress, unsigned char out[DIGEST_SIZE])
 {
-    digest_final(&unpack->own, out);
+    digest_final(&decompress->own, out);
 }
 
-void decompress_free(struct decompress *unpack)
+void decompress_free(struct decompress *decompress)
 {
-    if (unpack->tools != NULL) {
-        if (unpack->tools->gzip_ready)
-            inflateEnd(&unpack->tools->gzip);
-        close_zstd(unpack->tools);
-        free(unpack->tools);
+    if (decompress->tools != NULL) {
+        if (decompress->tools->gzip_ready)
+            inflateEnd(&decompress->tools->gzip);
+        close_zstd(decompress->tools);
+        free(decompress->tools);
     }
-    *unpack = (struct decompress){0};
+    *decompress = (struct decompress){0};
 }

@@ -1,18 +1,17 @@
 /*
- * unpack: the bytes of a dropped file as they are checked: those of NAME.csv as they stand there,
- * those inside NAME.csv.gz and NAME.csv.zst.
+ * decompress: the bytes of a dropped file as they are checked. NAME.csv is read as it is, NAME.csv.gz
+ * and NAME.csv.zst are decompressed. Also what a file is that is no CSV, by its first bytes.
  *
  *     decompress_begin
- *     until unpack->ended: decompress_read      into the caller's memory
- *     decompress_rest                           if a packed file's own hash is wanted
+ *     decompress_read      into the caller's memory, until `ended`
+ *     decompress_rest      to the end of the file, if the hash of a compressed file is wanted
  *     decompress_own
- *     decompress_free                           once, after many files
+ *     decompress_free      once, after many files
  *
- * The only module that includes zlib and zstd. What is wrong with a packed file is no error but
- * unpack->fault, and ends the reading: bytes that were given before are not to be believed then.
- * Members of gzip and frames of zstd may follow one another; they are one file. Memory is bounded:
- * a buffer and what each library needs, the window of zstd being at most 8 MiB, all of it made when
- * it is first needed. A file that is not packed is read right into the caller's memory.
+ * No other module includes zlib and zstd. Bad compressed data is no error but sets `fault` and ends
+ * the reading; bytes returned before must then be discarded. The members of a gzip file, or the
+ * frames of a zstd file, are one content. Memory is bounded: a buffer and what each library needs,
+ * at most 8 MiB for the window of zstd, allocated when first needed.
  */
 #ifndef PHASESENTINEL_DECOMPRESS_H
 #define PHASESENTINEL_DECOMPRESS_H
@@ -29,73 +28,77 @@ enum decompress_format { DECOMPRESS_PLAIN, DECOMPRESS_GZIP, DECOMPRESS_ZSTD, DEC
 
 enum decompress_fault {
     DECOMPRESS_SOUND,
-    DECOMPRESS_OTHER,      /* it does not begin as its name says */
-    DECOMPRESS_CUT,        /* it ends in the middle */
-    DECOMPRESS_DAMAGED,    /* the library says so: a bad block, a wrong checksum */
-    DECOMPRESS_TRAILING,   /* something else follows the last member or frame */
-    DECOMPRESS_WINDOW,     /* zstd: takes more memory than we give */
-    DECOMPRESS_DICTIONARY, /* zstd: takes a dictionary */
-    DECOMPRESS_TOO_LARGE,  /* more than order->max_bytes */
-    DECOMPRESS_TOO_DENSE,  /* more than order->max_ratio times its size, and more than 1 MiB */
+    DECOMPRESS_OTHER,      /* the first bytes are not of the format that the name says */
+    DECOMPRESS_CUT,        /* the file ends inside a member or frame */
+    DECOMPRESS_DAMAGED,    /* the library reports a bad block or checksum */
+    DECOMPRESS_TRAILING,   /* other bytes follow the last member or frame */
+    DECOMPRESS_WINDOW,     /* zstd: a window of more than 8 MiB is needed */
+    DECOMPRESS_DICTIONARY, /* zstd: a dictionary is needed */
+    DECOMPRESS_TOO_LARGE,  /* more than request->max_bytes */
+    DECOMPRESS_TOO_DENSE,  /* more than request->max_ratio times its size, and more than 1 MiB */
 };
 
 struct decompress_request {
     int fd;
-    const char *name; /* in messages; borrowed */
+    const char *name; /* borrowed; for messages */
     enum decompress_format format;
-    uint64_t size;      /* so many bytes of the file are read */
-    uint64_t max_bytes; /* may come out of a packed one; 0: any number */
-    unsigned max_ratio; /* 0: any */
+    uint64_t size;      /* how many bytes of the file to read */
+    uint64_t max_bytes; /* limit on decompressed bytes; 0: none */
+    unsigned max_ratio; /* limit on decompressed bytes for each byte of the file; 0: none */
 };
 
 #define DECOMPRESS_FIRST_BYTES 16
 
-struct decompress_tools; /* buffer and libraries */
+struct decompress_tools; /* the buffer, and the states of the libraries */
 
 /* A zeroed struct is ready for use. */
 struct decompress {
     struct decompress_request order;
     enum decompress_fault fault;
     bool ended;
-    uint64_t taken;                              /* bytes of the file that have been read */
-    uint64_t given;                              /* bytes that came out */
-    uint64_t most;                               /* so many may */
-    unsigned char first[DECOMPRESS_FIRST_BYTES]; /* of a packed file as it stands there ... */
-    size_t first_count;                          /* ... so many */
-    struct digest own;              /* of the bytes of a packed file as they stand there */
-    struct decompress_tools *tools; /* owned; NULL: not needed yet */
+    uint64_t taken;                              /* bytes read from the file */
+    uint64_t given;                              /* bytes returned */
+    uint64_t most;                               /* limit on given */
+    unsigned char first[DECOMPRESS_FIRST_BYTES]; /* first bytes of a compressed file */
+    size_t first_count;
+    struct digest own;              /* SHA-256 of the compressed bytes read so far */
+    struct decompress_tools *tools; /* owned; NULL until needed */
 };
 
-/* What a file of this name is. */
+/* Return the format that a file name stands for. */
 enum decompress_format decompress_format_of(const char *name);
 
-/* What its name has behind NAME.csv: nothing, .gz or .zst. */
+/* Return the suffix after NAME.csv: "", ".gz" or ".zst". */
 const char *decompress_suffix(enum decompress_format format);
 
-/* What these first bytes of a file are. */
+/* Return the format that the first bytes of a file have. */
 enum decompress_format decompress_format_seen(const void *bytes, size_t len);
 
-/* And what else may be done with a file that is called NAME.csv and begins so: to be added to a
- * message. */
+/* Return what a file is that begins so, and what to do with it: "zip: unpack it first". Return NULL
+ * if it may be CSV. */
+const char *decompress_not_csv(const void *bytes, size_t len, bool *ret_utf16);
+
+/* Return the name to give to a file NAME.csv that begins so, as the end of a message, or "". */
 const char *decompress_advice(const void *bytes, size_t len);
 
-void decompress_begin(struct decompress *unpack, const struct decompress_request *order);
+void decompress_begin(struct decompress *decompress, const struct decompress_request *order);
 
 /*
- * Gives up to `len` bytes; fewer are not yet the end: that is when unpack->ended. -1:
- * CAUSE_CHANGED, the file is shorter than it was; CAUSE_RETRY.
+ * Read up to `len` bytes. Fewer do not mean the end, which sets `ended`. Return -1 with
+ * CAUSE_CHANGED if the file is shorter than it was, or CAUSE_RETRY.
  */
-ssize_t decompress_read(struct decompress *unpack, char *out, size_t len, struct cause *cause);
+ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, struct cause *cause);
 
-/* What is wrong with it, and what its sender can do. */
-void decompress_explain(const struct decompress *unpack, struct buffer *out);
+/* Append what is wrong with the file, and what its sender can do. */
+void decompress_explain(const struct decompress *decompress, struct buffer *out);
 
-/* After the end: reads on for the file's own hash. 1: not done yet; 0; -1 as above. */
-int decompress_rest(struct decompress *unpack, struct cause *cause);
+/* Read on after the end, for the hash of the file's own bytes. Return 1 if there is more to read,
+ * 0, or -1 as decompress_read. */
+int decompress_rest(struct decompress *decompress, struct cause *cause);
 
-/* The hash of a packed file's own bytes, as far as they have been read. */
-void decompress_own(const struct decompress *unpack, unsigned char out[DIGEST_SIZE]);
+/* Return the hash of a compressed file's own bytes, as far as they were read. */
+void decompress_own(const struct decompress *decompress, unsigned char out[DIGEST_SIZE]);
 
-void decompress_free(struct decompress *unpack); /* leaves it zeroed */
+void decompress_free(struct decompress *decompress); /* leaves it zeroed */
 
 #endif

@@ -24,7 +24,7 @@
 #include "csv/column_map.h"
 #include "csv/csv_reader.h"
 #include "csv/tally.h"
-#include "csv/value_cache.h"
+#include "schema/value_cache.h"
 
 struct fast_path_column;
 struct fast_path_piece;

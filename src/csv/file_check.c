@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csv/file_type.h"
 #include "base/csv_name.h"
 
 #define FLUSH_SIZE (1024 * 1024)
@@ -82,7 +81,7 @@ static void look_at_first_bytes(struct reading *reading, const char *bytes, size
 {
     struct file_check *file_check = reading->file_check;
     bool utf16;
-    const char *kind = file_type_detect(bytes, len, &utf16);
+    const char *kind = decompress_not_csv(bytes, len, &utf16);
     char text[128];
 
     reading->begun = true;

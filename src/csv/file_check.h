@@ -22,7 +22,7 @@
 #include "base/digest.h"
 #include "csv/check_result.h"
 #include "csv/content_hash.h"
-#include "csv/value_cache.h"
+#include "schema/value_cache.h"
 #include "base/thread_pool.h"
 #include "csv/fast_path.h"
 #include "csv/csv_reader.h"
