@@ -52,7 +52,7 @@ struct column_map {
     bool no_cache;            /* set by tests: check each value, cached or not */
 };
 
-/* All pointers are borrowed; header and name until column_map_bind returns. */
+/* Pointers are borrowed until column_map_reset; name and header until column_map_bind returns. */
 struct column_map_request {
     const struct schema *schema; /* the same for all files of a map */
     const struct training_columns *output;

@@ -21,7 +21,7 @@
 struct csv_file_request {
     const char *bytes;    /* the source in memory; NULL: the source is fd */
     int fd;               /* a regular file */
-    const char *name;     /* of the source, for error messages */
+    const char *name;     /* name of the source, for error messages */
     uint64_t offset, end; /* the range to read; end UINT64_MAX: to the end of the file */
     uint64_t max_row_bytes;
     size_t max_columns;

@@ -317,8 +317,8 @@ static int start_csv(struct csv_reader *reader)
 
 /* Parse the line [from, to) of a record; `at_end` is true for the file's last line. Sets row_done if
  * the record ends with this line, and the fault of `row`. */
-static int parse_line(struct csv_reader *reader, struct row *row, size_t from, size_t to,
-                      bool at_end)
+static int parse_quoted_line(struct csv_reader *reader, struct row *row, size_t from, size_t to,
+                             bool at_end)
 {
     const uint64_t line = reader->line + reader->breaks;
     const char *text = reader->window.data + from;
@@ -375,7 +375,7 @@ static int read_quoted(struct csv_reader *reader, struct row *row, struct record
         const bool at_end = reader->finished && record->end == reader->end;
 
         row->ended = reader->window.data[record->end - 1] == '\n';
-        if (parse_line(reader, row, from, record->end, at_end) < 0)
+        if (parse_quoted_line(reader, row, from, record->end, at_end) < 0)
             return -1;
         if (row->fault != ROW_SOUND || reader->row_done || at_end)
             break;

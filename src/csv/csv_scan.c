@@ -12,10 +12,10 @@
 #define LAST  (UINT64_C(1) << 63)
 #define LOW   (EACH * 0x7F)
 
-/* A bit for each byte of the block that ends a cell, the first byte's the lowest. */
+/* Return a bit for each byte of the block that ends a cell; the first byte has the lowest bit. */
 typedef uint64_t mark_block(const char *block);
 
-/* 0x80 in each byte that is zero. */
+/* Return 0x80 in each byte that is zero. */
 static inline uint64_t zeros(uint64_t word)
 {
     return ~(((word & LOW) + LOW) | word | LOW);
@@ -30,13 +30,13 @@ static inline uint64_t mark_plain(const char *block)
         memcpy(&word, block + i, sizeof word);
         word = le64toh(word);
         word = zeros(word ^ (EACH * ',')) | zeros(word ^ (EACH * '\n'));
-        /* The multiplication moves the eight marks side by side. */
+        /* Multiply to move the eight marks side by side. */
         marks |= ((word >> 7) * UINT64_C(0x0102040810204080) >> 56) << i;
     }
     return marks;
 }
 
-/* `count` offsets, eight at a time: the last ones too many are written over by the next block's. */
+/* Write the offsets of the marks, twelve at a time: the next block overwrites those too many. */
 static inline uint16_t *write_ends(uint16_t *ends, size_t offset, uint64_t marks)
 {
     uint16_t *behind = ends + __builtin_popcountll(marks);

@@ -31,7 +31,7 @@ enum decompress_fault {
     DECOMPRESS_OTHER,      /* the first bytes are not of the format that the name says */
     DECOMPRESS_CUT,        /* the file ends inside a member or frame */
     DECOMPRESS_DAMAGED,    /* the library reports a bad block or checksum */
-    DECOMPRESS_TRAILING,   /* other bytes follow the last member or frame */
+    DECOMPRESS_TRAILING,   /* the last member or frame is followed by other bytes */
     DECOMPRESS_WINDOW,     /* zstd: a window of more than 8 MiB is needed */
     DECOMPRESS_DICTIONARY, /* zstd: a dictionary is needed */
     DECOMPRESS_TOO_LARGE,  /* more than request->max_bytes */

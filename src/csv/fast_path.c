@@ -13,7 +13,7 @@
 #define HIGH         (EACH * 0x80)
 #define FIRST_WINDOW 256 /* bytes scanned at first: a row may soon end the pass */
 
-/* What to do with a column's cells. */
+/* A column of the file, and how its cells are checked. */
 struct fast_path_column {
     const struct field *field; /* NULL: the column is dropped, any text is valid */
     struct value_cache *cache;
@@ -39,7 +39,7 @@ struct fast_path_piece {
 };
 
 /* Load the next bytes, the first one lowest. */
-static inline uint64_t load(const char *from)
+static inline uint64_t load_word(const char *from)
 {
     uint64_t word;
 
@@ -208,12 +208,12 @@ void fast_path_close(struct fast_path *fast_path)
 /* ---- cells and rows ----------------------------------------------------------------------- */
 
 /* Return how many digits are here; they end before the zeros after the text. */
-static inline size_t count_digits(const char *at)
+static inline size_t digits_at(const char *at)
 {
     uint64_t marks;
     size_t count = 0;
 
-    while ((marks = not_digits(load(at + count))) == 0)
+    while ((marks = not_digits(load_word(at + count))) == 0)
         count += WORD;
     return count + first_mark(marks);
 }
@@ -222,18 +222,18 @@ static inline size_t count_digits(const char *at)
 static inline bool is_safe_number(const struct fast_path_column *column, const char *text,
                                   size_t len)
 {
-    uint64_t marks = not_digits(load(text)), more = marks & (marks - 1);
-    size_t whole = marks != 0 ? first_mark(marks) : count_digits(text);
+    uint64_t marks = not_digits(load_word(text)), more = marks & (marks - 1);
+    size_t whole = marks != 0 ? first_mark(marks) : digits_at(text);
 
     if (whole == len)
         return whole - 1 < column->digits;
     if (text[whole] != '.' || whole - 1 >= column->decimal_digits || whole + 1 >= len)
         return false;
-    return (more != 0 ? first_mark(more) : whole + 1 + count_digits(text + whole + 1)) == len;
+    return (more != 0 ? first_mark(more) : whole + 1 + digits_at(text + whole + 1)) == len;
 }
 
 /* Return true if a cell may hold the text without quotes around it. */
-static bool is_plain(const char *text, size_t len)
+static bool needs_no_quotes(const char *text, size_t len)
 {
     return memchr(text, '"', len) == NULL && memchr(text, '\r', len) == NULL &&
            memchr(text, '\0', len) == NULL && escape_invalid_utf8(text, len) == len;
@@ -287,8 +287,8 @@ static inline struct value_cache_key load_key(const char *text, size_t len)
 {
     uint64_t mask = first_bytes(len);
 
-    return (struct value_cache_key){len, load(text) & mask,
-                                    load(text + (len > WORD ? len - WORD : 0)) & mask};
+    return (struct value_cache_key){len, load_word(text) & mask,
+                                    load_word(text + (len > WORD ? len - WORD : 0)) & mask};
 }
 
 /* Check a value that is not cached. Return 1 if it is valid, 0 to let row_check decide, or -1. */
@@ -300,7 +300,8 @@ static int pass_new_value(struct fast_path *fast_path, struct fast_path_column *
     const size_t len = key->len;
 
     if ((len == 0 && fast_path->no_empty) ||
-        (len > 0 && !value_cache_fits(len) && column->counts != NULL) || !is_plain(text, len))
+        (len > 0 && !value_cache_fits(len) && column->counts != NULL) ||
+        !needs_no_quotes(text, len))
         return 0;
     if (cache == NULL) /* a column that is dropped */
         return 1;
@@ -437,7 +438,7 @@ ptrdiff_t fast_path_rows(struct fast_path *fast_path, const char *text, size_t l
     size_t size = FIRST_WINDOW;
     int passed = 1;
 
-    /* Where one row has a quote, the next ones often have quotes, too. */
+    /* A row with a quote is often followed by more such rows. */
     if (*text == '"' || memchr(text, '"', lf == NULL ? len : (size_t)(lf - text)) != NULL)
         return 0;
     while (passed > 0 && at < end) {

@@ -36,7 +36,7 @@ struct fast_path {
     struct fast_path_column *columns; /* [column_map->columns] */
     struct fast_path_piece *pieces;   /* the parts of a row that is written, in order */
     size_t piece_count;
-    size_t cap;              /* of columns, and of pieces */
+    size_t cap;              /* capacity of columns, and of pieces */
     struct buffer constants; /* the bytes between the pieces and after the last one */
     size_t tail;             /* offset in constants of the bytes after the last piece */
     bool verbatim;           /* rows are written as they stand in the file */
@@ -52,7 +52,7 @@ struct fast_path {
 int fast_path_open(struct fast_path *fast_path, const struct column_map *column_map,
                    uint64_t max_row_bytes, struct cause *cause);
 
-/* Where rows go that are certainly valid. */
+/* The destination of rows that are certainly valid. */
 struct fast_path_sink {
     struct buffer *out; /* NULL: rows are neither written nor added to the tally */
     struct tally *tally;

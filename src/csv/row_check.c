@@ -138,8 +138,8 @@ enum row_check_result row_check(const struct column_map *map, const struct row *
 }
 
 /* Set *ret_len to the length of the value that `row` has for a field, from its cell or a constant. */
-static const char *value_of(const struct column_map *map, const struct row *row, int field,
-                            size_t *ret_len)
+static const char *row_value(const struct column_map *map, const struct row *row, int field,
+                             size_t *ret_len)
 {
     const char *constant;
 
@@ -169,7 +169,7 @@ void row_write(const struct column_map *map, const struct row *row, struct buffe
     for (i = 0; i < map->output->count; i++) {
         if (i > 0)
             buffer_byte(out, ',');
-        value = value_of(map, row, map->output->fields[i], &len);
+        value = row_value(map, row, map->output->fields[i], &len);
         escape_csv_cell(out, value, len);
     }
     /* A line without content is no row: an empty cell that is the only one needs quotes. */
@@ -188,7 +188,7 @@ int row_tally(const struct column_map *map, const struct row *row, struct tally 
     for (by = 0; by < TALLY_COUNT; by++) {
         if (map->counted[by] < 0)
             continue;
-        value = value_of(map, row, map->counted[by], &len);
+        value = row_value(map, row, map->counted[by], &len);
         if (counter_add(&tally->by[by], value, len, 1) < 0)
             return cause_memory(cause);
     }

@@ -1,46 +1,47 @@
 #include "csv/tally.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "base/vector.h"
 
-#define FEW  8  /* values that are found sooner without an index */
-#define KEPT 64 /* values whose memory is worth keeping */
+#define FEW  8  /* up to so many values are found sooner without an index */
+#define KEPT 64 /* up to so many values counter_clear keeps the memory */
 
-static const char *const fields[TALLY_COUNT] = {"user_id", "source", "label", "phase"};
+static const char *const counted_fields[TALLY_COUNT] = {"user_id", "source", "label", "phase"};
 
 const char *tally_field(enum tally_by by)
 {
-    return fields[by];
+    return counted_fields[by];
 }
 
-static int same(const struct tally_entry *entry, const char *value, size_t len)
+static bool is_value(const struct tally_entry *entry, const char *value, size_t len)
 {
     return entry->len == len && memcmp(entry->value, value, len) == 0;
 }
 
-static struct tally_entry *find(const struct counter *counter, uint64_t key, const char *value,
-                                size_t len)
+static struct tally_entry *find_entry(const struct counter *counter, uint64_t key,
+                                      const char *value, size_t len)
 {
     struct hash_index_slot *slot;
     size_t cursor = 0, i;
 
     if (counter->count <= FEW) {
         for (i = 0; i < counter->count; i++)
-            if (same(&counter->entries[i], value, len))
+            if (is_value(&counter->entries[i], value, len))
                 return &counter->entries[i];
         return NULL;
     }
     while ((slot = hash_index_find(&counter->index, key, &cursor)) != NULL)
-        if (same(&counter->entries[slot->value - 1], value, len))
+        if (is_value(&counter->entries[slot->value - 1], value, len))
             return &counter->entries[slot->value - 1];
     return NULL;
 }
 
-/* The place behind the last one; what a cleared counter left there is used again. */
-static struct tally_entry *add_entry(struct counter *counter, const char *value, size_t len)
+/* Fill the entry behind the last one. Memory that counter_clear kept there is used again. */
+static struct tally_entry *add_value(struct counter *counter, const char *value, size_t len)
 {
     struct tally_entry *entry;
     const size_t before = counter->cap;
@@ -60,7 +61,7 @@ static struct tally_entry *add_entry(struct counter *counter, const char *value,
     return entry;
 }
 
-/* The entries from `first` on, with the one that is being added. */
+/* Index the entries from `first` on, including the one that add_entry filled. */
 static int index_from(struct counter *counter, size_t first)
 {
     size_t i;
@@ -78,13 +79,13 @@ int counter_add(struct counter *counter, const char *value, size_t len, uint64_t
 {
     struct tally_entry *entry;
 
-    if (counter->last < counter->count && same(&counter->entries[counter->last], value, len)) {
+    if (counter->last < counter->count && is_value(&counter->entries[counter->last], value, len)) {
         counter->entries[counter->last].rows += rows;
         return 0;
     }
-    entry = find(counter, counter->count > FEW ? digest_key(value, len) : 0, value, len);
+    entry = find_entry(counter, counter->count > FEW ? digest_key(value, len) : 0, value, len);
     if (entry == NULL) {
-        entry = add_entry(counter, value, len);
+        entry = add_value(counter, value, len);
         if (entry == NULL || (counter->count >= FEW &&
                               index_from(counter, counter->count == FEW ? 0 : counter->count) < 0))
             return -1;
@@ -97,7 +98,7 @@ int counter_add(struct counter *counter, const char *value, size_t len, uint64_t
 
 uint64_t counter_get(const struct counter *counter, const char *value, size_t len)
 {
-    const struct tally_entry *entry = find(counter, digest_key(value, len), value, len);
+    const struct tally_entry *entry = find_entry(counter, digest_key(value, len), value, len);
 
     return entry == NULL ? 0 : entry->rows;
 }

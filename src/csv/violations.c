@@ -145,8 +145,8 @@ void violations_added_first(struct violations *violations)
     violations->list[0] = first;
 }
 
-static void print_one(const struct violations *violations, const struct violation *violation,
-                      struct buffer *out)
+static void print_violation(const struct violations *violations, const struct violation *violation,
+                            struct buffer *out)
 {
     const char *texts = violations->texts.data == NULL ? "" : violations->texts.data;
 
@@ -167,12 +167,12 @@ void violations_print(const struct violations *violations, const char *file, str
         if (violations->list[i].line > 0)
             buffer_printf(out, ":%" PRIu64, violations->list[i].line);
         buffer_string(out, ": ");
-        print_one(violations, &violations->list[i], out);
+        print_violation(violations, &violations->list[i], out);
         buffer_byte(out, '\n');
     }
 }
 
-/* A spreadsheet would compute a cell that begins so; but a number is harmless. */
+/* Return true if a spreadsheet would compute the cell. A number is harmless. */
 static bool is_formula(const char *value, size_t len)
 {
     size_t i;
@@ -185,7 +185,7 @@ static bool is_formula(const char *value, size_t len)
     return value[0] == '=' || value[0] == '@';
 }
 
-/* A cell with bytes of strangers, as readable as on a terminal. */
+/* Append a cell with untrusted bytes, escaped as for a terminal. */
 static void write_shown(struct buffer *out, const char *prefix, const char *text, size_t len)
 {
     struct buffer shown = {0};
@@ -233,7 +233,7 @@ void violations_summary(const struct violations *violations, struct buffer *out)
     if (violations->count > 0) {
         if (violations->list[0].line > 0)
             buffer_printf(out, "line %" PRIu64 ": ", violations->list[0].line);
-        print_one(violations, &violations->list[0], out);
+        print_violation(violations, &violations->list[0], out);
     } else {
         buffer_printf(out, "%" PRIu64 " violations", violations->total);
     }

@@ -1,11 +1,11 @@
 /*
- * violation: what is wrong with a file, line by line.
+ * violations: what is wrong with a file, line by line.
  *
- * Data, not errors: a file's violations are collected, all of them counted, the first `cap` of them
- * listed. The list becomes the lines of `check` and NAME.errors.csv.
+ * Violations are data, not errors. Each one is counted, the first `max` of them are listed. The list
+ * becomes the lines of `check` and NAME.errors.csv.
  *
  * NAME.errors.csv: line,column,field,code,value,message. Line and column count from 1 and are empty
- * where none is to blame; the value is cut to 256 bytes. Value and message are made printable
+ * where no line or column is to blame; the value is cut to 256 bytes. Value and message are made printable
  * (escape_printable), and a value that a spreadsheet would compute has a ' in front. Where the list
  * was capped, a last line for each code without a line number says "N more are not listed", so that
  * the counts add up.
@@ -55,7 +55,7 @@ struct violation {
     size_t message, message_len;
 };
 
-/* Where a violation is, for violations_add. A zeroed struct blames the whole file. */
+/* The place of a violation. A zeroed struct blames the whole file. */
 struct violation_at {
     uint64_t line;     /* 0: no line is to blame */
     size_t column;     /* from 1; 0: none */
@@ -67,39 +67,40 @@ struct violation_at {
 struct violations {
     uint64_t counts[VIOLATION_CODE_COUNT];
     uint64_t total;
-    struct violation *list; /* owned; the first of them */
+    struct violation *list; /* owned; the first `max` violations */
     size_t count, cap;
-    size_t max; /* how many are listed */
+    size_t max; /* limit of the list */
     uint64_t listed[VIOLATION_CODE_COUNT];
     struct buffer texts;
 };
 
 void violations_init(struct violations *violations, size_t max);
 void violations_clear(struct violations *violations);
-void violations_free(struct violations *violations); /* takes zeroed ones */
+void violations_free(struct violations *violations); /* accepts a zeroed one */
 
 /*
- * Counts one more. Returns the buffer to which its message is to be appended, or NULL when it is
- * only counted (the cap is reached, or memory is out): cost stays small when every row is bad.
+ * Count a violation. Return the buffer to append its message to, followed by violations_added; or
+ * NULL if it is only counted, because the list is full or memory is out. So the cost stays small
+ * when every row is bad.
  */
 struct buffer *violations_add(struct violations *violations, enum violation_code code,
                               struct violation_at at);
 
-/* The last of the list has its message now. */
+/* End the message of the violation added last. */
 void violations_added(struct violations *violations);
 
-/* The same for one that decides about the whole file, found last: it is listed whatever the cap is,
- * unless that is 0, and comes first. */
+/* Do the same for a violation that decides about the whole file: it is listed first, and even if the
+ * list is full, unless `max` is 0. */
 struct buffer *violations_add_first(struct violations *violations, enum violation_code code);
 void violations_added_first(struct violations *violations);
 
-/* FILE:LINE: CODE: FIELD: message, a line each, made printable. */
+/* Append a line FILE:LINE: CODE: FIELD: message for each violation, made printable. */
 void violations_print(const struct violations *violations, const char *file, struct buffer *out);
 
-/* NAME.errors.csv. */
+/* Append the content of NAME.errors.csv. */
 void violations_write_csv(const struct violations *violations, struct buffer *out);
 
-/* One line for a log: the first violation and how many more there are. */
+/* Append one line for a log: the first violation, and how many more there are. */
 void violations_summary(const struct violations *violations, struct buffer *out);
 
 #endif

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VALUE_CACHE_SLOTS  256 /* as many as value_cache_slot has values */
+#define VALUE_CACHE_SLOTS  256 /* the number of values of value_cache_slot */
 #define VALUE_CACHE_LENGTH 64
 
 /* The length of a value, and its first and last eight bytes as little-endian words; a shorter value

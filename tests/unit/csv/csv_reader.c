@@ -15,7 +15,7 @@ static const char *const faults[] = {
     [ROW_TOO_LONG] = "long", [ROW_UNTERMINATED] = "open", [ROW_TOO_MANY_COLUMNS] = "columns",
 };
 
-/* How the bytes are read. */
+/* A way to read the bytes. */
 struct way {
     uint64_t max_row_bytes;
     size_t max_columns;
@@ -24,7 +24,8 @@ struct way {
     bool late_finish; /* the end of the file is known only after the last bytes were parsed */
 };
 
-/* What came out: LINE and its cells in brackets, or !FAULT:LINE@OFFSET; ~ without a line end. */
+/* The result of a reading. rows: for each row LINE and its cells in brackets, or !FAULT:LINE@OFFSET;
+ * with ~ if it has no line end. */
 struct reading {
     struct buffer rows, raw, consumed;
     uint64_t max_row_bytes;
@@ -66,7 +67,7 @@ static void note_row(struct reading *reading, const struct row *row)
         buffer_byte(out, '~');
 }
 
-/* A plain row is its cells with commas between them. */
+/* Check that a plain row is its cells with commas between them. */
 static void check_plain(struct reading *reading, const struct row *row)
 {
     size_t i, at = 0;
@@ -85,7 +86,7 @@ static void check_plain(struct reading *reading, const struct row *row)
         reading->plain_differs = true;
 }
 
-/* The cells that libcsv gave are joined, and may be read in words. */
+/* Check that the cells are joined, with zeros after them. */
 static void check_joined(struct reading *reading, const struct row *row)
 {
     static const char zeros[CSV_READER_ZEROS];
@@ -111,7 +112,7 @@ static int take_rows(struct csv_reader *rows, struct reading *reading)
 
     while ((next = csv_reader_next(rows, &row, &cause)) == CSV_READER_ROW) {
         if (reading->too_long)
-            reading->failed = true; /* nothing may follow */
+            reading->failed = true; /* no row may follow */
         note_row(reading, &row);
         buffer_append(&reading->raw, row.raw, row.raw_len);
         if (row.fault == ROW_SOUND && row.plain)
@@ -161,7 +162,7 @@ static void read_with(struct csv_reader *rows, const char *bytes, size_t len, co
     reading->failed |= next != CSV_READER_END;
     csv_reader_rest(rows, &room);
     reading->failed |= room != 0;
-    /* All bytes are accounted for; only one that is too long may end the rows. */
+    /* Each byte is accounted for; only a row that is too long may end the rows early. */
     if (reading->consumed.len != len ||
         (len > 0 && memcmp(reading->consumed.data, bytes, len) != 0))
         reading->failed = true;
@@ -272,7 +273,7 @@ static const struct {
     {CASE("\"a\r\nb\"\"\",c\r\n"), "1[a\\x0D\\x0Ab\"][c]"},
 };
 
-/* Where the file ends inside quotes: the line where they opened. The offset is not promised. */
+/* Files that end inside quotes, and the line where these open. The offset is not promised. */
 static const struct {
     const char *bytes, *rows;
     uint64_t opened;
@@ -381,7 +382,7 @@ static void test_limits(void)
         }
 }
 
-/* ---- the quick way against libcsv --------------------------------------------------------- */
+/* ---- both ways against libcsv --------------------------------------------------------- */
 
 static size_t generate(char *out, size_t pieces)
 {
@@ -419,7 +420,7 @@ static size_t generate(char *out, size_t pieces)
         {CASE("\"x\ny\",")},
         {CASE("\xEF\xBB\xBF")},
     };
-    /* Faults that hide all others are rare. */
+    /* Pieces whose faults hide all others are rare. */
     static const unsigned char rare[] = {21, 22, 24, 25, 28};
     size_t len = 0, i, pick;
 
@@ -454,7 +455,7 @@ static void show_difference(const char *bytes, size_t len, const struct way *way
     buffer_free(&input);
 }
 
-/* One input: libcsv at once, against both ways in chunks. Returns how many differ. */
+/* Read an input with libcsv at once and with both ways in chunks. Return how many differ. */
 static size_t compare(struct csv_reader *rows, struct way way, const char *bytes, size_t len,
                       size_t chunks, struct reading *want, struct reading *got)
 {
@@ -510,7 +511,7 @@ static void test_against_libcsv(void)
     free_reading(&got);
 }
 
-/* A file larger than the window that is read into. */
+/* Read a file larger than the window. */
 static void test_large(void)
 {
     const size_t size = getenv("UNIT_SHORT") != NULL ? 600000 : 3000000;
@@ -565,47 +566,47 @@ static void test_pieces(void)
     size_t len;
 
     check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE,
-          "nothing has come: more is wanted");
+          "before the first bytes: more are needed");
     feed(rows, "\xEF\xBB\xBF\"a\",b\n1,");
-    check(csv_reader_skip(rows, 3) == 3, "a BOM is passed over");
+    check(csv_reader_skip(rows, 3) == 3, "a BOM is skipped");
     check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 1 &&
               row.count == 2 && row.fault == ROW_SOUND && row.cells[0].len == 1,
-          "and the header behind it is read");
+          "the header after the BOM is read");
     bytes = csv_reader_consumed(rows, &len);
     check(len == 9 && memcmp(bytes, "\xEF\xBB\xBF\"a\",b\n", 9) == 0,
-          "what is passed over counts as handed out");
-    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "half a row is no row");
+          "a BOM that is skipped counts as consumed");
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "half a row is not handed out");
     bytes = csv_reader_rest(rows, &len);
-    check(len == 2 && memcmp(bytes, "1,", 2) == 0, "it is the rest");
+    check(len == 2 && memcmp(bytes, "1,", 2) == 0, "half a row is the rest");
     csv_reader_consumed(rows, &len);
-    check(len == 0, "and not handed out");
+    check(len == 0, "the rest is not consumed");
     feed(rows, "2\n3,4\n5,6\n7");
-    check(csv_reader_skip(rows, 8) == 8, "rows are passed over unread");
+    check(csv_reader_skip(rows, 8) == 8, "rows are skipped");
     check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 4 &&
               row.fault_line == 4 && row.raw_len == 4 && memcmp(row.raw, "5,6\n", 4) == 0,
-          "and their lines counted: %" PRIu64, row.line);
+          "the lines of skipped rows count: %" PRIu64, row.line);
     bytes = csv_reader_consumed(rows, &len);
-    check(len == 12 && memcmp(bytes, "1,2\n3,4\n5,6\n", 12) == 0, "they are handed out once");
-    check(csv_reader_skip(rows, 100) == 1, "no more is passed over than is there");
+    check(len == 12 && memcmp(bytes, "1,2\n3,4\n5,6\n", 12) == 0, "skipped rows are consumed once");
+    check(csv_reader_skip(rows, 100) == 1, "no more is skipped than is buffered");
     csv_reader_finish(rows);
     check(csv_reader_next(rows, &row, &cause) == CSV_READER_END &&
               csv_reader_next(rows, &row, &cause) == CSV_READER_END,
           "the end, again and again");
     csv_reader_reset(rows);
     feed(rows, "\"x\n");
-    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "an open quote wants more");
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_MORE, "an open quote needs more bytes");
     csv_reader_rest(rows, &len);
-    check(len == 3, "all of it is the rest");
+    check(len == 3, "the record with the open quote is the rest");
     csv_reader_reset(rows);
     feed(rows, "y\n");
     check(csv_reader_next(rows, &row, &cause) == CSV_READER_ROW && row.line == 1 &&
               row.count == 1 && row.raw_len == 2 && row.fault_offset == 0,
-          "another file begins anew");
+          "another file begins at line 1");
     csv_reader_close(rows);
     csv_reader_close(NULL);
 }
 
-/* After a row that is too long no memory is taken for what follows, and no row comes. */
+/* Check that after a row that is too long memory does not grow, and no row follows. */
 static void test_endless_row(const char *begin, const char *what)
 {
     struct csv_reader *rows = csv_reader_open(LIMIT, COLUMNS);
@@ -631,11 +632,11 @@ static void test_endless_row(const char *begin, const char *what)
         csv_reader_rest(rows, &len);
         bounded &= len <= 2 * LIMIT;
     }
-    check(came == 1 && at < 2 * LIMIT && bounded, "%s: found out after %zu bytes of %zu", what, at,
+    check(came == 1 && at < 2 * LIMIT && bounded, "%s: detected after %zu bytes of %zu", what, at,
           fed);
     feed(rows, "\na,b\n");
     csv_reader_finish(rows);
-    check(csv_reader_next(rows, &row, &cause) == CSV_READER_END, "%s: nothing follows", what);
+    check(csv_reader_next(rows, &row, &cause) == CSV_READER_END, "%s: no row follows", what);
     csv_reader_close(rows);
 }
 

@@ -6,7 +6,7 @@
 #include "lib/place.h"
 #include "lib/unit.h"
 
-/* Both ways against a look at each byte. The text has no room behind its end. */
+/* Compare both ways with a loop over each byte. The text ends at the end of its memory. */
 static bool is_right(const char *bytes, size_t len)
 {
     static uint16_t ends[SCAN_ENDS], plain[SCAN_ENDS];

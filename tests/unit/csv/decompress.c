@@ -15,11 +15,11 @@ static const char *const fault_names[] = {"sound",      "other",     "cut",
 static const char *const format_names[] = {"plain", "gzip", "zstd"};
 
 static int file;
-static struct decompress unpack; /* one for all: it is reused */
+static struct decompress unpack; /* reused by all tests */
 static struct buffer content, packed;
 static struct cause cause;
 
-/* Reads the bytes in steps of this size; what comes out is in content. The name of the fault. */
+/* Read the bytes into `content` in steps of this size. Return the name of the fault. */
 static const char *read_bytes(const struct buffer *bytes, struct decompress_request order,
                               size_t step)
 {
@@ -119,7 +119,7 @@ static void test_whole(enum decompress_format format)
     check_text(read_packed(format, 64), "cut", "a file without a byte");
 }
 
-/* Each cut, each flipped bit, at any step. */
+/* Cut a file at each byte and flip each of its bits, in steps of several sizes. */
 static void test_faulty(enum decompress_format format)
 {
     const char *name = format_names[format];
@@ -142,7 +142,7 @@ static void test_faulty(enum decompress_format format)
         packed.data[i / 8] = (char)(packed.data[i / 8] ^ (int)bit);
         if (strcmp(read_packed(format, i % 5 == 0 ? 3 : 64), "sound") != 0)
             continue;
-        sound++; /* a flag, a time in a header, a frame that is to be skipped */
+        sound++; /* bits that may flip: a flag, a time in a header, a skippable frame */
         wrong += !came_out(TEXT TEXT, 2 * strlen(TEXT));
     }
     check(wrong == 0, "%s: no flipped bit gives other content", name);
@@ -190,7 +190,7 @@ static void test_other(void)
     buffer_free(&text);
 }
 
-/* Frames that are to be skipped, as pzstd writes them. */
+/* Read skippable frames, as pzstd writes them. */
 static void test_skipped(void)
 {
     buffer_clear(&packed);
@@ -247,14 +247,14 @@ static void test_limits(void)
     check(strcmp(read_packed(DECOMPRESS_ZSTD, 64), "sound") != 0, "a dictionary is needed");
     ZSTD_freeCDict(dictionary);
     ZSTD_freeCCtx(context);
-    /* A frame that names a dictionary: number 7. */
+    /* Read a frame that needs the dictionary with number 7. */
     put(DECOMPRESS_PLAIN, "");
     buffer_append(&packed, "\x28\xB5\x2F\xFD\x21\x07\x01\x09\x00\x00\x61", 11);
     check_text(read_packed(DECOMPRESS_ZSTD, 64), "dictionary", "a dictionary by its number");
     buffer_free(&text);
 }
 
-/* The file's own hash is that of all its bytes, wherever the reading ended. */
+/* Check that the file's own hash is that of all its bytes, wherever the reading ended. */
 static void test_own(void)
 {
     unsigned char own[DIGEST_SIZE], want[DIGEST_SIZE];
@@ -285,7 +285,7 @@ static void test_own(void)
                "test became shorter while it was read", "a plain one, too");
 }
 
-/* Random content in random pieces, members and steps. */
+/* Read random content in random pieces, members and steps. */
 static void test_random(void)
 {
     struct buffer text = {0};

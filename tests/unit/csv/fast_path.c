@@ -1,9 +1,8 @@
 /*
- * The quick pass against the reference: each input is judged with and without it, and everything
- * that comes out must be the same: rows as written, verdicts with line, column, value and message,
- * counts and hash.
+ * fast_path against the reference: each input is checked with both, and the results must be the
+ * same: rows as written, violations with line, column, value and message, counts and hash.
  *
- * usage: quick [INPUTS [SEED]]: so many random inputs (`make differential`)
+ * usage: fast_path [INPUTS [SEED]]: try INPUTS random inputs (`make differential`)
  */
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -18,12 +17,12 @@
 
 static struct schema schemas[SCHEMAS];
 static struct training_columns
-    layouts[SCHEMAS + 1]; /* the last: columns the other way round, then often the first */
+    layouts[SCHEMAS + 1]; /* the last one: columns in reverse order, then the first ones again */
 static struct config configs[2];
 static struct outcome fast_path[SCHEMAS][2], reference[SCHEMAS][2];
 static int file;
 
-/* Judged both ways. Returns what differs. */
+/* Check the input both ways. Return what differs, or NULL. */
 static const char *compare(size_t schema, size_t config, const char *bytes, size_t len,
                            bool complete_only, size_t prefix)
 {
@@ -62,7 +61,7 @@ static void show(const char *bytes, size_t len, const char *what)
 
 /* ---- corners ------------------------------------------------------------------------------ */
 
-/* Cells that stand where the passes could part. */
+/* Cells that the two ways could treat differently. */
 static const char *const cells[] = {
     "",
     "0",
@@ -169,7 +168,7 @@ static size_t header_columns(const char *header)
     return count;
 }
 
-/* A cell that is good at its place, more or less. */
+/* Append a cell that is usually valid in its column. */
 static const char *usual_cell(size_t schema, size_t column)
 {
     static const char *const usual[SCHEMAS][6] = {
@@ -182,7 +181,7 @@ static const char *usual_cell(size_t schema, size_t column)
     return usual[schema][column % 6];
 }
 
-/* Each corner cell in each column, behind a good row and before another, in all line ends. */
+/* Try each corner cell in each column, between two valid rows, with all line ends. */
 static void test_corners(void)
 {
     static const char *const ends[] = {"\n", "\r\n", "\r\r\n", "\n\n", ""};
@@ -226,7 +225,7 @@ static size_t add(char *out, const char *text)
     return len;
 }
 
-/* Quotes, in order or not, around the same few values. */
+/* Put quotes, valid or not, around the same few values. */
 static size_t add_quoted(char *out)
 {
     static const char *const parts[] = {"\"", "\"", "\"\"", "x", "ab", "1", ","};
@@ -255,7 +254,7 @@ static size_t add_cell(char *out, size_t schema, size_t column)
     }
 }
 
-/* Quotes around what was written at out, as all writers of CSV put them. */
+/* Quote the text at `out` as CSV writers do. */
 static size_t quote(char *out, size_t len)
 {
     char cell[256];
@@ -272,13 +271,14 @@ static size_t quote(char *out, size_t len)
     return n;
 }
 
-/* Rows that are mostly good, then a few bytes changed, swapped in, or left out. */
+/* Generate rows that are mostly valid, then change, insert or remove a few bytes. */
 static size_t generate(char *out, size_t schema, size_t *ret_prefix)
 {
     static const char bytes[] = ",,,\n\n\r\"\" .-+eE0123456789abc\t;\xC3\xA4\xFF";
     const char *header = headers[schema][place_below(3)];
     size_t columns = header_columns(header), rows = place_below(6), len, cell, i, j, at;
-    size_t quoted = place_below(2) == 0 ? 0 : place_below(5); /* so many cells of four */
+    size_t quoted =
+        place_below(2) == 0 ? 0 : place_below(5); /* how many of four cells are quoted */
 
     len = add(out, place_below(40) == 0 ? "\xEF\xBB\xBF" : "");
     len += add(out + len, header);
@@ -337,7 +337,7 @@ static void test_random(size_t inputs)
     check(wrong == 0, "%zu random inputs: %zu differ from the reference", i, wrong);
 }
 
-/* Windows, and more values than there are places for them. */
+/* Try several windows, and more values than value_cache has slots. */
 static void test_large(void)
 {
     size_t i, size = getenv("UNIT_SHORT") != NULL ? 20000 : 200000;

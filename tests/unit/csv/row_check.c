@@ -9,7 +9,7 @@
 
 static int dir;
 static struct schema schema;
-static struct training_columns own; /* the schema's */
+static struct training_columns own; /* all fields of the schema */
 static struct cause cause;
 static struct violations violations;
 static struct column_map column_map;
@@ -131,7 +131,7 @@ static void test_bytes(void)
               "a value of an enum with a comma");
 }
 
-/* A training file's own header rules. */
+/* Write rows in the columns of a training file's own header. */
 static void test_layouts(void)
 {
     static int one[] = {2}, odd[] = {5, -1, 1, 0, -1}, twice[] = {0, 0, 1};
@@ -209,7 +209,7 @@ static void test_rows(void)
           "a value that was good before does not make another good");
 }
 
-/* Values come in runs, and the check of one that is like the last is spared. */
+/* Alternate valid and invalid values, some of them cached. */
 static void test_runs(void)
 {
     static const char *const users[] = {"eva",        "udo",    "eva1",      "",   "EVA",

@@ -28,7 +28,7 @@ static void test_counter(void)
           counter.count, wrong);
     counter_clear(&counter);
     check(counter.count == 0 && counter_get(&counter, "user-1", 6) == 0, "cleared it is empty");
-    /* The memory of the values is used again: for shorter ones, longer ones, and an index anew. */
+    /* Use the memory of the values again, for shorter and longer ones, and build a new index. */
     for (k = 0, wrong = 0; k < 40; k++) {
         snprintf(value, sizeof value, "%s-%zu", k % 2 == 0 ? "a" : "a-longer-name", k);
         if (counter_add(&counter, value, strlen(value), k + 1) < 0)

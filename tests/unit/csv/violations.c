@@ -49,7 +49,7 @@ static const char *printed(const char *file)
 
 static void test_names(void)
 {
-    /* The words of the contract, in its order. */
+    /* The codes as they are documented, in that order. */
     static const char *const words[VIOLATION_CODE_COUNT] = {
         "blank-label",      "duplicate-label", "missing-label",     "extra-label",
         "blank-row",        "missing-cell",    "extra-cell",        "type-error",
@@ -70,7 +70,7 @@ static void test_names(void)
           "other words are none");
 }
 
-/* A spreadsheet computes none of the values. */
+/* Check that a spreadsheet computes no value. */
 static void test_formulas(void)
 {
     static const char *const values[][2] = {
