@@ -35,6 +35,21 @@ void check_result_blame(struct check_result *result, enum violation_code code, c
     violations_added(&result->violations);
 }
 
+int check_result_set_broken(struct check_result *result, const struct decompress *decompress)
+{
+    struct buffer text = {0};
+    bool failed;
+
+    decompress_explain(decompress, &text);
+    check_result_clear(result);
+    check_result_blame(result, decompress_violation(decompress), buffer_text(&text));
+    result->broken = true;
+    result->bytes = decompress->request.size;
+    failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
+    buffer_free(&text);
+    return failed ? -1 : 0;
+}
+
 bool check_result_rejects(const struct check_result *result, const struct config *config)
 {
     const uint64_t *counts = result->violations.counts;
@@ -50,7 +65,7 @@ bool check_result_rejects(const struct check_result *result, const struct config
     for (code = VIOLATION_BLANK_LABEL; code <= VIOLATION_EXTRA_LABEL; code++)
         if (counts[code] > 0)
             return true;
-    /* Faults after which nothing was read, and a header that is no row. */
+    /* The rest of the file was not read, or the header is no row. */
     if (result->cut_short || counts[VIOLATION_FILE_TOO_LARGE] > 0 ||
         counts[VIOLATION_FORMAT_ERROR] > 0 || result->no_columns)
         return true;

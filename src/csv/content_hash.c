@@ -8,6 +8,7 @@
 #define KEY_BITS   20
 #define KEY_MASK   ((UINT64_C(1) << KEY_BITS) - 1)
 #define MAX_LENGTH (UINT64_MAX >> KEY_BITS)
+#define HEAD_MAX   (64 * 1024)
 
 /* With fewer known lengths in a chunk, testing each length is faster than finding each row. */
 #define BYTES_PER_LENGTH 1024
@@ -25,6 +26,21 @@ uint64_t content_hash_key(const unsigned char sha256[DIGEST_SIZE], struct conten
 uint64_t content_hash_entry(uint64_t bytes, uint64_t key)
 {
     return bytes >= MAX_LENGTH ? UINT64_MAX : bytes << KEY_BITS | (key & KEY_MASK);
+}
+
+uint64_t content_hash_head(const char *bytes, size_t len, bool is_all)
+{
+    const size_t limit = len < HEAD_MAX ? len : HEAD_MAX;
+    const char *end = memchr(bytes, '\n', limit);
+
+    if (end != NULL)
+        end = memchr(end + 1, '\n', limit - (size_t)(end + 1 - bytes));
+    if (end == NULL && !is_all && len < HEAD_MAX)
+        return 0;
+    len = end == NULL ? limit : (size_t)(end - bytes);
+    if (len > 0 && bytes[len - 1] == '\r')
+        len--;
+    return digest_key(bytes, len) | 1;
 }
 
 void content_hash_begin(struct content_hash *hash)

@@ -62,6 +62,10 @@ uint64_t content_hash_key(const unsigned char sha256[DIGEST_SIZE], struct conten
  * are never found. */
 uint64_t content_hash_entry(uint64_t bytes, uint64_t key);
 
+/* Return a key of the header and the first row, or 0 if the bytes do not reach to their end. Content
+ * that begins with other content has the same key. `is_all`: the file ends with these bytes. */
+uint64_t content_hash_head(const char *bytes, size_t len, bool is_all);
+
 void content_hash_begin(struct content_hash *hash);
 
 /* Search from the present position on, for content of this meta. */

@@ -118,20 +118,20 @@ const char *decompress_not_csv(const void *bytes, size_t len, bool *ret_utf16)
     return NULL;
 }
 
-void decompress_begin(struct decompress *decompress, const struct decompress_request *order)
+void decompress_begin(struct decompress *decompress, const struct decompress_request *request)
 {
     struct decompress_tools *tools = decompress->tools;
     uint64_t dense = UINT64_MAX;
 
-    *decompress = (struct decompress){.order = *order, .tools = tools, .most = UINT64_MAX};
-    if (order->format == DECOMPRESS_PLAIN)
+    *decompress = (struct decompress){.request = *request, .tools = tools, .most = UINT64_MAX};
+    if (request->format == DECOMPRESS_PLAIN)
         return;
     digest_init(&decompress->own);
-    if (order->max_ratio > 0 && order->size < UINT64_MAX / order->max_ratio)
-        dense = order->size * order->max_ratio;
+    if (request->max_ratio > 0 && request->size < UINT64_MAX / request->max_ratio)
+        dense = request->size * request->max_ratio;
     decompress->most = dense > ALWAYS_ALLOWED ? dense : ALWAYS_ALLOWED;
-    if (order->max_bytes > 0 && order->max_bytes < decompress->most)
-        decompress->most = order->max_bytes;
+    if (request->max_bytes > 0 && request->max_bytes < decompress->most)
+        decompress->most = request->max_bytes;
     if (tools != NULL) {
         tools->pos = tools->end = 0;
         tools->inside = tools->begun = false;
@@ -156,26 +156,27 @@ static void end_reading(struct decompress *decompress, enum decompress_fault fau
 
 static ssize_t read_plain(struct decompress *decompress, char *out, size_t len, struct cause *cause)
 {
-    const struct decompress_request *order = &decompress->order;
+    const struct decompress_request *request = &decompress->request;
     ssize_t n;
 
-    if (len > order->size - decompress->taken)
-        len = (size_t)(order->size - decompress->taken);
-    n = durable_read(order->fd, out, len, decompress->taken, order->name, cause);
+    if (len > request->size - decompress->taken)
+        len = (size_t)(request->size - decompress->taken);
+    n = durable_read(request->fd, out, len, decompress->taken, request->name, cause);
     if (n < 0)
         return -1;
     if ((size_t)n < len)
-        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
+        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read",
+                         request->name);
     decompress->taken += len;
     decompress->given = decompress->taken;
-    decompress->ended = decompress->taken == order->size;
+    decompress->ended = decompress->taken == request->size;
     return n;
 }
 
 /* Read bytes of the file behind those in the buffer. */
 static int fill_buffer(struct decompress *decompress, struct cause *cause)
 {
-    const struct decompress_request *order = &decompress->order;
+    const struct decompress_request *request = &decompress->request;
     struct decompress_tools *tools = decompress->tools;
     size_t rest = tools->end - tools->pos, len = BUFFER_SIZE - rest, more;
     unsigned char *at = tools->bytes + rest;
@@ -184,13 +185,14 @@ static int fill_buffer(struct decompress *decompress, struct cause *cause)
     memmove(tools->bytes, tools->bytes + tools->pos, rest);
     tools->pos = 0;
     tools->end = rest;
-    if (len > order->size - decompress->taken)
-        len = (size_t)(order->size - decompress->taken);
-    n = durable_read(order->fd, at, len, decompress->taken, order->name, cause);
+    if (len > request->size - decompress->taken)
+        len = (size_t)(request->size - decompress->taken);
+    n = durable_read(request->fd, at, len, decompress->taken, request->name, cause);
     if (n < 0)
         return -1;
     if ((size_t)n < len)
-        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read", order->name);
+        return cause_set(cause, CAUSE_CHANGED, "%s became shorter while it was read",
+                         request->name);
     digest_update(&decompress->own, at, len);
     more = DECOMPRESS_FIRST_BYTES - decompress->first_count;
     more = more < len ? more : len;
@@ -209,12 +211,12 @@ static int make_tools(struct decompress *decompress, struct cause *cause)
         tools = decompress->tools = calloc(1, sizeof *tools);
     if (tools == NULL)
         return cause_memory(cause);
-    if (decompress->order.format == DECOMPRESS_GZIP && !tools->gzip_ready) {
+    if (decompress->request.format == DECOMPRESS_GZIP && !tools->gzip_ready) {
         if (inflateInit2(&tools->gzip, GZIP_WINDOW) != Z_OK)
             return cause_memory(cause);
         tools->gzip_ready = true;
     }
-    if (decompress->order.format == DECOMPRESS_ZSTD && tools->zstd == NULL) {
+    if (decompress->request.format == DECOMPRESS_ZSTD && tools->zstd == NULL) {
         tools->zstd = ZSTD_createDCtx();
         if (tools->zstd == NULL)
             return cause_memory(cause);
@@ -227,7 +229,7 @@ static int make_tools(struct decompress *decompress, struct cause *cause)
 static int enter_frame(struct decompress *decompress, struct cause *cause)
 {
     struct decompress_tools *tools = decompress->tools;
-    const size_t whole = decompress->order.format == DECOMPRESS_GZIP ? 2 : MAGIC_SIZE;
+    const size_t whole = decompress->request.format == DECOMPRESS_GZIP ? 2 : MAGIC_SIZE;
     size_t there;
 
     if (tools->end - tools->pos < whole && fill_buffer(decompress, cause) < 0)
@@ -235,13 +237,13 @@ static int enter_frame(struct decompress *decompress, struct cause *cause)
     there = tools->end - tools->pos;
     if (there == 0) {
         end_reading(decompress, tools->begun ? DECOMPRESS_SOUND : DECOMPRESS_CUT);
-    } else if (match_magic(decompress->order.format, tools->bytes + tools->pos, there) == 0) {
+    } else if (match_magic(decompress->request.format, tools->bytes + tools->pos, there) == 0) {
         end_reading(decompress, tools->begun ? DECOMPRESS_TRAILING : DECOMPRESS_OTHER);
     } else if (there < whole) {
         end_reading(decompress, DECOMPRESS_CUT);
     } else {
         tools->inside = tools->begun = true;
-        if (decompress->order.format == DECOMPRESS_GZIP)
+        if (decompress->request.format == DECOMPRESS_GZIP)
             inflateReset(&tools->gzip);
         else
             ZSTD_DCtx_reset(tools->zstd, ZSTD_reset_session_only);
@@ -314,7 +316,7 @@ static int decompress_step(struct decompress *decompress, char *out, size_t len,
     if (tools->pos == tools->end && fill_buffer(decompress, cause) < 0)
         return -1;
     before = tools->pos;
-    result = decompress->order.format == DECOMPRESS_GZIP
+    result = decompress->request.format == DECOMPRESS_GZIP
                  ? inflate_some(decompress, out, len, ret_given, cause)
                  : unzstd_some(decompress, out, len, ret_given, cause);
     if (result < 0)
@@ -322,12 +324,12 @@ static int decompress_step(struct decompress *decompress, char *out, size_t len,
     decompress->given += *ret_given;
     /* Too many bytes come first, so that the fault does not depend on the size of the steps. */
     if (decompress->given > decompress->most)
-        end_reading(decompress, decompress->most == decompress->order.max_bytes
+        end_reading(decompress, decompress->most == decompress->request.max_bytes
                                     ? DECOMPRESS_TOO_LARGE
                                     : DECOMPRESS_TOO_DENSE);
     /* A step without progress at the end of the file: the member or frame is not complete. */
     if (!decompress->ended && tools->inside && *ret_given == 0 && tools->pos == before &&
-        decompress->taken == decompress->order.size)
+        decompress->taken == decompress->request.size)
         end_reading(decompress, DECOMPRESS_CUT);
     return 0;
 }
@@ -337,7 +339,7 @@ ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, st
     const uint64_t until = decompress->taken + MOST_AT_ONCE;
     size_t done = 0, given;
 
-    if (decompress->order.format == DECOMPRESS_PLAIN)
+    if (decompress->request.format == DECOMPRESS_PLAIN)
         return read_plain(decompress, out, len, cause);
     if (make_tools(decompress, cause) < 0)
         return -1;
@@ -357,7 +359,7 @@ ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, st
 /* Append what the file is instead of gzip or zstd. */
 static void explain_other(const struct decompress *decompress, struct buffer *out)
 {
-    const bool gzip = decompress->order.format == DECOMPRESS_GZIP;
+    const bool gzip = decompress->request.format == DECOMPRESS_GZIP;
     enum decompress_format seen =
         decompress_format_seen(decompress->first, decompress->first_count);
     bool utf16;
@@ -381,8 +383,8 @@ static void explain_other(const struct decompress *decompress, struct buffer *ou
 
 void decompress_explain(const struct decompress *decompress, struct buffer *out)
 {
-    const struct decompress_request *order = &decompress->order;
-    const char *kind = order->format == DECOMPRESS_GZIP ? "gzip" : "zstd";
+    const struct decompress_request *request = &decompress->request;
+    const char *kind = request->format == DECOMPRESS_GZIP ? "gzip" : "zstd";
 
     switch (decompress->fault) {
     case DECOMPRESS_SOUND:
@@ -411,22 +413,42 @@ void decompress_explain(const struct decompress *decompress, struct buffer *out)
         break;
     case DECOMPRESS_TOO_LARGE:
         buffer_printf(out, "the CSV inside has more bytes than max_file_mib = %" PRIu64 " allows",
-                      order->max_bytes >> 20);
+                      request->max_bytes >> 20);
         break;
     case DECOMPRESS_TOO_DENSE:
         buffer_printf(out,
                       "the CSV inside has more than max_expand_ratio = %u times the %" PRIu64
                       " bytes of the file: send it uncompressed",
-                      order->max_ratio, order->size);
+                      request->max_ratio, request->size);
         break;
     }
+}
+
+enum violation_code decompress_violation(const struct decompress *decompress)
+{
+    switch (decompress->fault) {
+    case DECOMPRESS_CUT:
+        return VIOLATION_TRUNCATED_FILE;
+    case DECOMPRESS_TOO_LARGE:
+    case DECOMPRESS_TOO_DENSE:
+        return VIOLATION_FILE_TOO_LARGE;
+    case DECOMPRESS_SOUND:
+    case DECOMPRESS_OTHER:
+    case DECOMPRESS_DAMAGED:
+    case DECOMPRESS_TRAILING:
+    case DECOMPRESS_WINDOW:
+    case DECOMPRESS_DICTIONARY:
+        break;
+    }
+    return VIOLATION_FORMAT_ERROR;
 }
 
 int decompress_rest(struct decompress *decompress, struct cause *cause)
 {
     struct decompress_tools *tools = decompress->tools;
 
-    if (decompress->order.format == DECOMPRESS_PLAIN || decompress->taken == decompress->order.size)
+    if (decompress->request.format == DECOMPRESS_PLAIN ||
+        decompress->taken == decompress->request.size)
         return 0;
     tools->pos = tools->end;
     return fill_buffer(decompress, cause) < 0 ? -1 : 1;

@@ -23,6 +23,7 @@
 #include "base/buffer.h"
 #include "base/cause.h"
 #include "base/digest.h"
+#include "csv/violations.h"
 
 enum decompress_format { DECOMPRESS_PLAIN, DECOMPRESS_GZIP, DECOMPRESS_ZSTD, DECOMPRESS_FORMATS };
 
@@ -53,7 +54,7 @@ struct decompress_tools; /* the buffer, and the states of the libraries */
 
 /* A zeroed struct is ready for use. */
 struct decompress {
-    struct decompress_request order;
+    struct decompress_request request;
     enum decompress_fault fault;
     bool ended;
     uint64_t taken;                              /* bytes read from the file */
@@ -81,13 +82,16 @@ const char *decompress_not_csv(const void *bytes, size_t len, bool *ret_utf16);
 /* Return the name to give to a file NAME.csv that begins so, as the end of a message, or "". */
 const char *decompress_advice(const void *bytes, size_t len);
 
-void decompress_begin(struct decompress *decompress, const struct decompress_request *order);
+void decompress_begin(struct decompress *decompress, const struct decompress_request *request);
 
 /*
  * Read up to `len` bytes. Fewer do not mean the end, which sets `ended`. Return -1 with
  * CAUSE_CHANGED if the file is shorter than it was, or CAUSE_RETRY.
  */
 ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, struct cause *cause);
+
+/* Return the code of the fault. */
+enum violation_code decompress_violation(const struct decompress *decompress);
 
 /* Append what is wrong with the file, and what its sender can do. */
 void decompress_explain(const struct decompress *decompress, struct buffer *out);

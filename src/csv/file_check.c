@@ -1,6 +1,5 @@
 #include "csv/file_check.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +9,11 @@
 
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
-#define HEAD_MAX   (64 * 1024)
 
 /* How a reading goes on. */
 struct reading {
     struct file_check *file_check;
-    const struct file_check_request *order;
+    const struct file_check_request *request;
     struct check_result *result;
     struct content_hash hash; /* of the bytes of whole rows */
     char last_byte;           /* the last of them */
@@ -47,7 +45,7 @@ void file_check_free(struct file_check *file_check)
 {
     csv_reader_close(file_check->rows);
     fast_path_close(&file_check->fast_path);
-    decompress_free(&file_check->unpack);
+    decompress_free(&file_check->decompress);
     buffer_free(&file_check->name);
     free(file_check->caches);
     column_map_free(&file_check->column_map);
@@ -57,58 +55,38 @@ void file_check_free(struct file_check *file_check)
 
 static bool is_packed(const struct reading *reading)
 {
-    return reading->file_check->unpack.order.format != DECOMPRESS_PLAIN;
+    return reading->file_check->decompress.request.format != DECOMPRESS_PLAIN;
 }
 
-/* Return a key of the header and the first row, or 0 if the bytes do not reach to their end. Content
- * that begins with other content has the same key. */
-static uint64_t head_key(const char *bytes, size_t len, bool all)
+/* Look at the first bytes: what is no CSV, or too large, is hashed only. A BOM is skipped. */
+static void check_first_bytes(struct reading *reading, const char *bytes, size_t len)
 {
-    const size_t limit = len < HEAD_MAX ? len : HEAD_MAX;
-    const char *end = memchr(bytes, '\n', limit);
-
-    if (end != NULL)
-        end = memchr(end + 1, '\n', limit - (size_t)(end + 1 - bytes));
-    if (end == NULL && !all && len < HEAD_MAX)
-        return 0;
-    len = end == NULL ? limit : (size_t)(end - bytes);
-    if (len > 0 && bytes[len - 1] == '\r')
-        len--;
-    return digest_key(bytes, len) | 1;
-}
-
-static void look_at_first_bytes(struct reading *reading, const char *bytes, size_t len)
-{
-    struct file_check *file_check = reading->file_check;
+    const uint64_t max = reading->file_check->config->max_file_bytes;
+    const bool packed = is_packed(reading);
+    enum violation_code code = VIOLATION_FILE_TOO_LARGE;
     bool utf16;
     const char *kind = decompress_not_csv(bytes, len, &utf16);
-    char text[128];
+    char text[128] = "";
 
     reading->begun = true;
-    reading->result->head = head_key(bytes, len, reading->all_read);
+    reading->result->head = content_hash_head(bytes, len, reading->all_read);
     if (kind != NULL) {
-        snprintf(text, sizeof text, "%s is no CSV but %s%s",
-                 is_packed(reading) ? "what is inside" : "the file", kind,
-                 is_packed(reading) ? "" : decompress_advice(bytes, len));
-        check_result_blame(reading->result,
-                           utf16 ? VIOLATION_ENCODING_ERROR : VIOLATION_FORMAT_ERROR, text);
-        reading->opaque = true;
-        return;
-    }
-    if (!is_packed(reading) && file_check->config->max_file_bytes > 0 &&
-        reading->order->size > file_check->config->max_file_bytes) {
+        code = utf16 ? VIOLATION_ENCODING_ERROR : VIOLATION_FORMAT_ERROR;
+        snprintf(text, sizeof text, "%s is no CSV but %s%s", packed ? "what is inside" : "the file",
+                 kind, packed ? "" : decompress_advice(bytes, len));
+    } else if (!packed && max > 0 && reading->request->size > max) {
         snprintf(text, sizeof text,
                  "%" PRIu64 " bytes, more than max_file_mib = %" PRIu64 " allows",
-                 reading->order->size, file_check->config->max_file_bytes >> 20);
-        check_result_blame(reading->result, VIOLATION_FILE_TOO_LARGE, text);
-        reading->opaque = true;
-        return;
+                 reading->request->size, max >> 20);
     }
-    if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
-        csv_reader_skip(file_check->rows, 3);
+    reading->opaque = text[0] != '\0';
+    if (reading->opaque)
+        check_result_blame(reading->result, code, text);
+    else if (len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
+        csv_reader_skip(reading->file_check->rows, 3);
 }
 
-static int flush(struct reading *reading, size_t at_least, struct cause *cause)
+static int flush_rows(struct reading *reading, size_t at_least, struct cause *cause)
 {
     struct file_check *file_check = reading->file_check;
     struct buffer *accepted = &file_check->accepted;
@@ -117,38 +95,18 @@ static int flush(struct reading *reading, size_t at_least, struct cause *cause)
         return cause_memory(cause);
     if (accepted->len == 0 || accepted->len < at_least)
         return 0;
-    if (reading->order->sink.accept != NULL && !file_check->rejecting &&
-        reading->order->sink.accept(reading->order->sink.context, accepted, cause) < 0)
+    if (reading->request->sink.accept != NULL && !file_check->rejecting &&
+        reading->request->sink.accept(reading->request->sink.context, accepted, cause) < 0)
         return -1;
     buffer_clear(accepted);
     return 0;
-}
-
-/* A header that more bytes will not mend: such a file is judged without rows, too. */
-static bool is_hopeless(const struct row *row)
-{
-    switch (row->fault) {
-    case ROW_NUL:
-    case ROW_TOO_LONG:
-    case ROW_TOO_MANY_COLUMNS:
-        return true;
-    case ROW_NOT_UTF8:
-    case ROW_LONE_CR: /* at the very end it may be half a character, or half a CRLF */
-        return row->ended || row->fault_offset + 4 < row->raw_len;
-    case ROW_SOUND:
-    case ROW_BLANK:
-    case ROW_STRAY_QUOTE:
-    case ROW_UNTERMINATED:
-        break;
-    }
-    return false;
 }
 
 static int take_header(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct file_check *file_check = reading->file_check;
     const struct column_map_request request = {.schema = file_check->schema,
-                                               .output = reading->order->layout,
+                                               .output = reading->request->layout,
                                                .caches = file_check->caches,
                                                .name = buffer_text(&file_check->name),
                                                .header = row};
@@ -156,7 +114,7 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
     size_t len = row->raw_len;
 
     reading->has_header = true;
-    reading->result->no_rows = !is_hopeless(row);
+    reading->result->no_rows = !row_is_beyond_repair(row);
     if (row->fault == ROW_SOUND) {
         while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
             len--;
@@ -172,88 +130,32 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
     if (!reading->bad_header && fast_path_open(&file_check->fast_path, &file_check->column_map,
                                                file_check->config->max_row_bytes, cause) < 0)
         return -1;
-    reading->in_prefix = reading->order->prefix.bytes > 0;
+    reading->in_prefix = reading->request->prefix.bytes > 0;
     if (!reading->bad_header)
         content_hash_search(
             &reading->hash,
-            &(struct content_search){reading->order->known, reading->order->prefix.bytes,
-                                     reading->order->shorter_than},
+            &(struct content_search){reading->request->known, reading->request->prefix.bytes,
+                                     reading->request->shorter_than},
             (struct content_meta){file_check->column_map.has_meta, file_check->column_map.meta});
     return 0;
 }
 
+/* Report blank lines once a row follows them. */
 static void report_blanks(struct reading *reading)
 {
-    struct row blank = {.fault = ROW_BLANK};
-    uint64_t i;
-
-    for (i = 0; i < reading->blanks; i++) {
-        blank.fault_line = reading->first_blank + i;
-        row_check_fault(&blank, &reading->result->violations);
-        reading->result->bad_rows++;
-        reading->file_check->rejecting =
-            reading->file_check->config->bad_rows == CONFIG_REJECT_FILE;
-    }
-    reading->blanks = 0;
-}
-
-static void add_truncated(struct reading *reading, const struct row *row)
-{
-    struct violations *violations = &reading->result->violations;
-    struct buffer *message = violations_add(
-        violations, VIOLATION_TRUNCATED_FILE,
-        (struct violation_at){.line = row->line, .value = row->raw, .value_len = row->raw_len});
-
-    if (message == NULL)
+    if (reading->blanks == 0)
         return;
-    buffer_printf(message, "the last line has no newline%s: the file was cut off; send it again",
-                  reading->file_check->config->newline_required ? "" : " and is no valid row");
-    violations_added(violations);
-}
-
-static uint64_t last_line(const struct row *row)
-{
-    uint64_t line = row->line;
-    size_t i;
-
-    for (i = 0; i < row->raw_len; i++)
-        line += row->raw[i] == '\n';
-    return line;
-}
-
-/*
- * The last line has no line end. Valid it may count; else that is its only fault, whatever its
- * cells look like. But NUL bytes are no row that was cut, and a quote that opened lines ago has
- * swallowed whole rows.
- */
-static enum row_check_result check_last_row(struct reading *reading, const struct row *row)
-{
-    struct file_check *file_check = reading->file_check;
-    struct violations silent;
-    enum row_check_result checked;
-
-    if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG ||
-        (row->fault == ROW_UNTERMINATED && row->fault_line < last_line(row))) {
-        row_check_fault(row, &reading->result->violations);
-        return ROW_CHECK_INVALID;
-    }
-    violations_init(&silent, 0);
-    checked = row_check(&file_check->column_map, row, &silent);
-    violations_free(&silent);
-    if (checked == ROW_CHECK_VALID && file_check->config->newline_required)
-        checked = ROW_CHECK_INVALID;
-    if (checked == ROW_CHECK_VALID)
-        reading->result->no_newline = true;
-    else if (checked == ROW_CHECK_INVALID)
-        add_truncated(reading, row);
-    return checked;
+    row_check_blanks(reading->first_blank, reading->blanks, &reading->result->violations);
+    reading->result->bad_rows += reading->blanks;
+    reading->file_check->rejecting = reading->file_check->config->bad_rows == CONFIG_REJECT_FILE;
+    reading->blanks = 0;
 }
 
 /* Return where rows go that are certainly valid. */
 static struct fast_path_sink fast_sink(struct reading *reading)
 {
     struct file_check *file_check = reading->file_check;
-    const bool written = !file_check->rejecting && reading->order->sink.accept != NULL;
+    const bool written = !file_check->rejecting && reading->request->sink.accept != NULL;
 
     return (struct fast_path_sink){.out = written ? &file_check->accepted : NULL,
                                    .tally = &reading->result->tally};
@@ -277,55 +179,72 @@ static int take_parsed_row(struct reading *reading, const struct row *row, struc
     return taken;
 }
 
-static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
+static int reject_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    const struct file_check_sink *sink = &reading->request->sink;
+
+    reading->result->bad_rows++;
+    if (reading->file_check->config->bad_rows == CONFIG_REJECT_FILE)
+        reading->file_check->rejecting = true;
+    else if (sink->reject != NULL && !reading->bad_header)
+        return sink->reject(sink->context, row->raw, row->raw_len, cause);
+    return 0;
+}
+
+static int accept_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
     struct file_check *file_check = reading->file_check;
-    struct check_result *result = reading->result;
-    enum row_check_result checked;
-    int taken;
 
+    reading->result->rows++;
+    if (file_check->rejecting || reading->request->sink.accept == NULL)
+        return 0;
+    row_write(&file_check->column_map, row, &file_check->accepted);
+    if (row_tally(&file_check->column_map, row, &reading->result->tally, cause) < 0)
+        return -1;
+    return flush_rows(reading, FLUSH_SIZE, cause);
+}
+
+/* Check a row that is not certainly valid. Under a bad header no row is valid. */
+static enum row_check_result check_row(struct reading *reading, const struct row *row)
+{
+    struct file_check *file_check = reading->file_check;
+    enum row_check_result checked;
+
+    checked = row_check(&file_check->column_map, row, file_check->config->newline_required,
+                        &reading->result->violations);
+    reading->result->no_newline |= checked == ROW_CHECK_VALID && !row->ended;
+    return checked == ROW_CHECK_VALID && reading->bad_header ? ROW_CHECK_INVALID : checked;
+}
+
+static int take_body_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
+    const int taken = take_parsed_row(reading, row, cause);
+
+    reading->result->no_rows = false;
+    if (taken != 0)
+        return taken < 0 ? -1 : flush_rows(reading, FLUSH_SIZE, cause);
+    reading->result->cut_short |= row->last;
+    switch (check_row(reading, row)) {
+    case ROW_CHECK_VALID:
+        return accept_row(reading, row, cause);
+    case ROW_CHECK_INVALID:
+        return reject_row(reading, row, cause);
+    case ROW_CHECK_NO_MEMORY:
+        break;
+    }
+    return cause_memory(cause);
+}
+
+static int take_row(struct reading *reading, const struct row *row, struct cause *cause)
+{
     if (row->fault == ROW_BLANK) {
         if (reading->blanks++ == 0)
             reading->first_blank = row->line;
         return 0;
     }
-    if (!reading->has_header) {
-        report_blanks(reading);
-        return take_header(reading, row, cause);
-    }
     report_blanks(reading);
-    result->no_rows = false;
-    taken = take_parsed_row(reading, row, cause);
-    if (taken != 0)
-        return taken < 0 ? -1 : flush(reading, FLUSH_SIZE, cause);
-    result->cut_short |= row->last;
-    if (file_check->column_map.columns == 0) {
-        checked = ROW_CHECK_INVALID; /* a header that is no row: cells mean nothing */
-        if (row->fault != ROW_SOUND)
-            row_check_fault(row, &result->violations);
-    } else if (!row->ended) {
-        checked = check_last_row(reading, row);
-    } else {
-        checked = row_check(&file_check->column_map, row, &result->violations);
-    }
-    if (checked == ROW_CHECK_NO_MEMORY)
-        return cause_memory(cause);
-    if (checked == ROW_CHECK_INVALID || reading->bad_header) {
-        result->bad_rows++;
-        if (file_check->config->bad_rows == CONFIG_REJECT_FILE)
-            file_check->rejecting = true;
-        else if (reading->order->sink.reject != NULL && !reading->bad_header)
-            return reading->order->sink.reject(reading->order->sink.context, row->raw, row->raw_len,
-                                               cause);
-        return 0;
-    }
-    result->rows++;
-    if (file_check->rejecting || reading->order->sink.accept == NULL)
-        return 0;
-    row_write(&file_check->column_map, row, &file_check->accepted);
-    if (row_tally(&file_check->column_map, row, &result->tally, cause) < 0)
-        return -1;
-    return flush(reading, FLUSH_SIZE, cause);
+    return reading->has_header ? take_body_row(reading, row, cause)
+                               : take_header(reading, row, cause);
 }
 
 /* Hash the rows that were handed out since the last call; of a large file while the next rows are
@@ -334,18 +253,18 @@ static void hash_consumed(struct reading *reading)
 {
     size_t len;
     const char *bytes = csv_reader_consumed(reading->file_check->rows, &len);
-    const bool is_large = reading->order->size >= HASH_APART || is_packed(reading);
+    const bool is_large = reading->request->size >= HASH_APART || is_packed(reading);
 
     if (len > 0)
         reading->last_byte = bytes[len - 1];
     content_hash_add(&reading->hash, bytes, len,
-                     is_large && len >= HASH_APART / 8 ? reading->order->pool : NULL);
+                     is_large && len >= HASH_APART / 8 ? reading->request->pool : NULL);
 }
 
 /* At the end of the prefix: is it what was booked, and does it end at a line end? */
 static void end_prefix(struct reading *reading)
 {
-    const struct file_check_request *order = reading->order;
+    const struct file_check_request *request = reading->request;
     struct check_result *result = reading->result;
     unsigned char sha[DIGEST_SIZE];
     const char *next;
@@ -353,7 +272,7 @@ static void end_prefix(struct reading *reading)
 
     content_hash_finish(&reading->hash);
     digest_final(&reading->hash.digest, sha);
-    reading->prefix_differs = memcmp(sha, order->prefix.sha256, DIGEST_SIZE) != 0;
+    reading->prefix_differs = memcmp(sha, request->prefix.sha256, DIGEST_SIZE) != 0;
     /* Booked without a final newline: the row has ended only if a line end comes now. */
     next = csv_reader_rest(reading->file_check->rows, &len);
     if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
@@ -374,15 +293,15 @@ static bool pass_prefix(struct reading *reading)
 
     hash_consumed(reading);
     /* What was booked was shorter than this file's header. */
-    if (reading->hash.given > reading->order->prefix.bytes) {
+    if (reading->hash.given > reading->request->prefix.bytes) {
         reading->prefix_differs = true;
         return true;
     }
-    csv_reader_skip(rows, (size_t)(reading->order->prefix.bytes - reading->hash.given));
+    csv_reader_skip(rows, (size_t)(reading->request->prefix.bytes - reading->hash.given));
     hash_consumed(reading);
     csv_reader_rest(rows, &behind);
     /* Whether a line end comes next takes two bytes to tell. */
-    if (reading->hash.given == reading->order->prefix.bytes && (behind >= 2 || reading->all_read))
+    if (reading->hash.given == reading->request->prefix.bytes && (behind >= 2 || reading->all_read))
         end_prefix(reading);
     return reading->in_prefix || reading->prefix_differs;
 }
@@ -409,7 +328,7 @@ static int take_fast_rows(struct reading *reading, struct cause *cause)
     csv_reader_advance(file_check->rows, (size_t)passed, sink.rows);
     reading->result->rows += sink.rows;
     reading->result->no_rows = false;
-    return flush(reading, FLUSH_SIZE, cause);
+    return flush_rows(reading, FLUSH_SIZE, cause);
 }
 
 /* What was taken is all in the sink and in the tally. */
@@ -418,7 +337,7 @@ static int hand_over(struct reading *reading, struct cause *cause)
     if (reading->has_header && !reading->bad_header &&
         fast_path_count(&reading->file_check->fast_path, &reading->result->tally, cause) < 0)
         return -1;
-    return flush(reading, 0, cause);
+    return flush_rows(reading, 0, cause);
 }
 
 /* All rows that are there. */
@@ -452,20 +371,18 @@ static int take_rows(struct reading *reading, struct cause *cause)
     return 0;
 }
 
-static bool is_stopped(const struct file_check_request *order)
+/* Return -1 with CAUSE_CHANGED if the reading is to be stopped. */
+static int check_stop(const struct file_check_request *request, struct cause *cause)
 {
-    return order->stop != NULL && atomic_load(order->stop);
+    if (request->stop == NULL || !atomic_load(request->stop))
+        return 0;
+    return cause_set(cause, CAUSE_CHANGED, "the reading of %s was stopped", request->name);
 }
 
-static int stopped(const struct file_check_request *order, struct cause *cause)
+static int read_rows(struct reading *reading, struct cause *cause)
 {
-    return cause_set(cause, CAUSE_CHANGED, "the reading of %s was stopped", order->name);
-}
-
-static int read_all(struct reading *reading, struct cause *cause)
-{
-    const struct file_check_request *order = reading->order;
-    struct decompress *unpack = &reading->file_check->unpack;
+    const struct file_check_request *request = reading->request;
+    struct decompress *unpack = &reading->file_check->decompress;
     struct csv_reader *rows = reading->file_check->rows;
     size_t len;
 
@@ -475,8 +392,8 @@ static int read_all(struct reading *reading, struct cause *cause)
 
         if (space == NULL)
             return cause_memory(cause);
-        if (is_stopped(order))
-            return stopped(order, cause);
+        if (check_stop(request, cause) < 0)
+            return -1;
         n = decompress_read(unpack, space, len, cause);
         if (n < 0)
             return -1;
@@ -485,8 +402,8 @@ static int read_all(struct reading *reading, struct cause *cause)
         csv_reader_filled(rows, (size_t)n);
         reading->all_read = unpack->ended;
         if (!reading->begun && (n > 0 || reading->all_read))
-            look_at_first_bytes(reading, space, (size_t)n);
-        if (reading->all_read && !order->complete_only)
+            check_first_bytes(reading, space, (size_t)n);
+        if (reading->all_read && !request->complete_only)
             csv_reader_finish(rows);
         if (take_rows(reading, cause) < 0)
             return -1;
@@ -497,94 +414,63 @@ static int read_all(struct reading *reading, struct cause *cause)
     }
 }
 
-static enum violation_code code_of_fault(enum decompress_fault fault)
-{
-    switch (fault) {
-    case DECOMPRESS_CUT:
-        return VIOLATION_TRUNCATED_FILE;
-    case DECOMPRESS_TOO_LARGE:
-    case DECOMPRESS_TOO_DENSE:
-        return VIOLATION_FILE_TOO_LARGE;
-    case DECOMPRESS_SOUND:
-    case DECOMPRESS_OTHER:
-    case DECOMPRESS_DAMAGED:
-    case DECOMPRESS_TRAILING:
-    case DECOMPRESS_WINDOW:
-    case DECOMPRESS_DICTIONARY:
-        break;
-    }
-    return VIOLATION_FORMAT_ERROR;
-}
-
-/*
- * It cannot be unpacked whole. Nothing that came out of it counts, not even as faulty, and it is
- * known by its own bytes.
- */
+/* Give the verdict on a file that cannot be decompressed whole, which is known by its own bytes. */
 static int take_broken(struct reading *reading, struct cause *cause)
 {
-    struct file_check *file_check = reading->file_check;
+    struct decompress *decompress = &reading->file_check->decompress;
     struct check_result *result = reading->result;
-    struct buffer text = {0};
-    bool failed;
     int more;
 
-    decompress_explain(&file_check->unpack, &text);
-    check_result_clear(result);
-    check_result_blame(result, code_of_fault(file_check->unpack.fault), buffer_text(&text));
-    result->broken = true;
-    result->bytes = reading->order->size;
-    failed = buffer_failed(&text) || buffer_failed(&result->violations.texts);
-    buffer_free(&text);
-    if (failed)
+    if (check_result_set_broken(result, decompress) < 0)
         return cause_memory(cause);
-    while ((more = decompress_rest(&file_check->unpack, cause)) > 0)
-        if (is_stopped(reading->order))
-            return stopped(reading->order, cause);
-    decompress_own(&file_check->unpack, result->raw_sha256);
+    while ((more = decompress_rest(decompress, cause)) > 0)
+        if (check_stop(reading->request, cause) < 0)
+            return -1;
+    decompress_own(decompress, result->raw_sha256);
     memcpy(result->sha256, result->raw_sha256, DIGEST_SIZE);
     return more;
 }
 
-static int begin_unpacking(struct file_check *file_check, const struct file_check_request *order,
+static int begin_unpacking(struct file_check *file_check, const struct file_check_request *request,
                            struct cause *cause)
 {
-    const struct decompress_request unpack = {.fd = order->fd,
-                                              .name = order->name,
-                                              .format = decompress_format_of(order->name),
-                                              .size = order->size,
+    const struct decompress_request unpack = {.fd = request->fd,
+                                              .name = request->name,
+                                              .format = decompress_format_of(request->name),
+                                              .size = request->size,
                                               .max_bytes = file_check->config->max_file_bytes,
                                               .max_ratio = file_check->config->max_expand_ratio};
 
-    decompress_begin(&file_check->unpack, &unpack);
+    decompress_begin(&file_check->decompress, &unpack);
     buffer_clear(&file_check->name);
-    buffer_append(&file_check->name, order->name, csv_name_length(order->name));
+    buffer_append(&file_check->name, request->name, csv_name_length(request->name));
     buffer_text(&file_check->name);
     return buffer_failed(&file_check->name) ? cause_memory(cause) : 0;
 }
 
-static int read_once(struct file_check *file_check, const struct file_check_request *order,
+static int read_once(struct file_check *file_check, const struct file_check_request *request,
                      struct check_result *result, bool *ret_prefix_differs, struct cause *cause)
 {
-    struct reading reading = {.file_check = file_check, .order = order, .result = result};
+    struct reading reading = {.file_check = file_check, .request = request, .result = result};
     uint64_t continued = result->continued_line;
     size_t rest;
     int done;
 
     check_result_clear(result);
-    result->continued_line = order->prefix.bytes == 0 ? continued : 0;
+    result->continued_line = request->prefix.bytes == 0 ? continued : 0;
     result->no_rows = true;
     column_map_reset(&file_check->column_map);
     csv_reader_reset(file_check->rows);
     buffer_clear(&file_check->accepted);
     file_check->rejecting = false;
     content_hash_begin(&reading.hash);
-    if (begin_unpacking(file_check, order, cause) < 0)
+    if (begin_unpacking(file_check, request, cause) < 0)
         return -1;
-    done = read_all(&reading, cause);
+    done = read_rows(&reading, cause);
     content_hash_finish(&reading.hash);
     if (done < 0)
         return -1;
-    if (file_check->unpack.fault != DECOMPRESS_SOUND)
+    if (file_check->decompress.fault != DECOMPRESS_SOUND)
         return take_broken(&reading, cause);
     *ret_prefix_differs = reading.prefix_differs;
     if (reading.prefix_differs) {
@@ -600,7 +486,7 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
     result->longer =
         reading.hash.found.bytes < result->bytes ? reading.hash.found : reading.hash.before;
     if (is_packed(&reading))
-        decompress_own(&file_check->unpack, result->raw_sha256);
+        decompress_own(&file_check->decompress, result->raw_sha256);
     else
         memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
     result->has_meta = file_check->column_map.has_meta;
@@ -613,13 +499,13 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
     return 0;
 }
 
-int file_check_run(struct file_check *file_check, const struct file_check_request *order,
+int file_check_run(struct file_check *file_check, const struct file_check_request *request,
                    struct check_result *result, struct cause *cause)
 {
-    struct file_check_request whole = *order;
+    struct file_check_request whole = *request;
     bool prefix_differs = false;
 
-    if (decompress_format_of(order->name) == DECOMPRESS_PLAIN && whole.prefix.bytes > whole.size)
+    if (decompress_format_of(request->name) == DECOMPRESS_PLAIN && whole.prefix.bytes > whole.size)
         whole.prefix.bytes = 0;
     result->continued_line = 0;
     if (read_once(file_check, &whole, result, &prefix_differs, cause) < 0)

@@ -62,7 +62,7 @@ struct file_check_request {
 struct file_check {
     const struct schema *schema;
     const struct config *config;
-    struct decompress unpack;
+    struct decompress decompress;
     struct csv_reader *rows;
     struct buffer name; /* of the CSV */
     struct column_map column_map;
@@ -81,7 +81,7 @@ void file_check_free(struct file_check *file_check);
  * Fills *result, which has been initialised. CAUSE_CHANGED: the file became shorter while it was
  * read, or the reading was stopped. CAUSE_RETRY: it could not be read, or the sink failed.
  */
-int file_check_run(struct file_check *file_check, const struct file_check_request *order,
+int file_check_run(struct file_check *file_check, const struct file_check_request *request,
                    struct check_result *result, struct cause *cause);
 
 #endif

@@ -106,8 +106,8 @@ static enum field_fault check_cell(const struct column_map *map, int field, cons
     return fault;
 }
 
-enum row_check_result row_check(const struct column_map *map, const struct row *row,
-                                struct violations *violations)
+static enum row_check_result check_cells(const struct column_map *map, const struct row *row,
+                                         struct violations *violations)
 {
     enum row_check_result result = ROW_CHECK_VALID;
     size_t i;
@@ -135,6 +135,91 @@ enum row_check_result row_check(const struct column_map *map, const struct row *
         result = ROW_CHECK_INVALID;
     }
     return result;
+}
+
+bool row_is_beyond_repair(const struct row *row)
+{
+    switch (row->fault) {
+    case ROW_NUL:
+    case ROW_TOO_LONG:
+    case ROW_TOO_MANY_COLUMNS:
+        return true;
+    case ROW_NOT_UTF8:
+    case ROW_LONE_CR: /* at the end of the file: perhaps half a character, or half a CRLF */
+        return row->ended || row->fault_offset + 4 < row->raw_len;
+    case ROW_SOUND:
+    case ROW_BLANK:
+    case ROW_STRAY_QUOTE:
+    case ROW_UNTERMINATED:
+        break;
+    }
+    return false;
+}
+
+static void add_truncated(const struct row *row, bool newline_required,
+                          struct violations *violations)
+{
+    struct buffer *message = violations_add(
+        violations, VIOLATION_TRUNCATED_FILE,
+        (struct violation_at){.line = row->line, .value = row->raw, .value_len = row->raw_len});
+
+    if (message == NULL)
+        return;
+    buffer_printf(message, "the last line has no newline%s: the file was cut off; send it again",
+                  newline_required ? "" : " and is no valid row");
+    violations_added(violations);
+}
+
+/* Return true if the row's open quote was opened before the last line: it has swallowed rows. */
+static bool has_swallowed_rows(const struct row *row)
+{
+    uint64_t last = row->line;
+    size_t i;
+
+    for (i = 0; i < row->raw_len; i++)
+        last += row->raw[i] == '\n';
+    return row->fault == ROW_UNTERMINATED && row->fault_line < last;
+}
+
+/* Check the last row of a file, which has no line end. */
+static enum row_check_result check_last(const struct column_map *map, const struct row *row,
+                                        bool newline_required, struct violations *violations)
+{
+    enum row_check_result result;
+    struct violations silent;
+
+    if (row->fault == ROW_NUL || row->fault == ROW_TOO_LONG || has_swallowed_rows(row)) {
+        row_check_fault(row, violations);
+        return ROW_CHECK_INVALID;
+    }
+    violations_init(&silent, 0);
+    result = check_cells(map, row, &silent);
+    violations_free(&silent);
+    if (result == ROW_CHECK_VALID && newline_required)
+        result = ROW_CHECK_INVALID;
+    if (result == ROW_CHECK_INVALID)
+        add_truncated(row, newline_required, violations);
+    return result;
+}
+
+enum row_check_result row_check(const struct column_map *map, const struct row *row,
+                                bool newline_required, struct violations *violations)
+{
+    if (map->columns == 0) { /* the header is no row: cells mean nothing */
+        if (row->fault != ROW_SOUND)
+            row_check_fault(row, violations);
+        return ROW_CHECK_INVALID;
+    }
+    return row->ended ? check_cells(map, row, violations)
+                      : check_last(map, row, newline_required, violations);
+}
+
+void row_check_blanks(uint64_t first, uint64_t count, struct violations *violations)
+{
+    struct row blank = {.fault = ROW_BLANK};
+
+    for (blank.fault_line = first; blank.fault_line < first + count; blank.fault_line++)
+        row_check_fault(&blank, violations);
 }
 
 /* Set *ret_len to the length of the value that `row` has for a field, from its cell or a constant. */

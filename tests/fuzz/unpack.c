@@ -167,7 +167,7 @@ static void file_check(enum decompress_format format, const struct buffer *bytes
     twice_read(&packed[config], &order);
     window = 0;
     fuzz_require(!packed[config].failed, "a packed file can be judged");
-    fuzz_require(result->broken == (packed[config].file_check.unpack.fault != DECOMPRESS_SOUND),
+    fuzz_require(result->broken == (packed[config].file_check.decompress.fault != DECOMPRESS_SOUND),
                  "broken where it is not sound");
     if (result->broken) {
         fuzz_require(check_result_rejects(result, &configs[config]), "and then rejected");

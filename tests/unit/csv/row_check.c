@@ -60,7 +60,7 @@ static void run(const char *name, const char *text, const struct training_column
         column_map_bind(&column_map, &request, &violations, &cause) < 0)
         abort();
     while (csv_file_next(&file, &row, &cause) == CSV_READER_ROW) {
-        if (row_check(&column_map, &row, &violations) != ROW_CHECK_VALID)
+        if (row_check(&column_map, &row, false, &violations) != ROW_CHECK_VALID)
             continue;
         row_write(&column_map, &row, &out);
         if (row_tally(&column_map, &row, &tally, &cause) < 0)
