@@ -12,7 +12,7 @@ MODULES_drop = ingest_event sidecar drop_scan pending pending_file file_cache dr
 MODULES_ingest = move_out placement placement_recovery quarantine_scan history upload gate reader_pool classify outcome adopt batch
 MODULES_ops = session json report publish merge_run status save
 MODULES_cli = command cmd_check cmd_merge cmd_adopt cmd_save cmd_stats cmd_status main
-MODULES_daemon = watch phasesentineld
+MODULES_daemon = log_throttle watch watch_control phasesentineld
 PROGRAMS = phasesentineld phasesentinel
 VERSION = 0.1.0
 

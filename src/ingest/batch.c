@@ -59,6 +59,29 @@ bool batch_has_large(const struct batch *batch)
     return reader_pool_background(batch->reader_pool) != NULL;
 }
 
+void batch_set_daemon(struct batch *batch, dropdir_enter_fn *enter, void *enter_context)
+{
+    batch->drop.is_daemon = true;
+    batch->drop.enter = enter;
+    batch->drop.enter_context = enter_context;
+}
+
+int batch_arrive(struct batch *batch, const char *name, bool writer_closed, int64_t due,
+                 struct cause *cause)
+{
+    return dropdir_arrive(&batch->drop, name, writer_closed, due, cause);
+}
+
+void batch_gone(struct batch *batch, const char *name)
+{
+    dropdir_gone(&batch->drop, name);
+}
+
+void batch_merge_all_now(struct batch *batch)
+{
+    dropdir_merge_all_now(&batch->drop);
+}
+
 /* ---- the lock ----------------------------------------------------------------------------- */
 
 static void end(struct batch *batch, bool whole)

@@ -60,6 +60,16 @@ int batch_scan(struct batch *batch, int64_t due, unsigned wait_ms, struct cause 
  * counting nothing. */
 int batch_look_into(struct batch *batch, const char *directory, int64_t due, struct cause *cause);
 
+/* Make the batch a daemon's, which lives long enough to check racy files once more. `enter` is called
+ * with each directory before it is listed. */
+void batch_set_daemon(struct batch *batch, dropdir_enter_fn *enter, void *enter_context);
+
+/* For the daemon: an event named a file, or removed it; or all files are to be merged now. */
+int batch_arrive(struct batch *batch, const char *name, bool writer_closed, int64_t due,
+                 struct cause *cause);
+void batch_gone(struct batch *batch, const char *name);
+void batch_merge_all_now(struct batch *batch);
+
 /* When there is work again (clock_monotonic's clock), or CLOCK_NEVER. */
 int64_t batch_due(const struct batch *batch);
 

@@ -84,7 +84,7 @@ int merge_run_all(struct merge_run *run, struct cause *cause)
 
 int merge_run_file(struct merge_run *run, const char *name, struct cause *cause)
 {
-    if (dropdir_arrive(&run->batch.drop, name, true, clock_monotonic(), cause) < 0 ||
+    if (batch_arrive(&run->batch, name, true, clock_monotonic(), cause) < 0 ||
         run_batches(run, cause) < 0 || scan(run, CLOCK_NEVER, cause) < 0)
         return -1;
     return publish(&run->publisher, true, run->request.wait_ms, "", cause);
