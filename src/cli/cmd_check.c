@@ -1,5 +1,4 @@
-/* check: the daemon's verdict on a file's content, without ledger, data directory or any side
- * effect. */
+/* check: print the verdict that the daemon would give on a file's content, without side effects. */
 #include "cli/command.h"
 
 #include <errno.h>
@@ -33,25 +32,25 @@ static void print_line(FILE *to, const char *path, const char *text)
     buffer_free(&out);
 }
 
-/* Opens it as the daemon would, by its directory, and looks what is beside it. */
+/* Open the file as the daemon would, relative to its directory, and read its sidecars. */
 static enum file_kind open_path(const char *path, int *ret_fd, struct file_id *file_id,
                                 struct sidecars *sidecars)
 {
     char *directory = strdup(path), *base = strdup(path);
     enum file_kind kind = FILE_TROUBLE;
-    struct opened_file taken;
+    struct opened_file opened;
     int fd = -1;
 
     if (directory != NULL && base != NULL)
         fd = open(dirname(directory), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        opened_file_open(fd, basename(base), &taken);
-        kind = taken.kind;
-        errno = taken.errnum;
-        *ret_fd = taken.fd;
-        *file_id = taken.file_id;
+        opened_file_open(fd, basename(base), &opened);
+        kind = opened.kind;
+        errno = opened.errnum;
+        *ret_fd = opened.fd;
+        *file_id = opened.file_id;
         if (kind == FILE_REGULAR)
-            sidecar_read(fd, path_base(path), taken.access.owner, sidecars);
+            sidecar_read(fd, path_base(path), opened.access.owner, sidecars);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
         kind = FILE_GONE;
@@ -64,9 +63,10 @@ static enum file_kind open_path(const char *path, int *ret_fd, struct file_id *f
 }
 
 /*
- * The name that the daemon would know it by, as directories may tell something too: a file that
- * lies below user_data/, quarantine/ or archive/ is taken for one of its directory there. Elsewhere
- * directories count where the template speaks of them.
+ * Append the name by which the daemon would know the file; a directory in it may name the user. Of a
+ * file below user_data/, quarantine/ or archive/ that is its path below there, where `recursive` is
+ * set. Of any other file it is the last part of the path, or the whole path if the schema's file
+ * name has directories.
  */
 static void dropped_name(const struct file_check *file_check, const char *path, struct buffer *out)
 {
@@ -90,24 +90,24 @@ static void dropped_name(const struct file_check *file_check, const char *path, 
     free(whole);
 }
 
-static int judge_path(struct checking *checking, const char *path, int fd,
-                      const struct file_id *file_id, const struct sidecars *sidecars,
-                      struct cause *cause)
+static int check_content(struct checking *checking, const char *path, int fd,
+                         const struct file_id *file_id, const struct sidecars *sidecars,
+                         struct cause *cause)
 {
-    struct file_check_request order = {.fd = fd, .size = file_id->size};
+    struct file_check_request request = {.fd = fd, .size = file_id->size};
     struct check_result *result = &checking->result;
     struct buffer out = {0}, name = {0};
-    int judged;
+    int checked;
 
     dropped_name(&checking->file_check, path, &name);
-    order.name = buffer_text(&name);
+    request.name = buffer_text(&name);
     if (!buffer_failed(&name))
         backup_name_strip(name.data); /* NAME.~2~ in quarantine/ and archive/ */
-    judged = buffer_failed(&name)
-                 ? cause_memory(cause)
-                 : file_check_run(&checking->file_check, &order, &checking->result, cause);
+    checked = buffer_failed(&name)
+                  ? cause_memory(cause)
+                  : file_check_run(&checking->file_check, &request, &checking->result, cause);
     buffer_free(&name);
-    if (judged < 0)
+    if (checked < 0)
         return -1;
     if (!result->no_rows && !result->cut_short)
         sidecar_agrees(sidecars, path, result->raw_sha256, &result->violations);
@@ -164,7 +164,7 @@ static int check_path(struct checking *checking, const char *path, struct cause 
     case FILE_REGULAR:
         break;
     }
-    result = judge_path(checking, path, fd, &file_id, &sidecars, cause);
+    result = check_content(checking, path, fd, &file_id, &sidecars, cause);
     close(fd);
     return result;
 }

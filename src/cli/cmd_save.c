@@ -17,7 +17,7 @@ struct save_arguments {
 };
 
 /* Read until the end of the input, which may be a pipe. Return 0, or -1 with errno. */
-static int read_all(int fd, struct buffer *input)
+static int read_to_end(int fd, struct buffer *input)
 {
     ssize_t n;
 
@@ -44,7 +44,7 @@ static int read_input(const struct save_arguments *arguments, struct buffer *inp
     if (fd < 0)
         return cause_errno(cause, errno == ENOENT ? CAUSE_NO_INPUT : CAUSE_RETRY, "cannot open %s",
                            name);
-    result = read_all(fd, input);
+    result = read_to_end(fd, input);
     if (result < 0 && !buffer_failed(input))
         cause_errno(cause, CAUSE_RETRY, "cannot read %s", name);
     else if (result < 0)

@@ -115,7 +115,7 @@ static int64_t arrival_due(const struct daemon *daemon)
                                                               : clock_monotonic();
 }
 
-static int scan_directory(struct daemon *daemon, struct cause *cause)
+static int rescan_drop(struct daemon *daemon, struct cause *cause)
 {
     if (watch_control_scan(&daemon->watch, arrival_due(daemon), cause) < 0)
         return tolerate(daemon, cause);
@@ -129,7 +129,7 @@ static int take_events(struct daemon *daemon, struct cause *cause)
     case WATCH_CONTROL_FAILED:
         return tolerate(daemon, cause);
     case WATCH_CONTROL_RESCAN:
-        return scan_directory(daemon, cause);
+        return rescan_drop(daemon, cause);
     case WATCH_CONTROL_DONE:
         break;
     }
@@ -141,7 +141,7 @@ static int start_watching(struct daemon *daemon, struct cause *cause)
 {
     if (watch_control_open(&daemon->watch, cause) < 0)
         return -1;
-    return scan_directory(daemon, cause);
+    return rescan_drop(daemon, cause);
 }
 
 static void keep_watching(struct daemon *daemon)
@@ -157,7 +157,7 @@ static int scan_if_due(struct daemon *daemon, int64_t now, struct cause *cause)
 {
     if (now < daemon->watch.next_scan || !watch_control_check(&daemon->watch))
         return 0;
-    if (scan_directory(daemon, cause) < 0)
+    if (rescan_drop(daemon, cause) < 0)
         return -1;
     if (daemon->trouble[0] == '\0')
         publish_statistics(daemon, true, 0);
@@ -248,7 +248,7 @@ static int reload_config(struct daemon *daemon, struct cause *cause)
     if (open_batch(daemon, cause) < 0)
         return -1;
     daemon->next_merge = clock_monotonic() + clock_seconds(daemon->session.config.interval);
-    return scan_directory(daemon, cause);
+    return rescan_drop(daemon, cause);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------- */
@@ -354,7 +354,7 @@ static int open_wakeups(struct daemon *daemon, struct cause *cause)
 }
 
 /* Enter the sandbox: before the first thread is started, and before a user's file is read. */
-static void confine(struct daemon *daemon)
+static void enter_sandbox(struct daemon *daemon)
 {
     const char *const files[] = {daemon->session.config_path, daemon->session.config.schema, NULL};
     const struct datadir *dir = &daemon->session.dir;
@@ -385,7 +385,7 @@ static int start_daemon(struct daemon *daemon, struct cause *cause)
     if (lock_file_take(&daemon->lock, daemon->session.dir.state, "daemon.lock", 0, cause) < 0 ||
         lock_file_mark(&daemon->lock, "phasesentineld", cause) < 0)
         return -1;
-    confine(daemon);
+    enter_sandbox(daemon);
     log_throttle_init(&daemon->throttle);
     watch_control_init(&daemon->watch, &daemon->session, &daemon->batch, daemon->epoll);
     if (open_batch(daemon, cause) < 0)

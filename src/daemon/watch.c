@@ -17,7 +17,8 @@
 #include "base/hash_index.h"
 #include "base/vector.h"
 
-/* No MODIFY: a transfer causes hundreds. No OPEN, ACCESS, CLOSE_NOWRITE: our own reading would. */
+/* Leave out MODIFY, which a transfer causes hundreds of times, and OPEN, ACCESS and CLOSE_NOWRITE,
+ * which our own reading causes. */
 #define WATCH_APPEARED_MASK (IN_CREATE | IN_ATTRIB)
 #define WATCH_CLOSED_MASK   (IN_CLOSE_WRITE | IN_MOVED_TO)
 #define WATCH_GONE_MASK     (IN_DELETE | IN_MOVED_FROM)
@@ -26,9 +27,9 @@
     (WATCH_APPEARED_MASK | WATCH_CLOSED_MASK | WATCH_GONE_MASK | IN_DELETE_SELF | IN_MOVE_SELF |   \
      IN_ONLYDIR | IN_EXCL_UNLINK)
 
-#define DEAD_LIMIT 10000
+#define DEAD_LIMIT 10000 /* removed watches of which the library still has the names */
 
-/* A directory below that is watched. */
+/* A watched directory below the drop directory. */
 struct below {
     char *name; /* owned; relative to the drop directory */
     int wd;
@@ -37,21 +38,21 @@ struct below {
 };
 
 static struct {
-    int fd; /* the library's; it has no getter, see lowest_free_fd */
+    int fd; /* the descriptor of the library, which has no getter: see lowest_free_fd */
     int wd;
-    int newest;        /* the highest number given; none is given twice */
-    int refused;       /* since then */
-    time_t full_until; /* so many directories are watched that more need not be tried */
+    int newest;        /* the highest watch descriptor so far; the kernel counts up */
+    int refused;       /* watches refused since `newest` was given */
+    time_t full_until; /* time before which add_watch need not try: the limit is reached */
     dev_t dev;
     ino_t ino;
-    char *path; /* owned; ends in '/', without which the library takes a symlink for a file */
+    char *path; /* owned; ends in '/', or the library would take a symbolic link for a file */
     struct below *below; /* owned */
     size_t count, cap;
-    struct hash_index by_wd, by_name; /* their index + 1 */
-    struct buffer name;               /* what watch_next has lent */
+    struct hash_index by_wd, by_name; /* index in `below`, plus 1 */
+    struct buffer name;               /* the name that watch_next returned */
 } watch = {.fd = -1};
 
-/* The lowest free descriptor, which is the one that the library's inotify_init will get. */
+/* Return the lowest free descriptor: the one that inotify_init in the library will return. */
 static int lowest_free_fd(struct cause *cause)
 {
     int fd = open("/", O_PATH | O_CLOEXEC);
@@ -110,8 +111,10 @@ static int cannot_watch(const char *path, struct cause *cause)
 }
 
 /*
- * Watches the directory. Its number, which the library does not say, or 0 if the inode is watched
- * already. The kernel counts up; one that it refuses for its limits may have got a number too.
+ * Watch a directory. Return its watch descriptor, 0 if the inode is watched already, or -1.
+ *
+ * libinotifytools does not return the watch descriptor: find it by the path among the next numbers.
+ * The kernel counts up, and a watch that it refused for its limits may have used up a number too.
  */
 static int add_watch(const char *path, struct cause *cause)
 {
@@ -148,8 +151,8 @@ int watch_open(const char *dir, struct cause *cause)
         watch.path = NULL;
         return cause_memory(cause);
     }
-    /* Before the watch: if the directory is replaced in between, what is noted is stale and opened
-     * again. */
+    /* Call stat before the watch is added: if the directory is replaced in between, watch_is_stale
+     * finds a difference and the watch is opened again. */
     if (stat(watch.path, &stat_buf) < 0) {
         cause_errno(cause, CAUSE_RETRY, "cannot watch %s", dir);
         goto fail;
@@ -174,7 +177,7 @@ static uint64_t key_of(const char *name)
     return digest_key(name, strlen(name));
 }
 
-static struct below *find_name(const char *name)
+static struct below *below_by_name(const char *name)
 {
     struct hash_index_slot *slot;
     size_t cursor = 0;
@@ -190,7 +193,7 @@ static uint64_t key_of_wd(int wd)
     return digest_key(&wd, sizeof wd);
 }
 
-static struct below *find_wd(int wd)
+static struct below *below_by_wd(int wd)
 {
     struct hash_index_slot *slot;
     size_t cursor = 0;
@@ -211,8 +214,9 @@ static struct hash_index_slot *slot_of(const struct hash_index *map, uint64_t ke
     return slot;
 }
 
-/* Not with the library's function: that complains where the kernel was first. */
-static void forget(struct below *below)
+/* Remove the watch of a directory and forget it. The library's own function is not used: it prints
+ * an error when the kernel has removed the watch already. */
+static void forget_below(struct below *below)
 {
     size_t i = (size_t)(below - watch.below);
     struct below *last = &watch.below[watch.count - 1];
@@ -230,7 +234,7 @@ static void forget(struct below *below)
     watch.count--;
 }
 
-/* It, and what is below it. */
+/* Forget a directory and all directories below it. */
 static void forget_tree(const char *name)
 {
     size_t i = watch.count, len = strlen(name);
@@ -238,27 +242,27 @@ static void forget_tree(const char *name)
     while (i-- > 0)
         if (strncmp(watch.below[i].name, name, len) == 0 &&
             (watch.below[i].name[len] == '\0' || watch.below[i].name[len] == '/'))
-            forget(&watch.below[i]);
+            forget_below(&watch.below[i]);
 }
 
-static void forget_all(void)
+static void forget_all_below(void)
 {
     while (watch.count > 0)
-        forget(&watch.below[watch.count - 1]);
+        forget_below(&watch.below[watch.count - 1]);
 }
 
-/* The inode is watched under another name: it was renamed, which is still to be told, or mounted
- * twice. Whoever looks into it last has the watch. */
+/* Forget the other name of an inode: the directory was renamed, and that event is still to come, or
+ * it is mounted twice. The name that is listed last has the watch. */
 static void forget_inode(const struct stat *st)
 {
     size_t i = watch.count;
 
     while (i-- > 0)
         if (watch.below[i].dev == st->st_dev && watch.below[i].ino == st->st_ino)
-            forget(&watch.below[i]);
+            forget_below(&watch.below[i]);
 }
 
-static int remember(const char *name, int wd, const struct stat *st, struct cause *cause)
+static int remember_below(const char *name, int wd, const struct stat *st, struct cause *cause)
 {
     char *copy = strdup(name);
 
@@ -280,7 +284,7 @@ fail:
 
 int watch_enter(const char *name, struct cause *cause)
 {
-    const struct below *known = find_name(name);
+    const struct below *known = below_by_name(name);
     struct buffer path = {0};
     struct stat st;
     int wd, result = -1;
@@ -290,7 +294,7 @@ int watch_enter(const char *name, struct cause *cause)
         cause_memory(cause);
         goto out;
     }
-    /* As in watch_open, before the watch. */
+    /* Call stat first, as watch_open does. */
     if (stat(buffer_text(&path), &st) < 0) {
         cause_errno(cause, CAUSE_RETRY, "cannot watch %s", buffer_text(&path));
         goto out;
@@ -307,7 +311,7 @@ int watch_enter(const char *name, struct cause *cause)
     }
     if (wd == 0)
         cause_set(cause, CAUSE_RETRY, "cannot watch %s: it is watched already", buffer_text(&path));
-    result = wd > 0 ? remember(name, wd, &st, cause) : -1;
+    result = wd > 0 ? remember_below(name, wd, &st, cause) : -1;
 out:
     buffer_free(&path);
     return result;
@@ -320,28 +324,28 @@ int watch_fd(void)
     return watch.fd;
 }
 
-/* Whatever comes next, or NULL when drained or broken. */
+/* Return the next event of the library, or NULL if none is left or the descriptor is broken. */
 static struct inotify_event *next_event(void)
 {
     struct inotify_event *event;
 
-    /* (0, 1): with a timeout of 0, next_event waits for ever; with more than one event, next_events
-     * spins. */
+    /* Use (0, 1): inotifytools_next_event waits for ever with a timeout of 0, and
+     * inotifytools_next_events spins if asked for more than one event. */
     do {
         event = inotifytools_next_events(0, 1);
     } while (event == NULL && inotifytools_error() == EINTR);
     return event;
 }
 
-/* What the event says of a directory below; WATCH_NONE: nothing. */
+/* Return the kind of an event about a directory below; WATCH_NONE if it needs no action. */
 static enum watch_kind directory_event(const struct inotify_event *event, const char *name)
 {
-    struct below *below = find_name(name);
+    struct below *below = below_by_name(name);
 
     if (event->mask & IN_MOVED_FROM)
         forget_tree(name);
     else if ((event->mask & IN_DELETE) && below != NULL)
-        forget(below);
+        forget_below(below);
     if (event->mask & WATCH_GONE_MASK)
         return WATCH_DIRECTORY_GONE;
     return (event->mask & (IN_CREATE | IN_MOVED_TO)) || below == NULL ? WATCH_DIRECTORY
@@ -353,10 +357,10 @@ static enum watch_kind take_event(const struct inotify_event *event)
     const struct below *below;
 
     if (event->mask & IN_Q_OVERFLOW) {
-        forget_all();
+        forget_all_below();
         return WATCH_OVERFLOW;
     }
-    below = event->wd == watch.wd ? NULL : find_wd(event->wd);
+    below = event->wd == watch.wd ? NULL : below_by_wd(event->wd);
     if (event->wd != watch.wd && below == NULL)
         return WATCH_NONE;
     buffer_clear(&watch.name);
@@ -400,7 +404,7 @@ enum watch_kind watch_next(const char **ret_name)
             if (!buffer_failed(&watch.name))
                 return kind;
         }
-        /* No memory for a name: all of them are to be looked for. */
+        /* Out of memory for the name: let the caller find all names by a scan. */
         *ret_name = NULL;
         return WATCH_OVERFLOW;
     }
@@ -416,7 +420,6 @@ bool watch_is_stale(void)
            stat_buf.st_ino != watch.ino;
 }
 
-/* What the library keeps of watches that are gone is only given back by closing it. */
 bool watch_needs_reopen(void)
 {
     return watch.newest + watch.refused - (int)watch.count > DEAD_LIMIT;
@@ -425,11 +428,9 @@ bool watch_needs_reopen(void)
 void watch_close(void)
 {
     if (watch.fd >= 0) {
-        /*
-         * What stays in the library's buffer would be replayed to the next watch, which has the
-         * same number. With the watches removed nothing is added, so the draining ends.
-         */
-        forget_all();
+        /* Drain the library's buffer: it would hand these events to the next watch, which has the
+         * same number. The watches are removed first, so that no event is added meanwhile. */
+        forget_all_below();
         inotify_rm_watch(watch.fd, watch.wd);
         while (next_event() != NULL)
             ;

@@ -11,7 +11,7 @@
 #include "daemon/watch.h"
 #include "fs/fs_type.h"
 
-#define RETRY_BUSY    (CLOCK_SECOND / 50) /* another process is in the middle of a batch */
+#define RETRY_BUSY    (CLOCK_SECOND / 50) /* for the batch of another process to end */
 #define RETRY_SCAN    (10 * CLOCK_SECOND) /* the disk is full, or the like */
 #define RETRY_OPEN    CLOCK_SECOND        /* the drop directory is gone */
 #define RECOUNT_DELAY CLOCK_SECOND

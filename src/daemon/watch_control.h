@@ -26,7 +26,7 @@ struct watch_control {
     struct batch *batch;
     int epoll;     /* borrowed; the watch's descriptor is added to it */
     bool watching; /* the watch is open */
-    bool polls;    /* some directory must be scanned often, as of the last scan */
+    bool polls;    /* true if the last scan found a directory that must be scanned often */
     bool logged_fs_type, logged_unwatched;
     int64_t next_scan; /* time of the next scan */
     int64_t next_open; /* time of the next attempt to open the watch, while not watching */

@@ -171,7 +171,8 @@ static enum save_result check_saved(const struct session *session, const char *i
     return result;
 }
 
-static void make_name(char name[SAVE_NAME_SIZE], const struct save_request *request, time_t when)
+static void name_saved_file(char name[SAVE_NAME_SIZE], const struct save_request *request,
+                            time_t when)
 {
     struct tm tm;
 
@@ -219,7 +220,7 @@ static int rename_hidden(const struct session *session, const struct save_reques
     while (durable_move(drop, hidden, drop, name, cause) < 0) {
         if (cause->errnum != EEXIST)
             return -1;
-        make_name(name, request, ++when);
+        name_saved_file(name, request, ++when);
     }
     return durable_sync_dir(drop, name, cause);
 }
@@ -235,7 +236,7 @@ enum save_result save_rows(struct session *session, const struct save_request *r
         datadir_open_drop(&session->dir, cause) < 0)
         return SAVE_FAILED;
     snprintf(hidden, sizeof hidden, ".save.%ld.csv", (long)getpid());
-    make_name(name, request, when);
+    name_saved_file(name, request, when);
     result = write_hidden(session, request, hidden, name, messages, cause);
     if (result == SAVE_DONE && rename_hidden(session, request, hidden, name, when, cause) < 0)
         result = SAVE_FAILED;

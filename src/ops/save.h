@@ -17,7 +17,7 @@
 struct save_request {
     const char *user_id, *source;
     const char *label;         /* NULL: none */
-    const char *input_name;    /* of the source of the rows, for messages */
+    const char *input_name;    /* the source of the rows, for messages */
     const struct buffer *rows; /* CSV with a header */
 };
 

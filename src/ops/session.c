@@ -36,8 +36,8 @@ int session_load(struct session *session, struct cause *cause)
 {
     char *absolute;
 
-    /* A lease that is broken raises SIGIO, a reader that went away SIGPIPE, a size limit SIGXFSZ:
-     * all would kill us. */
+    /* Ignore the signals that would kill the process: SIGIO comes when a lease is broken, SIGPIPE when a reader
+     * closes the pipe, SIGXFSZ at the file size limit. */
     signal(SIGIO, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

@@ -1,6 +1,11 @@
 /*
- * setup: what both programs do first. Options, configuration, schema, the right user, the data
- * directory.
+ * session: the common start of all programs: options, configuration, schema, user, data directory.
+ *
+ *     session_init
+ *     session_take_option     for each option of the command line
+ *     session_load
+ *     session_open_dirs
+ *     session_free            also when one of them failed
  */
 #ifndef PHASESENTINEL_SESSION_H
 #define PHASESENTINEL_SESSION_H
@@ -15,14 +20,14 @@
 
 struct session {
     const char *config_path; /* -c, else PHASESENTINEL_CONFIG, else the installed one */
-    const char *data_dir;    /* -d; NULL: what the configuration says */
+    const char *data_dir;    /* -d; NULL: as configured */
     bool allow_root;
     struct config config;
     struct schema schema;
     struct datadir dir;
 };
 
-/* The options that both programs have: c, d, h, V and --allow-root (SESSION_ALLOW_ROOT). */
+/* The options of every program, for getopt_long: -c, -d, -h, -V and --allow-root. */
 #define SESSION_SHORT_OPTIONS "c:d:hV"
 #define SESSION_ALLOW_ROOT    0x100
 #define SESSION_LONG_OPTIONS                                                                       \
@@ -34,19 +39,24 @@ struct session {
 
 void session_init(struct session *session);
 
-/* Takes one of these options (not h and V); false if it is none of them. */
+/* Take one of these options, but -h and -V. Return false if it is another one. */
 bool session_take_option(struct session *session, int option, const char *argument);
 
-/* Reads configuration and schema, becomes the data directory's owner. Ignores the signals that file
- * work raises. */
+/* Load configuration and schema, and become the owner of the data directory if started as root.
+ * Signals that file operations raise are ignored from then on. */
 int session_load(struct session *session, struct cause *cause);
 
-enum session_dirs { SESSION_CREATE_DIRS, SESSION_LOOK_ONLY };
+enum session_dirs {
+    SESSION_CREATE_DIRS, /* create what is missing */
+    SESSION_LOOK_ONLY,   /* change nothing; a missing directory is -1 in session->dir */
+};
+
+/* Open the directories of the data directory, except the drop directory. */
 int session_open_dirs(struct session *session, enum session_dirs dirs, struct cause *cause);
 
 void session_free(struct session *session);
 
-/* Logs the cause, unless that has been done, and gives the exit code. */
+/* Log the cause, unless that was done already. Return the exit code. */
 int session_fail(const struct cause *cause);
 
 #endif

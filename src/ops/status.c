@@ -126,7 +126,8 @@ static int read_state(struct status_reading *reading, int state_fd, struct cause
     return pending_load(&reading->status->pending, state_fd, cause);
 }
 
-static int read_all(struct status_reading *reading, struct session *session, struct cause *cause)
+static int read_everything(struct status_reading *reading, struct session *session,
+                           struct cause *cause)
 {
     struct status *status = reading->status;
 
@@ -147,7 +148,7 @@ int status_read(struct status *status, struct session *session, struct cause *ca
     int result;
 
     *status = (struct status){.data_dir = session->dir.path};
-    result = read_all(&reading, session, cause);
+    result = read_everything(&reading, session, cause);
     ledger_close(&reading.ledger);
     return result;
 }

@@ -18,7 +18,7 @@
 
 #define SKIPPED 77
 
-static char root[64]; /* everything below this one */
+static char root[64]; /* the directory of this test, absolute */
 static char drop[128];
 
 static const char *path_in(const char *dir, const char *name)
@@ -48,7 +48,7 @@ static bool opens(const char *dir)
     return false;
 }
 
-/* Drains; true if an event of this kind (and of this name, if not NULL) was among them. */
+/* Take all events. Return true if one of them is of this kind, and of this name unless NULL. */
 static bool comes(enum watch_kind wanted, const char *wanted_name)
 {
     bool found = false;
@@ -124,7 +124,7 @@ static bool enters(const char *name)
     return false;
 }
 
-/* How many watches the kernel has for us. */
+/* Return how many inotify watches this process has. */
 static int watches(void)
 {
     char path[64], line[256];
@@ -153,68 +153,70 @@ static void test_below(void)
     write_file(drop, "alice/a.csv");
     check(watch_next(&name) == WATCH_APPEARED && strcmp(name, "alice/a.csv") == 0 &&
               watch_next(&name) == WATCH_CLOSED && strcmp(name, "alice/a.csv") == 0,
-          "a file in it");
+          "a file in it is reported");
     mkdir(path_in(drop, "alice/deep"), 0755);
     check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "alice/deep") == 0,
-          "a directory in it");
-    check(enters(name), "is entered by the name that was lent");
+          "a directory in it is reported");
+    check(enters(name), "and entered by the borrowed name");
     write_file(drop, "alice/deep/b.csv");
-    check(comes(WATCH_CLOSED, "alice/deep/b.csv"), "and a file in that");
+    check(comes(WATCH_CLOSED, "alice/deep/b.csv"), "a file in that is reported");
     chmod(path_in(drop, "alice"), 0700);
-    check(watch_next(&name) == WATCH_NONE, "what is watched may have other attributes");
+    check(watch_next(&name) == WATCH_NONE, "no event for new attributes of a watched directory");
     unlink(path_in(drop, "alice/deep/b.csv"));
-    check(comes(WATCH_GONE, "alice/deep/b.csv"), "a file goes");
+    check(comes(WATCH_GONE, "alice/deep/b.csv"), "its removal is reported");
     rmdir(path_in(drop, "alice/deep"));
-    check(comes(WATCH_DIRECTORY_GONE, "alice/deep"), "and the directory");
-    check(watches() == 2, "with its watch");
+    check(comes(WATCH_DIRECTORY_GONE, "alice/deep"), "the removal of the directory too");
+    check(watches() == 2, "and its watch is gone");
 
     mkdir(path_in(drop, "alice/deep"), 0755);
-    check(comes(WATCH_DIRECTORY, "alice/deep") && enters("alice/deep"), "made again, entered");
+    check(comes(WATCH_DIRECTORY, "alice/deep") && enters("alice/deep"),
+          "created again, it is entered");
     write_file(drop, "alice/deep/c.csv");
-    check(comes(WATCH_CLOSED, "alice/deep/c.csv"), "and watched");
+    check(comes(WATCH_CLOSED, "alice/deep/c.csv"), "and watched again");
     snprintf(to, sizeof to, "%s/bob", drop);
     rename(path_in(drop, "alice"), to);
     check(watch_next(&name) == WATCH_DIRECTORY_GONE && strcmp(name, "alice") == 0,
-          "renamed: one went");
-    check(watches() == 1, "with all that were watched below it");
-    check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "bob") == 0, "and one came");
-    check(enters("bob") && enters("bob/deep"), "which is entered");
+          "a rename reports the old name as gone");
+    check(watches() == 1, "its watch and those below it are gone");
+    check(watch_next(&name) == WATCH_DIRECTORY && strcmp(name, "bob") == 0,
+          "then the new name as come");
+    check(enters("bob") && enters("bob/deep"), "both directories are entered again");
     write_file(drop, "bob/deep/d.csv");
-    check(comes(WATCH_CLOSED, "bob/deep/d.csv"), "and tells its new name");
+    check(comes(WATCH_CLOSED, "bob/deep/d.csv"), "events have the new name");
 
     snprintf(to, sizeof to, "%s/carol", drop);
     rename(path_in(drop, "bob"), to);
-    check(enters("carol"), "entered under its new name before that was told");
+    check(enters("carol"), "entered under a new name before the event of the rename");
     while (watch_next(&name) != WATCH_NONE)
         if (strcmp(name, "carol") == 0)
             enters(name);
     write_file(drop, "carol/e.csv");
-    check(comes(WATCH_CLOSED, "carol/e.csv"), "it is watched under that");
+    check(comes(WATCH_CLOSED, "carol/e.csv"), "it is watched under the new name");
 
     snprintf(elsewhere, sizeof elsewhere, "%s/gone", root);
     rename(path_in(drop, "carol"), elsewhere);
     check(comes(WATCH_DIRECTORY_GONE, "carol") && watches() == 1,
-          "moved away it is watched no more");
+          "a directory that was moved away is not watched");
     mkdir(path_in(drop, "carol"), 0755);
-    check(enters("carol"), "another one in its place");
+    check(enters("carol"), "another directory of that name is entered");
     snprintf(elsewhere, sizeof elsewhere, "%s/gone too", root);
     rename(path_in(drop, "carol"), elsewhere);
     mkdir(path_in(drop, "carol"), 0755);
-    check(enters("carol"), "and another one, before the other was told to be gone");
+    check(enters("carol"), "and a third one, before the event of the second");
     while (watch_next(&name) != WATCH_NONE)
         enters("carol");
     write_file(drop, "carol/f.csv");
-    check(comes(WATCH_CLOSED, "carol/f.csv") && watches() == 2, "the last one is watched");
-    check(watch_enter("none", &cause) < 0 && cause.errnum == ENOENT, "one that is not there: %s",
-          cause.text);
-    check(watch_enter("carol/f.csv", &cause) < 0 && cause.errnum == ENOTDIR, "no directory: %s",
-          cause.text);
+    check(comes(WATCH_CLOSED, "carol/f.csv") && watches() == 2, "only the last one is watched");
+    check(watch_enter("none", &cause) < 0 && cause.errnum == ENOENT,
+          "a missing directory is refused: %s", cause.text);
+    check(watch_enter("carol/f.csv", &cause) < 0 && cause.errnum == ENOTDIR,
+          "a file is refused: %s", cause.text);
     snprintf(to, sizeof to, "rm -rf '%s/gone' '%s/gone too'", root, root);
     if (system(to) != 0)
         perror(to);
 }
 
-/* Many directories that come and go: each event finds its own. */
+/* Create and remove many directories: each event must name the right one. */
 static void test_many_below(void)
 {
     enum { DIRS = 300, ROUNDS = 3000 };
@@ -240,15 +242,15 @@ static void test_many_below(void)
         unlink(path_in(drop, want));
         wrong += !comes(WATCH_GONE, want);
     }
-    check(wrong == 0, "%d of %d directories in %d rounds told wrongly", wrong, DIRS, ROUNDS);
-    check(!watch_needs_reopen(), "which is no matter");
+    check(wrong == 0, "%d wrong events: %d directories, %d rounds", wrong, DIRS, ROUNDS);
+    check(!watch_needs_reopen(), "the watch need not be opened again yet");
     for (i = 0; i < 20000 && !watch_needs_reopen(); i++)
         if (mkdir(path_in(drop, "more"), 0755) < 0 || !comes(WATCH_DIRECTORY, "more") ||
             !enters("more") || rmdir(path_in(drop, "more")) < 0 ||
             !comes(WATCH_DIRECTORY_GONE, "more"))
             break;
-    check(watch_needs_reopen() && i < 10000, "after %d more it is time to open it again", i);
-    check(opens(drop) && !watch_needs_reopen(), "and it is as new");
+    check(watch_needs_reopen() && i < 10000, "after %d more directories it must be", i);
+    check(opens(drop) && !watch_needs_reopen(), "opened again, it starts anew");
 }
 
 static void long_name(char name[256], size_t number)
@@ -268,13 +270,13 @@ static void test_names(void)
                                       "\x01\x1b[2J", "\\x.csv",  "ü.csv"};
     char name[256];
     const char *got;
-    size_t i, file_cache = 0;
+    size_t i, seen = 0;
 
     empty_drop();
     check(opens(drop), "opens for names");
     for (i = 0; i < sizeof odd / sizeof *odd; i++) {
         write_file(drop, odd[i]);
-        check(comes(WATCH_CLOSED, odd[i]), "odd name %zu as it is", i);
+        check(comes(WATCH_CLOSED, odd[i]), "odd name %zu is reported unchanged", i);
     }
     for (i = 0; i < 600; i++) {
         long_name(name, i);
@@ -282,10 +284,9 @@ static void test_names(void)
     }
     for (i = 0; watch_next(&got) != WATCH_NONE; i++) {
         long_name(name, i / 2);
-        file_cache += got != NULL && strcmp(got, name) == 0;
+        seen += got != NULL && strcmp(got, name) == 0;
     }
-    check(file_cache == 1200, "1200 events of the longest names, over several reads: %zu",
-          file_cache);
+    check(seen == 1200, "1200 events of the longest names, over several reads: %zu", seen);
 }
 
 static void test_overflow(void)
@@ -312,12 +313,12 @@ static void test_overflow(void)
         if (rename(here, there) < 0 || rename(there, here) < 0)
             perror("rename");
     mkdir(path_in(drop, "sub"), 0755);
-    check(enters("sub") && watches() == 2, "a directory is entered, of which nothing was told");
+    check(enters("sub") && watches() == 2, "a directory is entered whose event is lost");
     for (i = 0; watch_next(&name) != WATCH_OVERFLOW && i <= limit;)
         i++;
-    check(i == limit, "overflow is told after %ld events", i);
+    check(i == limit, "overflow is reported after %ld events", i);
     check(name == NULL, "overflow has no name");
-    check(watches() == 1, "the watches below are gone: each is entered anew");
+    check(watches() == 1, "the watches below are gone");
     check(comes(WATCH_NONE, NULL) || watch_next(&name) == WATCH_NONE, "overflow drains");
     write_file(drop, "after.csv");
     check(comes(WATCH_CLOSED, "after.csv"), "the watch works on after an overflow");
@@ -427,19 +428,19 @@ static double cpu_seconds(void)
 
 static void test_idle(void)
 {
-    struct pollfd pending = {.events = POLLIN};
+    struct pollfd ready = {.events = POLLIN};
     const char *name;
     double before;
 
     empty_drop();
     check(opens(drop), "opens for idling");
-    pending.fd = watch_fd();
+    ready.fd = watch_fd();
     write_file(drop, "a.csv");
-    check(poll(&pending, 1, 5000) == 1, "an event makes the descriptor readable");
+    check(poll(&ready, 1, 5000) == 1, "an event makes the descriptor readable");
     check(comes(WATCH_CLOSED, "a.csv"), "and is read");
     before = cpu_seconds();
     check(watch_next(&name) == WATCH_NONE, "watch_next returns at once when there is nothing");
-    check(poll(&pending, 1, 300) == 0, "drained: not readable");
+    check(poll(&ready, 1, 300) == 0, "drained: not readable");
     check(cpu_seconds() - before < 0.1, "idle costs nothing");
 }
 
@@ -455,7 +456,7 @@ static void test_signals(void)
     enum { FILES = 1000 };
     char name[32];
     const char *got;
-    int file_cache = 0, lost = 0, i;
+    int seen = 0, lost = 0, i;
     time_t end = time(NULL) + 30;
     pid_t child;
 
@@ -471,17 +472,16 @@ static void test_signals(void)
     }
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &often, NULL);
-    while (file_cache < FILES && lost == 0 && time(NULL) < end) {
+    while (seen < FILES && lost == 0 && time(NULL) < end) {
         enum watch_kind kind = watch_next(&got);
 
-        snprintf(name, sizeof name, "%d.csv", file_cache);
-        file_cache += kind == WATCH_CLOSED && strcmp(got, name) == 0;
+        snprintf(name, sizeof name, "%d.csv", seen);
+        seen += kind == WATCH_CLOSED && strcmp(got, name) == 0;
         lost += kind == WATCH_LOST || kind == WATCH_OVERFLOW;
     }
     setitimer(ITIMER_REAL, &never, NULL);
     waitpid(child, NULL, 0);
-    check(file_cache == FILES && lost == 0, "%d files seen under a storm of signals, in order",
-          file_cache);
+    check(seen == FILES && lost == 0, "%d files seen under a storm of signals, in order", seen);
 }
 
 static void test_descriptors(void)
@@ -522,8 +522,7 @@ static bool set_text(const char *path, const char *text)
     return done;
 }
 
-/* Runs a part in a child with its own user and mount namespace; true, and a line for a skipped one.
- */
+/* Run a part in a child with a user and a mount namespace of its own, and check that it returns 0. */
 static void check_in_child(int (*part)(void), const char *what)
 {
     int status;
@@ -588,7 +587,7 @@ static int mounts_are_seen(void)
     if (mount("none", drop, "tmpfs", 0, "size=64k") < 0)
         return SKIPPED;
     if (comes(WATCH_LOST, NULL) || !watch_is_stale())
-        return 1; /* there is no event; the comparison alone tells */
+        return 1; /* no event comes: only watch_is_stale shows it */
     if (watch_open(drop, &cause) < 0 || watch_is_stale())
         return 2;
     write_file(drop, "above.csv");
@@ -615,7 +614,7 @@ static int mounts_below_are_seen(void)
         return 1;
     if (mount("none", sub, "tmpfs", 0, "size=64k") < 0)
         return SKIPPED;
-    if (watch_enter("sub", &cause) < 0) /* as the next scan does */
+    if (watch_enter("sub", &cause) < 0) /* repeat what the next scan does */
         return 2;
     write_file(drop, "sub/above.csv");
     if (!comes(WATCH_CLOSED, "sub/above.csv"))
@@ -627,7 +626,7 @@ static int mounts_below_are_seen(void)
     write_file(drop, "sub/below.csv");
     if (!comes(WATCH_CLOSED, "sub/below.csv"))
         return 6;
-    /* The same directory under two names: whoever is entered last tells. */
+    /* A directory with two names is reported under the name that was entered last. */
     mkdir(path_in(drop, "twin"), 0755);
     if (mount(sub, path_in(drop, "twin"), NULL, MS_BIND, NULL) < 0)
         return SKIPPED;
@@ -639,8 +638,7 @@ static int mounts_below_are_seen(void)
     return watch_enter("sub", &cause) == 0 ? 0 : 9;
 }
 
-/* For LeakSanitizer: libinotifytools loses what it made for a watch that the kernel then refused.
- */
+/* Tell LeakSanitizer that libinotifytools leaks the entry of a watch that the kernel refuses. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

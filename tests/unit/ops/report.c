@@ -126,7 +126,7 @@ static void test_json(void)
 
 /* ---- phasesentinel.prom ------------------------------------------------------------------- */
 
-/* Is each line a comment or NAME{LABELS} VALUE, with HELP and TYPE before it, once? */
+/* Check that each line is a comment or NAME{LABELS} VALUE, with HELP and TYPE once before it. */
 static void check_prometheus(const char *text)
 {
     struct buffer known = {0}, name = {0};
@@ -218,7 +218,7 @@ static void test_files(void)
     datadir_close(&dir);
 }
 
-/* An adopted training file may hold what no schema has checked. */
+/* Count values that no schema has checked, as of an adopted training file. */
 static void test_unchecked(void)
 {
     struct datadir dir;
