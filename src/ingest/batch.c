@@ -120,7 +120,8 @@ static int begin(struct batch *batch, unsigned wait_ms, bool adopt, struct cause
         batch->recover_due = merge->recovered = false;
         batch->outcome.quarantine_changed = true;
     }
-    if (tally_file_catch_up(&batch->outcome.stats, &merge->ledger, &merge->training, cause) < 0)
+    if (tally_file_catch_up(&batch->outcome.tally_file, &merge->ledger, &merge->training, cause) <
+        0)
         goto fail;
     return 0;
 fail:
@@ -235,7 +236,7 @@ static int finish_background(struct batch *batch, struct cause *cause)
         upload->now = clock_monotonic(); /* postpone it by a moment, not by the time it took */
     done = finish_file(batch, upload, result, cause);
     pending_release_queued(pending, clock_monotonic());
-    /* It was checked before this batch began, so the rollback does not requeue it. */
+    /* The rollback does not requeue a file that was checked before the batch began. */
     if (done < 0 || changed)
         pending_wake(file, clock_monotonic());
     return done;
@@ -382,7 +383,7 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
         end(batch, cause->kind != CAUSE_PANIC);
         return -1;
     }
-    batch->outcome.stats.at = batch->merge.ledger.end;
+    batch->outcome.tally_file.at = batch->merge.ledger.end;
     result = outcome_apply(&batch->outcome, cause);
     pending_sweep(&batch->drop.pending);
     batch->recover_due |= result < 0;
@@ -398,14 +399,14 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
 
     if (begin(batch, 30000, true, cause) < 0)
         return -1;
-    /* One batch with the adopted line: after a crash all of it is booked, or nothing. */
+    /* Commit the lines together with the adopted line: after a crash all are there or none. */
     result = drops_merged
                  ? adopt_drops(&batch->env, reader_pool_file_check(batch->reader_pool), cause)
                  : 0;
     if (result == 0)
         result = ledger_commit(&batch->merge.ledger, cause);
     if (result == 0)
-        result = tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger,
+        result = tally_file_catch_up(&batch->outcome.tally_file, &batch->merge.ledger,
                                      &batch->merge.training, cause);
     end(batch, result == 0);
     return result;
@@ -426,8 +427,8 @@ int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cau
         batch->recount_due = dropdir_scan(&batch->drop, batch->dir->drop, CLOCK_NEVER, cause) < 0;
         datadir_close_drop(batch->dir);
     }
-    if (tally_file_catch_up(&batch->outcome.stats, &batch->merge.ledger, &batch->merge.training,
-                            cause) < 0) {
+    if (tally_file_catch_up(&batch->outcome.tally_file, &batch->merge.ledger,
+                            &batch->merge.training, cause) < 0) {
         batch_end_publish(batch);
         return -1;
     }

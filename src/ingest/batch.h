@@ -1,15 +1,16 @@
 /*
- * intake: the life of a dropped file, from its first sign to its last place.
+ * batch: the files that are due, checked under the lock and committed at once.
  *
- * intake_file in intake.c is the story: claim, read, check, merge or reject. A batch of files is
- * decided under the lock and committed at once. The daemon calls this when something arrives or
- * falls due, `merge` from cron until nothing is left; both may do so at the same time.
+ * The story of a file stands in batch.c: begin_file and finish_file. The daemon runs a batch when
+ * something arrives or falls due, `merge` until nothing is due; both may run at the same time.
  *
  *     batch_open
- *     batch_scan; dropdir_arrive, dropdir_gone         what there is to do
- *     batch_run, as often as batch_due says     one batch; a large file takes several: it is due
- *                                                 again when batch_fd is readable
+ *     batch_scan, dropdir_arrive, dropdir_gone     what is due
+ *     batch_run                                    one batch, whenever batch_due says so
  *     batch_close
+ *
+ * A large file is read in the background, over several batches: it is due when batch_fd is
+ * readable.
  */
 #ifndef PHASESENTINEL_BATCH_H
 #define PHASESENTINEL_BATCH_H
@@ -36,13 +37,13 @@ struct batch {
     struct ingest_env env;
     struct reader_pool *reader_pool;
     struct outcome outcome;
-    bool recover_due;    /* state/moving/ is to be looked at */
-    bool recount_due;    /* others booked lines: what lies in the drop directory is counted anew */
+    bool recover_due;    /* complete or undo what is in state/moving/ */
+    bool recount_due;    /* count the drop directory again: another process added lines */
     bool small_first;    /* the last batch left out a large file that was ready */
-    int64_t batch_start; /* clock_monotonic's clock */
+    int64_t batch_start; /* time of clock_monotonic() */
 };
 
-/* Not to be moved while open: its parts point to each other. All arguments are borrowed until
+/* Open in place: the parts of an open batch point to each other. Borrow all arguments until
  * batch_close; notify may be NULL. */
 int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
                struct datadir *dir, const char *program, ingest_notice_fn *notify,
@@ -50,14 +51,14 @@ int batch_open(struct batch *batch, const struct config *config, const struct sc
 void batch_close(struct batch *batch);
 
 /*
- * Everything in the drop directory that is not known to be done is due then (CLOCK_NEVER: it is
- * only counted). Takes the lock for a
- * moment, to know what is booked; fails as batch_run does.
+ * Scan the drop directory: make all files due at `due` that are not known to be done, or only count
+ * them if that is CLOCK_NEVER. Take the lock for a moment to read what others added to the ledger.
+ * Fail as batch_run does.
  */
 int batch_scan(struct batch *batch, int64_t due, unsigned wait_ms, struct cause *cause);
 
-/* As batch_scan, for a directory below that is new, back or readable now; without the lock, and
- * counting nothing. */
+/* Scan one directory below the drop directory that is new, back or readable now, without the lock
+ * and without counting. */
 int batch_look_into(struct batch *batch, const char *directory, int64_t due, struct cause *cause);
 
 /* Make the batch a daemon's, which lives long enough to check racy files once more. `enter` is called
@@ -70,21 +71,22 @@ int batch_arrive(struct batch *batch, const char *name, bool writer_closed, int6
 void batch_gone(struct batch *batch, const char *name);
 void batch_merge_all_now(struct batch *batch);
 
-/* When there is work again (clock_monotonic's clock), or CLOCK_NEVER. */
+/* Return when there is work again, or CLOCK_NEVER. */
 int64_t batch_due(const struct batch *batch);
 
-/* Is a large file being read? The descriptor becomes readable when it has been: then there is work.
- */
+/* Return true if a large file is in the background. batch_fd is readable once it is read. */
 bool batch_has_large(const struct batch *batch);
 int batch_fd(const struct batch *batch);
 
 /*
- * One batch of what is due. CAUSE_BUSY: the lock was held for wait_ms, nothing was done.
- * CAUSE_RETRY: the batch was undone, its files are due again. Everything else ends the program.
+ * Run one batch of the files that are due. CAUSE_BUSY: another process held the lock for wait_ms.
+ * CAUSE_RETRY: the batch was rolled back and its files are due again. Any other cause must end the
+ * program.
  */
 int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause);
 
-/* Takes the training file as it is; with drops_merged the files that lie there count as merged. */
+/* Adopt the training file as it is. drops_merged: record the files in the drop directory and the
+ * archive as merged. */
 int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause);
 
 /* Take the lock and bring the counts up to date, for ops/publish to write the statistics. Fails as

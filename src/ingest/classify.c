@@ -206,7 +206,7 @@ struct classification {
 /* A rule returns true if it applies, and sets the class. */
 typedef bool class_rule(struct classification *of);
 
-/* Nothing, or only a header, which may be wrong already. */
+/* The file has no bytes or only a header, which may be wrong already. */
 static bool has_no_rows(struct classification *of)
 {
     struct upload *upload = of->upload;

@@ -16,7 +16,7 @@
 enum file_class {
     CLASS_WAITS,     /* no verdict yet: the file has its reason and its next check */
     CLASS_UNCHANGED, /* the last line of its name is about this very content */
-    CLASS_DUPLICATE, /* all of its content was merged before */
+    CLASS_DUPLICATE, /* merged before, under this name or another */
     CLASS_GROWN,     /* new rows behind content that was merged before */
     CLASS_NEW,
     CLASS_BAD, /* to be rejected: violations say why */

@@ -14,7 +14,7 @@ struct closed {
     enum pending_reason reason;
     const char *detail;
     struct buffer text; /* for a detail that is made up */
-    int64_t when;       /* of the next check; CLOCK_NEVER: when something happens to the file */
+    int64_t when;       /* time of the next check; CLOCK_NEVER: wait for an event */
 };
 
 /* A gate returns true if it is closed, and fills *closed, which says `never` before. */
@@ -262,7 +262,7 @@ enum gate_result gate_pass(struct upload *upload, struct pending_file *file, str
         return GATE_CLOSED;
     if (upload->opened.kind != FILE_REGULAR) {
         dropdir_count_out(env->dropdir, upload->name);
-        env->dropdir->changed = true; /* one file less waits */
+        env->dropdir->changed = true; /* the number of waiting files */
         pending_done(file);
         return GATE_CLOSED;
     }

@@ -13,8 +13,8 @@
 
 enum gate_result {
     GATE_READ,      /* read it */
-    GATE_UNCHANGED, /* it was checked before and is the same: its history says what it is */
-    GATE_CLOSED,    /* it waits, or is gone: nothing is left to do for now */
+    GATE_UNCHANGED, /* the same as when it was checked: its history says what it is */
+    GATE_CLOSED,    /* wait, or the file is gone: nothing is left to do for now */
     GATE_FAILED,    /* our own trouble */
 };
 

@@ -11,28 +11,28 @@
 #include "ingest/placement.h"
 
 struct post_commit {
-    char *name; /* owned */
+    char *name;   /* owned, as detail */
+    char *detail; /* for the log; NULL: nothing is logged */
     struct file_id file_id;
-    uint64_t at, seq;         /* its ledger line */
-    char *detail;             /* to be told; NULL: nothing is. Owned */
-    enum verdict verdict;     /* to be told */
+    uint64_t at, seq;         /* of its ledger line */
+    enum verdict verdict;     /* in the log message */
     uint64_t rows;            /* likewise */
-    enum placement disposal;  /* PLACE_KEEP: it stays */
-    struct sidecars sidecars; /* go where it goes */
-    bool reasons;             /* rejected rows wait in state/moving/ */
-    bool resolves;            /* its name may have copies in quarantine that it supersedes */
-    bool settled;             /* all of it is booked: it need not be read again */
-    bool racy;                /* seen.h */
+    enum placement placement; /* its destination; PLACE_KEEP: it stays */
+    struct sidecars sidecars; /* moved with it */
+    bool has_rejects;         /* rejected rows are in state/moving/ */
+    bool may_resolve;         /* quarantine may hold copies that this file supersedes */
+    bool is_complete;         /* no incomplete last row is left: do not read it again */
+    bool is_racy;             /* timestamps too fresh to be trusted (file_cache.h) */
 };
 
 int outcome_open(struct outcome *outcome, struct ingest_env *env, const struct schema *schema,
                  struct cause *cause)
 {
     *outcome = (struct outcome){.env = env, .quarantine_changed = true};
-    return tally_file_open(&outcome->stats, env->dir, schema, cause);
+    return tally_file_open(&outcome->tally_file, env->dir, schema, cause);
 }
 
-static void clear(struct outcome *outcome)
+static void clear_queue(struct outcome *outcome)
 {
     size_t i;
 
@@ -45,9 +45,9 @@ static void clear(struct outcome *outcome)
 
 void outcome_close(struct outcome *outcome)
 {
-    tally_file_close(&outcome->stats);
+    tally_file_close(&outcome->tally_file);
     durable_group_forget(&outcome->reasons);
-    clear(outcome);
+    clear_queue(outcome);
     free(outcome->list);
     outcome->list = NULL;
     outcome->cap = 0;
@@ -55,12 +55,12 @@ void outcome_close(struct outcome *outcome)
 
 int outcome_discard(struct outcome *outcome, struct cause *cause)
 {
-    const struct schema *schema = outcome->stats.schema;
+    const struct schema *schema = outcome->tally_file.schema;
 
     durable_group_forget(&outcome->reasons);
-    clear(outcome);
-    tally_file_close(&outcome->stats);
-    return tally_file_open(&outcome->stats, outcome->env->dir, schema, cause);
+    clear_queue(outcome);
+    tally_file_close(&outcome->tally_file);
+    return tally_file_open(&outcome->tally_file, outcome->env->dir, schema, cause);
 }
 
 void outcome_fill_line(const char *name, const struct check_result *result, enum verdict verdict,
@@ -76,16 +76,16 @@ void outcome_fill_line(const char *name, const struct check_result *result, enum
     memcpy(line->sha256, result->sha256, DIGEST_SIZE);
 }
 
-/* Books the line, and its rows with those of the drop directory. */
-static int book(struct outcome *outcome, struct upload *upload, struct ledger_line *line,
-                const struct tally *tally, struct cause *cause)
+/* Add the line to the ledger and to all counts. */
+static int record_line(struct outcome *outcome, struct upload *upload, struct ledger_line *line,
+                       const struct tally *tally, struct cause *cause)
 {
     struct ledger *ledger = &outcome->env->transaction->ledger;
     struct dropdir *drop = outcome->env->dropdir;
     uint64_t before = ledger_rows_of(ledger, line->name);
 
     if (ledger_add(ledger, line, cause) < 0 ||
-        tally_file_apply(&outcome->stats, line, tally, cause) < 0)
+        tally_file_apply(&outcome->tally_file, line, tally, cause) < 0)
         return -1;
     if (line->verdict != VERDICT_QUARANTINED && upload_note_recorded(upload, cause) < 0)
         return -1;
@@ -95,11 +95,10 @@ static int book(struct outcome *outcome, struct upload *upload, struct ledger_li
     return 0;
 }
 
-/* The batch is not durable yet: what is to be done then is kept. `line`: NULL, if nothing is told.
- */
-static struct post_commit *keep(struct outcome *outcome, const struct upload *upload,
-                                const struct ledger_line *line, const char *detail,
-                                struct cause *cause)
+/* Queue what must happen after the commit. `detail` NULL: log nothing. */
+static struct post_commit *queue_file(struct outcome *outcome, const struct upload *upload,
+                                      const struct ledger_line *line, const char *detail,
+                                      struct cause *cause)
 {
     struct post_commit *post_commit;
 
@@ -125,31 +124,31 @@ static struct post_commit *keep(struct outcome *outcome, const struct upload *up
     return post_commit;
 }
 
-/* An accepted file stays, or leaves once it is quiet. */
-static int settle(struct outcome *outcome, const struct upload *upload,
-                  const struct ledger_line *line, const char *detail, struct cause *cause)
+/* An accepted file stays where it is, or leaves the drop directory once it is quiet. */
+static int queue_accepted(struct outcome *outcome, const struct upload *upload,
+                          const struct ledger_line *line, const char *detail, struct cause *cause)
 {
     const struct ingest_env *env = outcome->env;
     const int64_t settle_time = clock_seconds(env->config->settle);
-    enum placement disposal = placement_of_accepted(env->config);
-    struct post_commit *post_commit = keep(outcome, upload, line, detail, cause);
+    enum placement placement = placement_of_accepted(env->config);
+    struct post_commit *post_commit = queue_file(outcome, upload, line, detail, cause);
     int64_t due;
 
     if (post_commit == NULL)
         return -1;
-    post_commit->reasons = detail != NULL && line->rejected > 0;
-    post_commit->resolves = upload->history.has_last;
-    post_commit->settled = upload->unchanged || upload->check_result.rest == 0;
-    post_commit->racy = clock_real() - upload->file_id.ctime < FILE_CACHE_RACY_AGE;
-    if (!post_commit->settled) {
+    post_commit->has_rejects = detail != NULL && line->rejected > 0;
+    post_commit->may_resolve = upload->history.has_last;
+    post_commit->is_complete = upload->unchanged || upload->check_result.rest == 0;
+    post_commit->is_racy = clock_real() - upload->file_id.ctime < FILE_CACHE_RACY_AGE;
+    if (!post_commit->is_complete) {
         dropdir_wait(env->dropdir, upload->file, PENDING_INCOMPLETE,
                      "its last row is incomplete; the rows before it are merged",
                      upload->now + settle_time);
-    } else if (disposal == PLACE_KEEP || upload->may_reject) {
-        post_commit->disposal = disposal;
+    } else if (placement == PLACE_KEEP || upload->may_reject) {
+        post_commit->placement = placement;
         pending_done(upload->file);
     } else {
-        /* Who keeps it open may do so for long. */
+        /* A writer may keep it open for long. */
         due = upload->has_writer ? upload->now + clock_seconds(env->config->rescan)
                                  : upload->file->unchanged_since + settle_time;
         dropdir_wait(env->dropdir, upload->file, PENDING_ACCEPTED,
@@ -167,7 +166,7 @@ static int accept_file(struct outcome *outcome, struct upload *upload, enum verd
     struct ledger_line line;
     char detail[96];
 
-    /* The reasons of rejected rows must be durable before the line that books them. */
+    /* The reasons of rejected rows must be durable before the line that records them. */
     if (result->violations.total > 0 &&
         placement_write_reasons(env->dir, env->transaction->ledger.next_seq, &result->violations,
                                 &upload->rejected, &outcome->reasons, cause) < 0)
@@ -180,14 +179,14 @@ static int accept_file(struct outcome *outcome, struct upload *upload, enum verd
     line.length = upload->accepted.length;
     line.range_hash = spill_hash(&upload->accepted);
     if (training_append(&env->transaction->training, &upload->accepted, env->pool, cause) < 0 ||
-        book(outcome, upload, &line, &result->tally, cause) < 0)
+        record_line(outcome, upload, &line, &result->tally, cause) < 0)
         return -1;
     snprintf(detail, sizeof detail, "%" PRIu64 "%s row%s", line.rows,
              verdict == VERDICT_GROWN ? " new" : "", line.rows == 1 ? "" : "s");
     if (line.rejected > 0)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail),
                  ", %" PRIu64 " rejected: see quarantine/", line.rejected);
-    return settle(outcome, upload, &line, detail, cause);
+    return queue_accepted(outcome, upload, &line, detail, cause);
 }
 
 static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct cause *cause)
@@ -206,8 +205,8 @@ static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct
     line.duplicate = result->rows + result->bad_rows;
     if (result->prefix_found)
         line.duplicate += upload->prefix_rows;
-    if (book(outcome, upload, &line, &upload->check_result.tally, cause) < 0 ||
-        settle(outcome, upload, &line, buffer_text(&detail), cause) < 0)
+    if (record_line(outcome, upload, &line, &upload->check_result.tally, cause) < 0 ||
+        queue_accepted(outcome, upload, &line, buffer_text(&detail), cause) < 0)
         goto out;
     done = 0;
 out:
@@ -215,7 +214,8 @@ out:
     return done;
 }
 
-/* The same bad content once more, from a nightly re-send or a crash before the move. */
+/* Return true if this bad content was recorded before: it was sent again, or a crash prevented its
+ * move. */
 static bool is_quarantined_already(const struct upload *upload)
 {
     const struct check_result *result = &upload->check_result;
@@ -237,17 +237,17 @@ static int quarantine_file(struct outcome *outcome, struct upload *upload, struc
     outcome_fill_line(upload->file->name, result, VERDICT_QUARANTINED, &line);
     line.rejected = result->rows + result->bad_rows;
     line.seq = again ? upload->history.last.seq : env->transaction->ledger.next_seq;
-    /* Where the line stands already nothing will wait for them. */
+    /* If the line is in the ledger already, no commit follows that waits for the reasons. */
     if (placement_write_reasons(env->dir, line.seq, &result->violations, NULL,
                                 again ? NULL : &outcome->reasons, cause) < 0 ||
-        (!again && book(outcome, upload, &line, &result->tally, cause) < 0))
+        (!again && record_line(outcome, upload, &line, &result->tally, cause) < 0))
         goto out;
     violations_summary(&result->violations, &detail);
     buffer_printf(&detail, "; see quarantine/%s.errors.csv", upload->file->name);
-    post_commit = keep(outcome, upload, &line, buffer_text(&detail), cause);
+    post_commit = queue_file(outcome, upload, &line, buffer_text(&detail), cause);
     if (post_commit == NULL)
         goto out;
-    post_commit->disposal = PLACE_QUARANTINE;
+    post_commit->placement = PLACE_QUARANTINE;
     pending_done(upload->file);
     done = 0;
 out:
@@ -255,15 +255,15 @@ out:
     return done;
 }
 
-int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class decision,
+int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class class,
                    struct cause *cause)
 {
     pending_checked(upload->file, upload->now);
-    switch (decision) {
+    switch (class) {
     case CLASS_WAITS:
         return 0;
     case CLASS_UNCHANGED:
-        return settle(outcome, upload, &upload->history.last, NULL, cause);
+        return queue_accepted(outcome, upload, &upload->history.last, NULL, cause);
     case CLASS_DUPLICATE:
         return skip_duplicate(outcome, upload, cause);
     case CLASS_NEW:
@@ -281,11 +281,11 @@ int outcome_sync(struct outcome *outcome, struct cause *cause)
     return durable_group_sync(&outcome->reasons, "state/moving/ (reasons)", cause);
 }
 
-/* ---- once it is durable ------------------------------------------------------------------- */
+/* ---- after the commit --------------------------------------------------------------------- */
 
-/* Earlier copies in quarantine that are the beginning of this file. */
-static int resolve(struct outcome *outcome, const struct post_commit *post_commit,
-                   struct cause *cause)
+/* Remove copies from quarantine that are the beginning of this file. */
+static int resolve_copies(struct outcome *outcome, const struct post_commit *post_commit,
+                          struct cause *cause)
 {
     const struct datadir *dir = outcome->env->dir;
     struct file_id file_id;
@@ -299,8 +299,9 @@ static int resolve(struct outcome *outcome, const struct post_commit *post_commi
     return result;
 }
 
-static int leave(struct outcome *outcome, const struct post_commit *post_commit,
-                 struct cause *cause)
+/* Move the file out of the drop directory to its place. */
+static int move_file(struct outcome *outcome, const struct post_commit *post_commit,
+                     struct cause *cause)
 {
     const struct datadir *dir = outcome->env->dir;
 
@@ -311,37 +312,37 @@ static int leave(struct outcome *outcome, const struct post_commit *post_commit,
     if (placement_take(dir, post_commit->name, &post_commit->file_id, post_commit->seq, cause) ==
         0) {
         dropdir_count_out(outcome->env->dropdir, post_commit->name);
-        return placement_finish(dir, post_commit->name, post_commit->seq, post_commit->disposal,
+        return placement_finish(dir, post_commit->name, post_commit->seq, post_commit->placement,
                                 cause);
     }
     if (cause->kind != CAUSE_CHANGED ||
         placement_return_sidecars(dir, post_commit->name, post_commit->seq, cause) < 0)
         return -1;
-    /* Something else stands there now, or nothing; it is looked at again. */
-    if (post_commit->disposal == PLACE_QUARANTINE)
+    /* Check the name again: another file has it now, or it is gone. */
+    if (post_commit->placement == PLACE_QUARANTINE)
         placement_drop_reasons(dir, post_commit->seq);
-    else if (post_commit->reasons &&
+    else if (post_commit->has_rejects &&
              placement_finish(dir, post_commit->name, post_commit->seq, PLACE_KEEP, cause) < 0)
         return -1;
     return dropdir_arrive(outcome->env->dropdir, post_commit->name, false,
                           clock_monotonic() + PENDING_SOON, cause);
 }
 
-/* What is booked only in part is to be read again, but its inode must be known: it may be renamed.
- */
-static int remember(struct dropdir *drop, const struct post_commit *post_commit,
-                    struct cause *cause)
+/* Put the file into the cache. A file whose last row is left must be read again, but its inode is
+ * kept in case it is renamed. */
+static int cache_file(struct dropdir *drop, const struct post_commit *post_commit,
+                      struct cause *cause)
 {
     struct file_id file_id = post_commit->file_id;
 
-    if (!post_commit->settled)
-        file_id.size = UINT64_MAX; /* holds for no file */
+    if (!post_commit->is_complete)
+        file_id.size = UINT64_MAX; /* a size that no file has */
     return file_cache_put(&drop->file_cache, post_commit->name, &file_id, post_commit->at,
-                          post_commit->racy, cause);
+                          post_commit->is_racy, cause);
 }
 
-static int finish_file(struct outcome *outcome, const struct post_commit *post_commit,
-                       struct cause *cause)
+static int apply_file(struct outcome *outcome, const struct post_commit *post_commit,
+                      struct cause *cause)
 {
     struct dropdir *drop = outcome->env->dropdir;
 
@@ -349,15 +350,15 @@ static int finish_file(struct outcome *outcome, const struct post_commit *post_c
         dropdir_notify(drop, ingest_event_of(post_commit->verdict), post_commit->name,
                        post_commit->rows, post_commit->detail);
     outcome->quarantined_files += post_commit->verdict == VERDICT_QUARANTINED;
-    if (post_commit->disposal != PLACE_QUARANTINE && remember(drop, post_commit, cause) < 0)
+    if (post_commit->placement != PLACE_QUARANTINE && cache_file(drop, post_commit, cause) < 0)
         return -1;
-    if (post_commit->settled && post_commit->racy && post_commit->disposal == PLACE_KEEP)
+    if (post_commit->is_complete && post_commit->is_racy && post_commit->placement == PLACE_KEEP)
         dropdir_recheck(drop, post_commit->name, &post_commit->file_id, post_commit->at);
-    if (post_commit->resolves && resolve(outcome, post_commit, cause) < 0)
+    if (post_commit->may_resolve && resolve_copies(outcome, post_commit, cause) < 0)
         return -1;
-    if (post_commit->disposal != PLACE_KEEP)
-        return leave(outcome, post_commit, cause);
-    if (!post_commit->reasons)
+    if (post_commit->placement != PLACE_KEEP)
+        return move_file(outcome, post_commit, cause);
+    if (!post_commit->has_rejects)
         return 0;
     outcome->quarantine_changed = true;
     return placement_finish(outcome->env->dir, post_commit->name, post_commit->seq, PLACE_KEEP,
@@ -370,7 +371,7 @@ int outcome_apply(struct outcome *outcome, struct cause *cause)
     int result = 0;
 
     for (i = 0; i < outcome->count && result == 0; i++)
-        result = finish_file(outcome, &outcome->list[i], cause);
-    clear(outcome);
+        result = apply_file(outcome, &outcome->list[i], cause);
+    clear_queue(outcome);
     return result;
 }

@@ -1,13 +1,14 @@
 /*
- * booking: decisions become ledger lines, and what the lines promise is done once they are durable.
+ * outcome: what follows from the class of a file: a ledger line, and what is done once the line is
+ * durable.
  *
- *     outcome_record   books a decided file: its line and reasons wait in the batch
- *     outcome_sync        the reasons are durable, before the lines that book them
- *     ... the batch is committed ...
- *     outcome_apply      told, remembered as seen, archived, deleted, quarantined
+ *     outcome_record     append the rows, add the ledger line, write reasons; queue what follows
+ *     outcome_sync       make the reasons durable, before the lines that need them
+ *     ... transaction_commit ...
+ *     outcome_apply      log, fill the cache, archive, delete or quarantine
  *
- * or outcome_discard, where the batch is undone. What a crash leaves between commit and finish is
- * completed by placement_recover and by the next look at the file.
+ * or outcome_discard, when the batch is rolled back. What a crash leaves undone between the commit
+ * and outcome_apply is completed by placement_recover and by the next check of the file.
  */
 #ifndef PHASESENTINEL_OUTCOME_H
 #define PHASESENTINEL_OUTCOME_H
@@ -16,34 +17,34 @@
 #include <stdint.h>
 
 #include "base/cause.h"
-#include "ingest/classify.h"
 #include "fs/durable.h"
+#include "ingest/classify.h"
 #include "ingest/upload.h"
 #include "store/tally_file.h"
 
-struct post_commit; /* what is left to do for one file */
+struct post_commit; /* the work for one file after the commit */
 
 struct outcome {
     struct ingest_env *env; /* borrowed */
-    struct tally_file stats;
+    struct tally_file tally_file;
     struct post_commit *list; /* owned */
     size_t count, cap;
-    bool quarantine_changed;    /* since whoever surveys it cleared this */
-    uint64_t quarantined_files; /* since outcome_open */
-    struct durable_group reasons;
+    bool quarantine_changed;      /* since the reader of the flag cleared it */
+    uint64_t quarantined_files;   /* since outcome_open */
+    struct durable_group reasons; /* NAME.errors.csv and NAME.rejects.csv of the batch */
 };
 
 int outcome_open(struct outcome *outcome, struct ingest_env *env, const struct schema *schema,
                  struct cause *cause);
 void outcome_close(struct outcome *outcome);
 
-int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class decision,
+int outcome_record(struct outcome *outcome, struct upload *upload, enum file_class class,
                    struct cause *cause);
 int outcome_sync(struct outcome *outcome, struct cause *cause);
 int outcome_apply(struct outcome *outcome, struct cause *cause);
 
-/* The counts go back to what stands in state/tally.csv; tally_file_catch_up makes up for the rest.
- */
+/* Drop what was queued, and reload the counts from state/tally.csv. tally_file_catch_up counts the
+ * lines that were committed since. */
 int outcome_discard(struct outcome *outcome, struct cause *cause);
 
 /* Fill in a line for content that was checked just now, under a name that is borrowed. The caller

@@ -45,7 +45,7 @@ struct batch_heads {
     bool any;                      /* content without a head was recorded */
 };
 
-/* What all uploads share. All pointers are borrowed. */
+/* The surroundings of all uploads. All pointers are borrowed. */
 struct ingest_env {
     const struct config *config;
     const struct schema *schema;
@@ -54,12 +54,12 @@ struct ingest_env {
     struct dropdir *dropdir;
     struct thread_pool *pool;     /* helps to read a large file; NULL: none yet */
     atomic_bool stop;             /* readings are to end */
-    bool logged_unknown_writer;   /* that the kernel does not tell who writes was logged */
+    bool logged_unknown_writer;   /* logged that the kernel does not tell who writes */
     struct sorted_snapshot known; /* the known content when the batch began; owned */
-    struct batch_heads heads;     /* of the content that this batch recorded */
+    struct batch_heads heads;     /* heads of the content that this batch recorded */
 };
 
-/* Where the merged content that a file begins with was found. */
+/* Sources of the merged content that a file begins with. */
 enum prefix_source {
     PREFIX_NONE,  /* the file begins with no merged content */
     PREFIX_OWN,   /* the longest content of its name */
@@ -78,20 +78,21 @@ struct upload {
     struct pending_file *file; /* borrowed until files arrive or are swept (pending.h) */
     const char *name;          /* in name_copy, which is owned */
     struct buffer name_copy;
-    struct opened_file opened; /* its fd is owned; -1 once it is not needed any more */
+    struct opened_file opened; /* fd is owned; -1 once it is not needed any more */
     struct file_id file_id;    /* when it was opened: the size says how much is read */
     struct sidecars sidecars;
-    enum file_kind sidecar_state;             /* FILE_REGULAR: they were read */
-    int sidecar_errnum;                       /* the error of FILE_TROUBLE */
-    int64_t now;                              /* clock_monotonic() when it was opened */
-    struct training_columns training_columns; /* of the training file; borrowed unless detached */
+    enum file_kind sidecar_state; /* FILE_REGULAR: they were read */
+    int sidecar_errnum;           /* the error of FILE_TROUBLE */
+    int64_t now;                  /* clock_monotonic() when it was opened */
+    struct training_columns
+        training_columns;       /* columns of the training file; borrowed unless detached */
     bool detached;              /* read without the lock: training_columns is a copy, owned */
     bool changed_while_reading; /* an event named the file during its reading: read it again */
     bool has_writer;            /* a program has it open for writing, or may have */
     bool may_reject;    /* no writer and unchanged for `settle`: a bad file may be rejected */
     bool complete_only; /* check complete rows only: the rest may still be written */
-    bool resumed;       /* it was cut in a row at the last check, and is longer now */
-    bool unchanged;     /* it is what was checked before: do not read it */
+    bool resumed;       /* ended in a row at the last check, and is longer now */
+    bool unchanged;     /* the same as when it was checked before: do not read it */
     bool sink_failed;   /* our own disk failed, not the file's */
     struct history history;
     struct sorted_snapshot known; /* the known content that it may begin with; owned */

@@ -50,7 +50,7 @@ static void detect_other_publisher(struct publisher *publisher)
 static int write_statistics(struct publisher *publisher, struct cause *cause)
 {
     struct batch *batch = publisher->batch;
-    struct report report = {.stats = &batch->outcome.stats,
+    struct report report = {.stats = &batch->outcome.tally_file,
                             .ledger = &batch->merge.ledger,
                             .quarantine = &publisher->summary,
                             .user_files = batch->drop.files,

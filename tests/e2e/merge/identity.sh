@@ -230,7 +230,7 @@ exits 0 "merge beside a daemon that waits for its timer" cli merge
 mv "$DROP/log.csv" "$DROP/log-1.csv"
 more_rows 1 1 5 >>"$DROP/log-1.csv"
 kill -USR1 "$DAEMON_PID"
-check "the daemon merges the rotated log" wait_for booked log-1.csv grown
+check "the daemon merges the rotated log" wait_for recorded log-1.csv grown
 is "$(training_rows)" 5 "no row comes twice"
 stop_daemon
 
