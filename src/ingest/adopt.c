@@ -73,3 +73,24 @@ int adopt_drops(const struct ingest_env *env, struct file_check *file_check, str
                adoption.files);
     return 0;
 }
+
+static void note_regular_file(void *context, const char *name, enum file_kind kind,
+                              const struct file_id *file_id)
+{
+    (void)name;
+    (void)file_id;
+    *(bool *)context |= kind == FILE_REGULAR;
+}
+
+int adopt_has_drops(const struct datadir *dir, struct cause *cause)
+{
+    bool found = false;
+    const struct drop_scan_request request = {
+        .recursive = true, .names_only = true, .found = note_regular_file, .context = &found};
+    uint64_t ignored;
+
+    if (drop_scan(dir->drop, &request, &ignored, cause) < 0 ||
+        drop_scan(dir->archive, &request, &ignored, cause) < 0)
+        return -1;
+    return found;
+}

@@ -24,7 +24,7 @@ int batch_open(struct batch *batch, const struct config *config, const struct sc
                                      .dir = dir,
                                      .transaction = &batch->merge,
                                      .dropdir = &batch->drop};
-    if (transaction_open(&batch->merge, dir, schema, program, cause) < 0 ||
+    if (transaction_open(&batch->merge, dir, schema, adopt_has_drops, program, cause) < 0 ||
         (batch->reader_pool = reader_pool_new(&batch->env, cause)) == NULL ||
         dropdir_open(&batch->drop, config, &batch->merge.ledger, dir->state, cause) < 0 ||
         outcome_open(&batch->outcome, &batch->env, schema, cause) < 0) {

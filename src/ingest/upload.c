@@ -42,7 +42,7 @@ int upload_begin(struct upload *upload, struct pending_file *file, struct cause 
         return cause_memory(cause);
     upload->now = clock_monotonic();
     upload->file_id = upload->opened.file_id;
-    upload->training_columns = upload->env->transaction->training.layout;
+    upload->training_columns = upload->env->transaction->training.header.columns;
     upload->detached = upload->changed_while_reading = upload->has_writer = upload->may_reject =
         upload->complete_only = upload->resumed = upload->unchanged = upload->sink_failed = false;
     upload->shorter_than = 0;
@@ -364,7 +364,7 @@ int upload_detach(struct upload *upload, struct cause *cause)
 /* Return true if the rows would be written today as they were. */
 static bool columns_are_current(const struct upload *upload)
 {
-    const struct training_columns *now = &upload->env->transaction->training.layout;
+    const struct training_columns *now = &upload->env->transaction->training.header.columns;
     const struct training_columns *then = &upload->training_columns;
 
     return now->count == then->count &&

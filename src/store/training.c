@@ -10,22 +10,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "fs/durable.h"
 #include "base/log.h"
 #include "csv/csv_file.h"
-#include "base/csv_name.h"
-#include "drop/drop_scan.h"
-#include "fs/beneath.h"
-#include "base/escape.h"
+#include "fs/durable.h"
 
-#define WRITE_SIZE     (1024 * 1024)
-#define VERIFY_SIZE    (16 * 1024 * 1024)
-#define HEADER_ROW_MAX (16 * 1024 * 1024)
+#define HASH_SIZE   (1024 * 1024)      /* bytes read at once to hash the file */
+#define VERIFY_SIZE (16 * 1024 * 1024) /* ranges up to this size are read and compared */
 
 void training_init(struct training *training, const struct datadir *dir,
-                   const struct schema *schema)
+                   const struct schema *schema, training_drops_check *has_drops)
 {
-    *training = (struct training){.dir = dir, .schema = schema, .fd = -1, .tail = {.fd = -1}};
+    *training = (struct training){
+        .dir = dir, .schema = schema, .has_drops = has_drops, .fd = -1, .appender = {.fd = -1}};
 }
 
 void training_close(struct training *training)
@@ -35,116 +31,35 @@ void training_close(struct training *training)
     if (training->fd >= 0)
         close(training->fd);
     training->fd = -1;
-    training_columns_free(&training->layout);
-    appender_free(&training->tail);
+    training_header_free(&training->header);
+    appender_free(&training->appender);
     training->dir = NULL;
 }
 
-/* The file ends here, and all of it is committed. */
-static void stand_at(struct training *training, uint64_t end)
+/* Note that the file ends here, and that all of it is committed. */
+static void set_end(struct training *training, uint64_t end)
 {
-    appender_reset(&training->tail, training->fd, DATADIR_TRAINING, end);
+    appender_reset(&training->appender, training->fd, DATADIR_TRAINING, end);
 }
 
-/* ---- the header --------------------------------------------------------------------------- */
-
-static int write_header_text(const struct schema *schema, struct buffer *out, struct cause *cause)
+static int read_header(struct training *training, struct cause *cause)
 {
-    size_t i;
-
-    for (i = 0; i < schema->count; i++) {
-        if (i > 0)
-            buffer_byte(out, ',');
-        escape_csv_cell(out, schema->fields[i].name, strlen(schema->fields[i].name));
-    }
-    buffer_byte(out, '\n');
-    return buffer_failed(out) ? cause_memory(cause) : 0;
+    return training_header_read(&training->header, training->fd, training->schema,
+                                training->dir->path, cause);
 }
 
-/* Read the rows of a range of the training file; `end` UINT64_MAX: all that follow. */
-static int open_rows(const struct training *training, uint64_t offset, uint64_t end,
-                     struct csv_file *rows, struct cause *cause)
-{
-    const struct csv_file_request request = {.fd = training->fd,
-                                             .name = DATADIR_TRAINING,
-                                             .offset = offset,
-                                             .end = end,
-                                             .max_row_bytes = HEADER_ROW_MAX,
-                                             .max_columns = 1 << 20};
+/* ---- counting rows ------------------------------------------------------------------------ */
 
-    return csv_file_open(rows, &request, cause);
-}
-
-static int layout_of_row(struct training *training, const struct row *header, struct cause *cause)
-{
-    const struct schema *schema = training->schema;
-    size_t i, j;
-
-    training_columns_free(&training->layout);
-    training->layout.fields = calloc(header->count + 1, sizeof *training->layout.fields);
-    if (training->layout.fields == NULL)
-        return cause_memory(cause);
-    training->layout.count = header->count;
-    for (i = 0; i < header->count; i++)
-        training->layout.fields[i] =
-            schema_find(schema, header->cells[i].text, header->cells[i].len);
-    for (i = 0; i < schema->count; i++) {
-        for (j = 0; j < header->count && training->layout.fields[j] != (int)i; j++)
-            continue;
-        if (j == header->count && schema->fields[i].required)
-            return cause_set(
-                cause, CAUSE_CONFIG,
-                "%s/" DATADIR_TRAINING
-                " has no column '%s', which the schema requires: its header rules what "
-                "is written. Move the file away to start a new one, or change the schema",
-                training->dir->path, schema->fields[i].name);
-    }
-    return 0;
-}
-
-/* Take the columns from the training file's own header, which rules what is written. */
-static int read_layout(struct training *training, struct cause *cause)
-{
-    struct csv_file rows;
-    struct row row;
-    int next, result = -1;
-
-    if (open_rows(training, 0, UINT64_MAX, &rows, cause) < 0)
-        return -1;
-    next = csv_file_next(&rows, &row, cause);
-    if (next == CSV_READER_ROW && row.fault == ROW_SOUND)
-        result = layout_of_row(training, &row, cause);
-    else if (next >= 0)
-        cause_set(cause, CAUSE_CORRUPT,
-                  "%s/" DATADIR_TRAINING " does not begin with a CSV header: nothing was touched",
-                  training->dir->path);
-    csv_file_close(&rows);
-    return result;
-}
-
-/* The column that is counted by this; its count: there is none. */
-static size_t counted_column(const struct training *training, enum tally_by by)
-{
-    const struct training_columns *layout = &training->layout;
-    size_t column;
-
-    for (column = 0; column < layout->count; column++)
-        if (layout->fields[column] >= 0 &&
-            strcmp(training->schema->fields[layout->fields[column]].name, tally_field(by)) == 0)
-            break;
-    return column;
-}
-
-static int tally_row(const struct training *training, const size_t columns[static TALLY_COUNT],
-                     const struct row *row, struct tally *tally, struct cause *cause)
+static int tally_row(const struct training_header *header, const struct row *row,
+                     struct tally *tally, struct cause *cause)
 {
     enum tally_by by;
 
     tally->rows++;
     for (by = 0; by < TALLY_COUNT; by++) {
-        const size_t column = columns[by];
+        const size_t column = header->tally_column[by];
 
-        if (column < training->layout.count && column < row->count &&
+        if (column < header->columns.count && column < row->count &&
             counter_add(&tally->by[by], row->cells[column].text, row->cells[column].len, 1) < 0)
             return cause_memory(cause);
     }
@@ -154,32 +69,47 @@ static int tally_row(const struct training *training, const size_t columns[stati
 int training_tally(const struct training *training, uint64_t offset, uint64_t length,
                    struct tally *tally, struct cause *cause)
 {
-    size_t columns[TALLY_COUNT];
-    bool header = offset == 0;
+    const struct csv_file_request request = {.fd = training->fd,
+                                             .name = DATADIR_TRAINING,
+                                             .offset = offset,
+                                             .end = offset + length,
+                                             .max_row_bytes = TRAINING_MAX_ROW_BYTES,
+                                             .max_columns = TRAINING_MAX_COLUMNS};
+    bool is_header = offset == 0;
     struct csv_file rows;
-    enum tally_by by;
     struct row row;
     int next;
 
-    for (by = 0; by < TALLY_COUNT; by++)
-        columns[by] = counted_column(training, by);
-    if (open_rows(training, offset, offset + length, &rows, cause) < 0)
+    if (csv_file_open(&rows, &request, cause) < 0)
         return -1;
     while ((next = csv_file_next(&rows, &row, cause)) == CSV_READER_ROW) {
         if (row.fault == ROW_BLANK)
             continue;
-        if (!header && tally_row(training, columns, &row, tally, cause) < 0)
+        if (!is_header && tally_row(&training->header, &row, tally, cause) < 0)
             break;
-        header = false;
+        is_header = false;
     }
     csv_file_close(&rows);
     return next == CSV_READER_END ? 0 : -1;
 }
 
-/* ---- opening: file and ledger must agree -------------------------------------------------- */
+/* Count the rows, without the header, of the first `size` bytes. */
+static int count_rows(const struct training *training, uint64_t size, uint64_t *ret_rows,
+                      struct cause *cause)
+{
+    struct tally tally = {0};
+    int result = training_tally(training, 0, size, &tally, cause);
 
-/* -1 trouble, 0 it is not there, 1 open. *ret_other: it is another file than before. */
-static int open_file(struct training *training, bool *ret_other, struct cause *cause)
+    *ret_rows = tally.rows;
+    tally_free(&tally);
+    return result;
+}
+
+/* ---- starting and adopting ---------------------------------------------------------------- */
+
+/* Open the present file, if it is not open. Return 1, 0 if there is none, or -1. *ret_other: the file
+ * is another one than before. */
+static int open_training_file(struct training *training, bool *ret_other, struct cause *cause)
 {
     struct stat st;
     int fd;
@@ -211,12 +141,13 @@ static int open_file(struct training *training, bool *ret_other, struct cause *c
     return 1;
 }
 
+/* Hash the first `size` bytes into the line. */
 static int hash_file(const struct training *training, uint64_t size, struct ledger_line *line,
                      struct cause *cause)
 {
     struct digest_stream *stream = digest_stream_new();
     struct digest digest;
-    char *chunk = malloc(WRITE_SIZE);
+    char *chunk = malloc(HASH_SIZE);
     uint64_t done = 0;
     int result = -1;
 
@@ -226,7 +157,7 @@ static int hash_file(const struct training *training, uint64_t size, struct ledg
         goto out;
     }
     while (done < size) {
-        size_t want = size - done < WRITE_SIZE ? (size_t)(size - done) : WRITE_SIZE;
+        size_t want = size - done < HASH_SIZE ? (size_t)(size - done) : HASH_SIZE;
         ssize_t n = durable_read(training->fd, chunk, want, done, DATADIR_TRAINING, cause);
 
         if (n <= 0) {
@@ -249,8 +180,9 @@ out:
     return result;
 }
 
-static int book_start(struct training *training, struct ledger *ledger, struct ledger_line *line,
-                      struct cause *cause)
+/* Record the line that starts a training file. */
+static int record_start(struct training *training, struct ledger *ledger, struct ledger_line *line,
+                        struct cause *cause)
 {
     if (ledger->fd < 0 && ledger_create(ledger, cause) < 0)
         return -1;
@@ -258,10 +190,11 @@ static int book_start(struct training *training, struct ledger *ledger, struct l
     line->name = DATADIR_TRAINING;
     if (ledger_add(ledger, line, cause) < 0)
         return -1;
-    stand_at(training, line->length);
+    set_end(training, line->length);
     return 0;
 }
 
+/* Write the header, creating the file if there is none. */
 static int write_header(struct training *training, const struct buffer *header, struct cause *cause)
 {
     bool other;
@@ -274,40 +207,40 @@ static int write_header(struct training *training, const struct buffer *header, 
             return cause_errno(cause, CAUSE_RETRY, "cannot create %s/" DATADIR_TRAINING,
                                training->dir->path);
         close(fd);
-        if (open_file(training, &other, cause) < 0)
+        if (open_training_file(training, &other, cause) < 0)
             return -1;
     }
     if (durable_write(training->fd, header->data, header->len, 0, DATADIR_TRAINING, cause) < 0 ||
         durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
         durable_sync_dir(training->dir->root, DATADIR_TRAINING, cause) < 0)
         return -1;
-    stand_at(training, header->len);
-    return read_layout(training, cause);
+    set_end(training, header->len);
+    return read_header(training, cause);
 }
 
-/* A new training file: the line that books its header comes first, then the header. */
-static int start(struct training *training, struct ledger *ledger, struct cause *cause)
+/* Start a training file: record its header first, then write it. */
+static int start_file(struct training *training, struct ledger *ledger, struct cause *cause)
 {
     struct ledger_line line = {.verdict = VERDICT_STARTED};
     struct buffer header = {0};
     struct digest digest;
     int result = -1;
 
-    if (write_header_text(training->schema, &header, cause) < 0)
+    if (training_header_print(training->schema, &header, cause) < 0)
         goto out;
     digest_init(&digest);
     digest_update(&digest, header.data, header.len);
     digest_final(&digest, line.sha256);
     line.bytes = line.length = header.len;
     line.range_hash = digest_check(header.data, header.len);
-    /* A start that a crash left without its header is booked already. */
+    /* After a crash the line may be there without the header. */
     if (!(ledger->start_is_last && ledger->start.verdict == VERDICT_STARTED &&
           ledger->start.length == line.length && ledger->start.range_hash == line.range_hash)) {
         if (ledger->has_start)
             log_notice("%s/" DATADIR_TRAINING
                        " is gone: starting a new one; what was merged stays known",
                        training->dir->path);
-        if (book_start(training, ledger, &line, cause) < 0 || ledger_commit(ledger, cause) < 0)
+        if (record_start(training, ledger, &line, cause) < 0 || ledger_commit(ledger, cause) < 0)
             goto out;
     }
     result = write_header(training, &header, cause);
@@ -319,11 +252,10 @@ out:
 int training_adopt(struct training *training, struct ledger *ledger, struct cause *cause)
 {
     struct ledger_line line = {.verdict = VERDICT_ADOPTED};
-    struct tally tally = {0};
     struct stat st;
     char last = '\n';
     bool other;
-    int opened = open_file(training, &other, cause);
+    int opened = open_training_file(training, &other, cause);
 
     if (opened < 0)
         return -1;
@@ -336,9 +268,9 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
     if (st.st_size > 0 &&
         durable_read(training->fd, &last, 1, (uint64_t)st.st_size - 1, DATADIR_TRAINING, cause) < 0)
         return -1;
-    if (read_layout(training, cause) < 0)
+    if (read_header(training, cause) < 0)
         return -1;
-    /* The next row must not be glued to the last one. */
+    /* End the last row, so that the next one does not continue it. */
     if (last != '\n') {
         if (durable_write(training->fd, "\n", 1, (uint64_t)st.st_size, DATADIR_TRAINING, cause) <
                 0 ||
@@ -346,69 +278,46 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
             return -1;
         st.st_size++;
     }
-    if (hash_file(training, (uint64_t)st.st_size, &line, cause) < 0)
+    if (hash_file(training, (uint64_t)st.st_size, &line, cause) < 0 ||
+        count_rows(training, line.length, &line.rows, cause) < 0)
         return -1;
-    if (training_tally(training, 0, line.length, &tally, cause) < 0) {
-        tally_free(&tally);
-        return -1;
-    }
-    line.rows = tally.rows;
-    tally_free(&tally);
     if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
-        book_start(training, ledger, &line, cause) < 0)
+        record_start(training, ledger, &line, cause) < 0)
         return -1;
     log_notice("adopted %s/" DATADIR_TRAINING " as it is: %" PRIu64 " rows, %" PRIu64 " bytes",
                training->dir->path, line.rows, line.length);
     return 0;
 }
 
-static void note_file(void *context, const char *name, enum file_kind kind,
-                      const struct file_id *file_id)
+/* Adopt a file that no ledger knows. Only a person can say whether dropped files are in it. */
+static int adopt_unknown(struct training *training, struct ledger *ledger, uint64_t size,
+                         struct cause *cause)
 {
-    (void)name;
-    (void)file_id;
-    *(bool *)context |= kind == FILE_REGULAR;
-}
-
-/* A file from before our time. Whether the dropped files are in it already, only a person knows. */
-static int take_unknown(struct training *training, struct ledger *ledger, uint64_t size,
-                        struct cause *cause)
-{
-    struct tally tally = {0};
-    bool drops = false;
-    const struct drop_scan_request csv = {
-        .recursive = true, .names_only = true, .found = note_file, .context = &drops};
-    uint64_t ignored, rows;
+    uint64_t rows;
+    int drops = 0;
 
     if (size == 0)
-        return start(training, ledger, cause);
-    if (read_layout(training, cause) < 0)
+        return start_file(training, ledger, cause);
+    if (read_header(training, cause) < 0 || count_rows(training, size, &rows, cause) < 0)
         return -1;
-    if (training_tally(training, 0, size, &tally, cause) < 0) {
-        tally_free(&tally);
-        return -1;
-    }
-    rows = tally.rows;
-    tally_free(&tally);
-    if (rows > 0) {
-        if (drop_scan(training->dir->drop, &csv, &ignored, cause) < 0 ||
-            drop_scan(training->dir->archive, &csv, &ignored, cause) < 0)
-            return -1;
-        if (drops)
-            return cause_set(cause, CAUSE_CONFIG,
-                             "%s/" DATADIR_TRAINING " holds %" PRIu64
-                             " rows from before, and CSV files lie in " DATADIR_DROP
-                             "/ or archive/: run 'phasesentinel adopt --drops merged' if their "
-                             "rows are in it already, "
-                             "'phasesentinel adopt --drops new' if not",
-                             training->dir->path, rows);
-    }
-    if (training_adopt(training, ledger, cause) < 0)
+    if (rows > 0 && training->has_drops != NULL)
+        drops = training->has_drops(training->dir, cause);
+    if (drops > 0)
+        cause_set(cause, CAUSE_CONFIG,
+                  "%s/" DATADIR_TRAINING " holds %" PRIu64
+                  " rows from before, and CSV files lie in " DATADIR_DROP
+                  "/ or archive/: run 'phasesentinel adopt --drops merged' if their "
+                  "rows are in it already, "
+                  "'phasesentinel adopt --drops new' if not",
+                  training->dir->path, rows);
+    if (drops != 0 || training_adopt(training, ledger, cause) < 0)
         return -1;
     return ledger_commit(ledger, cause);
 }
 
-/* The tail behind the ledger's end was never committed; it may be ours or somebody's. */
+/* ---- comparing with the ledger ------------------------------------------------------------ */
+
+/* Save the uncommitted bytes from `end` to `size` in state/cut/, then cut them off. */
 static int cut_tail(struct training *training, uint64_t end, uint64_t size, struct cause *cause)
 {
     char name[128], when[CLOCK_TEXT_SIZE], *c;
@@ -427,6 +336,7 @@ static int cut_tail(struct training *training, uint64_t end, uint64_t size, stru
     return 0;
 }
 
+/* Compare the last range with its hash, unless it is large. */
 static int verify_last_range(struct training *training, const struct ledger *ledger,
                              struct cause *cause)
 {
@@ -457,45 +367,17 @@ static int verify_last_range(struct training *training, const struct ledger *led
     return good ? 0 : -1;
 }
 
-/* 1: a crash left the header short, or parts of it unwritten; 0: it is whole, or somebody else's.
- */
-static int header_is_torn(struct training *training, uint64_t size, struct cause *cause)
-{
-    struct buffer header = {0}, there = {0};
-    int result = -1;
-    size_t i;
-
-    if (write_header_text(training->schema, &header, cause) < 0 ||
-        buffer_reserve(&there, (size_t)size + 1) < 0)
-        goto out;
-    if (durable_read(training->fd, there.data, (size_t)size, 0, DATADIR_TRAINING, cause) < 0)
-        goto out;
-    result = size < header.len;
-    for (i = 0; i < size; i++) {
-        if (i < header.len && there.data[i] == '\0')
-            result = 1;
-        else if (i >= header.len || there.data[i] != header.data[i])
-            break;
-    }
-    if (i < size)
-        result = 0;
-out:
-    buffer_free(&header);
-    buffer_free(&there);
-    return result;
-}
-
-/* File and ledger are both there. */
-static int agree(struct training *training, struct ledger *ledger, uint64_t size, bool other,
-                 struct cause *cause)
+/* Make file and ledger agree, where both are there: cut off a tail, mend the header, or refuse. */
+static int reconcile(struct training *training, struct ledger *ledger, uint64_t size, bool other,
+                     struct cause *cause)
 {
     int torn;
 
     if (ledger->start_is_last && ledger->start.verdict == VERDICT_STARTED &&
         size <= ledger->training_end) {
-        torn = header_is_torn(training, size, cause);
+        torn = training_header_is_torn(training->fd, size, training->schema, cause);
         if (torn != 0)
-            return torn < 0 ? -1 : start(training, ledger, cause);
+            return torn < 0 ? -1 : start_file(training, ledger, cause);
     }
     if (size < ledger->training_end)
         return cause_set(cause, CAUSE_CORRUPT,
@@ -505,31 +387,32 @@ static int agree(struct training *training, struct ledger *ledger, uint64_t size
                          "--drops merged' to take it as "
                          "it is, or move it away to start a new one",
                          training->dir->path, size, ledger->training_end);
-    if (other && verify_last_range(training, ledger, cause) < 0)
+    if (other &&
+        (verify_last_range(training, ledger, cause) < 0 || read_header(training, cause) < 0))
         return -1;
     if (size > ledger->training_end && cut_tail(training, ledger->training_end, size, cause) < 0)
         return -1;
-    stand_at(training, ledger->training_end);
-    return other ? read_layout(training, cause) : 0;
+    set_end(training, ledger->training_end);
+    return 0;
 }
 
 int training_open(struct training *training, struct ledger *ledger, struct cause *cause)
 {
     struct stat st;
     bool other;
-    int opened = open_file(training, &other, cause);
+    int opened = open_training_file(training, &other, cause);
 
     if (opened < 0)
         return -1;
     if (opened == 0)
-        return start(training, ledger, cause);
+        return start_file(training, ledger, cause);
     if (fstat(training->fd, &st) < 0)
         return cause_errno(cause, CAUSE_RETRY, "cannot look at " DATADIR_TRAINING);
     if (!ledger->has_start)
-        return take_unknown(training, ledger, (uint64_t)st.st_size, cause);
-    if (agree(training, ledger, (uint64_t)st.st_size, other, cause) == 0)
+        return adopt_unknown(training, ledger, (uint64_t)st.st_size, cause);
+    if (reconcile(training, ledger, (uint64_t)st.st_size, other, cause) == 0)
         return 0;
-    /* Asked again later, it must be looked at as thoroughly. */
+    /* Close the file, so that the next call checks it as a new one. */
     close(training->fd);
     training->fd = -1;
     return -1;
@@ -542,11 +425,10 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
     bool other;
     int result;
 
-    training_init(&training, dir, schema);
-    result = open_file(&training, &other, cause);
+    training_init(&training, dir, schema, NULL);
+    result = open_training_file(&training, &other, cause);
     if (result > 0)
-        result = read_layout(&training, cause);
-    training_columns_free(&training.layout);
+        result = read_header(&training, cause);
     training_close(&training);
     return result;
 }
@@ -556,15 +438,15 @@ int training_check_schema(const struct datadir *dir, const struct schema *schema
 int training_append(struct training *training, const struct spill *rows, struct thread_pool *pool,
                     struct cause *cause)
 {
-    return appender_add(&training->tail, rows, pool, cause);
+    return appender_add(&training->appender, rows, pool, cause);
 }
 
 int training_commit(struct training *training, struct cause *cause)
 {
-    return appender_commit(&training->tail, cause);
+    return appender_commit(&training->appender, cause);
 }
 
 int training_rollback(struct training *training, uint64_t end, struct cause *cause)
 {
-    return appender_rollback(&training->tail, end, cause);
+    return appender_rollback(&training->appender, end, cause);
 }

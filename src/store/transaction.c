@@ -1,24 +1,24 @@
 /* clang-format off */
 /*
- * What a crash leaves, and what the next transaction_begin makes of it. The tests' crash points carry
- * these numbers.
+ * What a crash leaves, and what the next transaction_begin does about it. The tests use the numbers
+ * of this table for their crash points.
  *
- *   after                              on disk                        recovery
- *   1 the lock is marked               a mark                         the ledger is copied before it is believed
- *   2 rows are appended                a tail behind the ledger's     kept in state/cut/, cut off; the files, still
- *                                      end                            dropped and not booked, merge again
+ *   crash after                        on disk                        recovery
+ *   1 the lock is marked               the mark                       the ledger is copied before it is read
+ *   2 rows are appended                rows behind the ledger's       they are saved in state/cut/ and cut off;
+ *                                      training_end                   their files are still dropped: merged again
  *   3 the training file is synced      the same, durable              as 2
- *   4 the ledger lines are written     lines, whole or torn, not      a torn batch is cut at the first bad line;
- *                                      durable                        whole lines stand: their rows are durable (3)
- *   5 the ledger is synced             the batch is merged            nothing to do
- *   6 moves, deletions                 some in state/moving/          placement_recover completes them
- *   7 the lock's mark is cleared       all done                       nothing to do
+ *   4 the ledger lines are written     lines, complete or torn, not   a torn batch is cut off at its first bad line;
+ *                                      durable                        a complete one stands: its rows are durable (3)
+ *   5 the ledger is synced             the batch is merged            none
+ *   6 files are moved or deleted       some files in state/moving/    placement_recover completes the moves
+ *   7 the mark is cleared              everything                     none
  *
- * The reasons of bad files are synced before 3; where no line books them, placement_recover takes
- * them away.
+ * The reasons of bad files are synced before step 3. placement_recover removes those that no ledger
+ * line refers to.
  *
- * A file is judged again after 2 to 4 and its content is not known yet, so it is new: merged once.
- * After 5 it is known.
+ * After a crash in steps 2 to 4, a file whose line was lost is checked again: its content is not
+ * known, so it is merged once. From step 5 on its content is known.
  */
 /* clang-format on */
 #include "store/transaction.h"
@@ -27,78 +27,88 @@
 
 #include "base/log.h"
 
-int transaction_open(struct transaction *merge, const struct datadir *dir,
-                     const struct schema *schema, const char *program, struct cause *cause)
+int transaction_open(struct transaction *transaction, const struct datadir *dir,
+                     const struct schema *schema, training_drops_check *has_drops,
+                     const char *program, struct cause *cause)
 {
-    *merge = (struct transaction){.dir = dir, .program = program, .lock = {.fd = -1}};
-    if (ledger_open(&merge->ledger, dir->state, cause) < 0)
+    *transaction = (struct transaction){.dir = dir, .program = program, .lock = {.fd = -1}};
+    if (ledger_open(&transaction->ledger, dir->state, cause) < 0)
         return -1;
-    training_init(&merge->training, dir, schema);
+    training_init(&transaction->training, dir, schema, has_drops);
     return 0;
 }
 
-void transaction_close(struct transaction *merge)
+void transaction_close(struct transaction *transaction)
 {
-    if (merge->dir == NULL)
+    if (transaction->dir == NULL)
         return;
-    training_close(&merge->training);
-    ledger_close(&merge->ledger);
-    lock_file_release(&merge->lock);
-    merge->dir = NULL;
+    training_close(&transaction->training);
+    ledger_close(&transaction->ledger);
+    lock_file_release(&transaction->lock);
+    transaction->dir = NULL;
 }
 
-int transaction_begin(struct transaction *merge, unsigned wait_ms, bool adopt, struct cause *cause)
+/* Read what others appended, and repair what a crash left in the ledger. */
+static int refresh_ledger(struct transaction *transaction, struct cause *cause)
 {
-    if (lock_file_take(&merge->lock, merge->dir->state, "lock", wait_ms, cause) < 0)
-        return -1;
-    merge->recovered = merge->lock.died;
-    if (lock_file_mark(&merge->lock, merge->program, cause) < 0)
-        goto fail;
-    if (merge->recovered) {
+    struct ledger *ledger = &transaction->ledger;
+
+    if (transaction->recovered) {
         log_notice("the last run ended in the middle of its work (%s): recovering",
-                   merge->lock.holder);
-        if (ledger_make_durable(&merge->ledger, cause) < 0)
-            goto fail;
+                   transaction->lock.holder);
+        if (ledger_make_durable(ledger, cause) < 0)
+            return -1;
     }
-    if (ledger_refresh(&merge->ledger, true, cause) < 0)
-        goto fail;
-    if (merge->ledger.cut > 0)
+    if (ledger_refresh(ledger, true, cause) < 0)
+        return -1;
+    if (ledger->cut > 0)
         log_warning("the ledger's last batch is torn: %" PRIu64
                     " bytes of it were cut off. Its files merge "
                     "again from the drop directory; if it was no crash, and they are in archive/ "
                     "already, drop "
                     "them again",
-                    merge->ledger.cut);
-    merge->ledger.cut = 0;
-    if ((adopt ? training_adopt(&merge->training, &merge->ledger, cause)
-               : training_open(&merge->training, &merge->ledger, cause)) < 0)
-        goto fail;
+                    ledger->cut);
+    ledger->cut = 0;
     return 0;
-fail:
-    /* Another holder's crash must not be forgotten, nor our own doubt. */
-    transaction_end(merge, !merge->recovered && cause->kind != CAUSE_PANIC);
+}
+
+int transaction_begin(struct transaction *transaction, unsigned wait_ms, bool adopt,
+                      struct cause *cause)
+{
+    struct training *training = &transaction->training;
+
+    if (lock_file_take(&transaction->lock, transaction->dir->state, "lock", wait_ms, cause) < 0)
+        return -1;
+    transaction->recovered = transaction->lock.died;
+    if (lock_file_mark(&transaction->lock, transaction->program, cause) == 0 &&
+        refresh_ledger(transaction, cause) == 0 &&
+        (adopt ? training_adopt(training, &transaction->ledger, cause)
+               : training_open(training, &transaction->ledger, cause)) == 0)
+        return 0;
+    /* Keep the mark of a crashed holder, and after a failed sync our own: the next one recovers. */
+    transaction_end(transaction, !transaction->recovered && cause->kind != CAUSE_PANIC);
     return -1;
 }
 
-int transaction_commit(struct transaction *merge, struct cause *cause)
+int transaction_commit(struct transaction *transaction, struct cause *cause)
 {
-    if (training_commit(&merge->training, cause) < 0)
+    if (training_commit(&transaction->training, cause) < 0)
         return -1;
-    return ledger_commit(&merge->ledger, cause);
+    return ledger_commit(&transaction->ledger, cause);
 }
 
-int transaction_rollback(struct transaction *merge, struct cause *cause)
+int transaction_rollback(struct transaction *transaction, struct cause *cause)
 {
-    if (ledger_rollback(&merge->ledger, cause) < 0)
+    if (ledger_rollback(&transaction->ledger, cause) < 0)
         return -1;
-    return training_rollback(&merge->training, merge->ledger.training_end, cause);
+    return training_rollback(&transaction->training, transaction->ledger.training_end, cause);
 }
 
-void transaction_end(struct transaction *merge, bool whole)
+void transaction_end(struct transaction *transaction, bool clean)
 {
     struct cause ignored;
 
-    if (whole)
-        lock_file_clear(&merge->lock, &ignored);
-    lock_file_release(&merge->lock);
+    if (clean)
+        lock_file_clear(&transaction->lock, &ignored);
+    lock_file_release(&transaction->lock);
 }

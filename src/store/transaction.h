@@ -1,13 +1,16 @@
 /*
- * merge: a batch of verdicts becomes true, all at once and only once.
+ * transaction: record a batch of verdicts, all of them and once, or none.
  *
- *     transaction_begin     takes state/lock, recovers what a crash left, reads what others booked
- *     ... training_append, ledger_add for each file ...
- *     transaction_commit    rows durable, then the lines that book them durable
- *     transaction_end       gives the lock back
+ *     transaction_open
+ *     transaction_begin       take state/lock, recover what a crash left, read what others recorded
+ *     training_append, ledger_add ...                              for each file
+ *     transaction_commit      make the rows durable, then the lines that record them
+ *     transaction_rollback    instead, or after an error of kind CAUSE_RETRY: undo the batch
+ *     transaction_end         release the lock
+ *     transaction_close
  *
- * After an error of kind CAUSE_RETRY transaction_rollback undoes the batch; after CAUSE_PANIC
- * nothing may be touched any more.
+ * After CAUSE_PANIC nothing more may be written: end with clean = false and exit. transaction.c says
+ * what a crash at any step leaves.
  */
 #ifndef PHASESENTINEL_TRANSACTION_H
 #define PHASESENTINEL_TRANSACTION_H
@@ -15,33 +18,36 @@
 #include <stdbool.h>
 
 #include "base/cause.h"
-#include "store/datadir.h"
-#include "store/ledger.h"
 #include "fs/lock_file.h"
 #include "schema/schema.h"
+#include "store/datadir.h"
+#include "store/ledger.h"
 #include "store/training.h"
 
 struct transaction {
-    const struct datadir *dir;
-    const char *program; /* for the mark in the lock */
+    const struct datadir *dir; /* borrowed; NULL: closed */
+    const char *program;       /* borrowed: name for the mark in the lock */
     struct lock_file lock;
     struct ledger ledger;
     struct training training;
-    bool recovered; /* the last transaction_begin found that a holder had died */
+    bool recovered; /* true if the last transaction_begin found that a holder had died */
 };
 
-/* Opens, takes no lock and changes nothing. Borrows all it is given. */
-int transaction_open(struct transaction *merge, const struct datadir *dir,
-                     const struct schema *schema, const char *program, struct cause *cause);
-void transaction_close(struct transaction *merge);
+/* Open the ledger, without the lock; nothing is changed. All arguments are borrowed. has_drops: see
+ * training_open. */
+int transaction_open(struct transaction *transaction, const struct datadir *dir,
+                     const struct schema *schema, training_drops_check *has_drops,
+                     const char *program, struct cause *cause);
+void transaction_close(struct transaction *transaction);
 
-/* adopt: take the training file as it is instead of comparing it with the ledger. CAUSE_BUSY after
- * wait_ms. */
-int transaction_begin(struct transaction *merge, unsigned wait_ms, bool adopt, struct cause *cause);
-int transaction_commit(struct transaction *merge, struct cause *cause);
-int transaction_rollback(struct transaction *merge, struct cause *cause);
+/* Begin a batch. With `adopt` take the training file as it is instead of comparing it with the
+ * ledger. Return -1, without the lock, with CAUSE_BUSY if others hold it for wait_ms. */
+int transaction_begin(struct transaction *transaction, unsigned wait_ms, bool adopt,
+                      struct cause *cause);
+int transaction_commit(struct transaction *transaction, struct cause *cause);
+int transaction_rollback(struct transaction *transaction, struct cause *cause);
 
-/* `whole`: nothing is in doubt. Else the mark stays and the next holder recovers. */
-void transaction_end(struct transaction *merge, bool whole);
+/* Release the lock. Unless `clean`, its mark stays, and the next holder recovers. */
+void transaction_end(struct transaction *transaction, bool clean);
 
 #endif

@@ -27,7 +27,7 @@ static void open_dir(const char *own)
     if (own != NULL)
         place_put_text(dir.root, DATADIR_TRAINING, own);
     if (ledger_open(&ledger, dir.state, &cause) < 0 ||
-        (training_init(&training, &dir, &schema), false) ||
+        (training_init(&training, &dir, &schema, NULL), false) ||
         training_open(&training, &ledger, &cause) < 0 ||
         tally_file_open(&stats, &dir, &schema, &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
@@ -44,14 +44,14 @@ static void close_dir(void)
     datadir_close(&dir);
 }
 
-/* Merges rows; `counted`: as they are merged, else later. */
+/* Merge rows. Count them at once if `counted`; else tally_file_catch_up has to. */
 static void merge(enum verdict verdict, const char *name, const char *rows, int64_t time,
                   bool counted)
 {
     static struct ledger_line line;
     static unsigned number;
     struct tally tally = {0};
-    uint64_t mark = training.tail.end;
+    uint64_t mark = training.appender.end;
     bool has_rows = verdict == VERDICT_MERGED || verdict == VERDICT_GROWN;
 
     line = (struct ledger_line){.verdict = verdict, .bytes = ++number, .time = time * SECOND};
@@ -73,7 +73,7 @@ static void merge(enum verdict verdict, const char *name, const char *rows, int6
 static void catch_up(void)
 {
     if (tally_file_catch_up(&stats, &ledger, &training, &cause) < 0) {
-        check(false, "caught up: %s", cause.text);
+        check(false, "catch up: %s", cause.text);
         exit(1);
     }
 }
@@ -104,7 +104,7 @@ static void check_counts(const char *when)
     check(get(&stats.files, "eva") == 2 && get(&stats.files, "udo") == 1 &&
               get(&stats.files, "a,\n\"b") == 1,
           "%s: accepted files; one that grew is one", when);
-    check(get(&stats.files, "pia") == 1, "%s: who has rows has one, though they came as it grew",
+    check(get(&stats.files, "pia") == 1, "%s: a user whose rows came as a file grew has a file",
           when);
     check(get(&stats.rejected, "eva") == 1 && get(&stats.rejected, "anonymous") == 1 &&
               get(&stats.rejected, "udo") == 0,
@@ -112,11 +112,11 @@ static void check_counts(const char *when)
     check(get(&stats.arrivals, "eva") == (uint64_t)(50 * SECOND) &&
               get(&stats.arrivals, "udo") == (uint64_t)(20 * SECOND) &&
               get(&stats.arrivals, "anonymous") == (uint64_t)(40 * SECOND),
-          "%s: the last arrivals", when);
-    check(stats.at == ledger.end, "%s: as far as the ledger goes", when);
+          "%s: time of the last arrival", when);
+    check(stats.at == ledger.end, "%s: up to the end of the ledger", when);
 }
 
-/* eva has two files of which one grew, udo shares one with her. */
+/* Merge files of which one grows, and one has rows of two users. */
 static void merge_all(bool counted)
 {
     merge(VERDICT_MERGED, "eva_1.csv", "1,eva,idle\n", 10, counted);
@@ -136,7 +136,7 @@ static void test_counts(void)
 
     open_dir(NULL);
     catch_up();
-    check(stats.tally.rows == 0 && stats.at == ledger.end, "nothing yet");
+    check(stats.tally.rows == 0 && stats.at == ledger.end, "a new tally is empty");
     merge_all(true);
     check_counts("while merged");
     check(tally_file_save(&stats, &cause) == 0, "saved");
@@ -155,7 +155,7 @@ static void test_counts(void)
         reopen();
         wrong += stats.at != 0 || stats.tally.rows != 0 || stats.files.count != 0;
     }
-    check(wrong == 0, "cut or altered at any byte nothing of it counts: %zu wrong", wrong);
+    check(wrong == 0, "a file cut or altered at any byte is ignored: %zu wrong", wrong);
     catch_up();
     check_counts("counted from the ledger's beginning");
     buffer_free(&bytes);
@@ -191,7 +191,8 @@ static void test_starts(void)
               get(&stats.files, "old") == 0,
           "rows of an adopted file are counted, by its own header");
     merge(VERDICT_MERGED, "eva_1.csv", "idle,eva\n", 10, true);
-    check(stats.tally.rows == 3 && get(&stats.tally.by[TALLY_USERS], "eva") == 2, "and others");
+    check(stats.tally.rows == 3 && get(&stats.tally.by[TALLY_USERS], "eva") == 2,
+          "rows merged later are added");
     tally_file_save(&stats, &cause);
     unlinkat(dir.root, DATADIR_TRAINING, 0);
     if (training_open(&training, &ledger, &cause) < 0)
@@ -205,18 +206,18 @@ static void test_starts(void)
     catch_up();
     check(stats.tally.rows == 1 && get(&stats.tally.by[TALLY_USERS], "udo") == 1 &&
               get(&stats.tally.by[TALLY_USERS], "old") == 0,
-          "counts that were saved before it do not mix with its own");
+          "counts of the old training file do not mix with those of the new one");
     unlinkat(dir.state, "tally.csv", 0);
     reopen();
     catch_up();
     check(stats.tally.rows == 1 && get(&stats.tally.by[TALLY_USERS], "udo") == 1,
-          "nor do ranges of a file that is gone");
+          "ranges of a missing training file are not read");
     stats.at = ledger.end + 1000;
     tally_file_save(&stats, &cause);
     reopen();
     catch_up();
     check(stats.tally.rows == 1 && stats.at == ledger.end,
-          "counts of a ledger that was longer are those of another");
+          "counts that reach past the end of the ledger are dropped");
     close_dir();
 }
 

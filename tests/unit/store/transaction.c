@@ -9,7 +9,7 @@
 
 static struct schema schema;
 static struct datadir dir;
-static struct transaction merge;
+static struct transaction transaction;
 static struct cause cause;
 
 static void open_dir(void)
@@ -19,7 +19,7 @@ static void open_dir(void)
 
     snprintf(path, sizeof path, "%s/%u", place, ++count);
     if (datadir_open(&dir, path, &cause) < 0 || datadir_open_drop(&dir, &cause) < 0 ||
-        transaction_open(&merge, &dir, &schema, "unit", &cause) < 0) {
+        transaction_open(&transaction, &dir, &schema, NULL, "unit", &cause) < 0) {
         printf("Bail out! %s\n", cause.text);
         exit(1);
     }
@@ -27,18 +27,18 @@ static void open_dir(void)
 
 static void close_dir(void)
 {
-    transaction_close(&merge);
-    transaction_close(&merge);
+    transaction_close(&transaction);
+    transaction_close(&transaction);
     datadir_close(&dir);
 }
 
-/* As the next process would. */
+/* Begin as the next process. */
 static int begin_again(void)
 {
-    transaction_close(&merge);
-    if (transaction_open(&merge, &dir, &schema, "unit", &cause) < 0)
+    transaction_close(&transaction);
+    if (transaction_open(&transaction, &dir, &schema, NULL, "unit", &cause) < 0)
         abort();
-    return transaction_begin(&merge, 0, false, &cause);
+    return transaction_begin(&transaction, 0, false, &cause);
 }
 
 static void add(const char *name, const char *rows)
@@ -51,8 +51,8 @@ static void add(const char *name, const char *rows)
     digest_init(&digest);
     digest_update(&digest, rows, strlen(rows));
     digest_final(&digest, line.sha256);
-    append_rows(&merge.training, rows, strlen(rows), &line);
-    if (ledger_add(&merge.ledger, &line, &cause) < 0)
+    append_rows(&transaction.training, rows, strlen(rows), &line);
+    if (ledger_add(&transaction.ledger, &line, &cause) < 0)
         abort();
 }
 
@@ -69,37 +69,38 @@ static void test_batches(void)
     check(file_is(NULL) && place_holds(dir.state, LEDGER_FILE, NULL) &&
               place_holds(dir.state, "lock", NULL),
           "opening changes nothing");
-    check(transaction_begin(&merge, 0, false, &cause) == 0 && !merge.recovered && file_is(HEADER),
+    check(transaction_begin(&transaction, 0, false, &cause) == 0 && !transaction.recovered &&
+              file_is(HEADER),
           "the first batch starts the training file");
     check(!place_holds(dir.state, "lock", ""), "the lock is marked meanwhile");
-    if (transaction_open(&other, &dir, &schema, "other", &cause) < 0)
+    if (transaction_open(&other, &dir, &schema, NULL, "other", &cause) < 0)
         abort();
     cause = (struct cause){0};
     check(transaction_begin(&other, 20, false, &cause) < 0 && cause.kind == CAUSE_BUSY,
-          "one at a time");
+          "only one process has the lock");
     add("a.csv", "1,2\n");
     add("b.csv", "3,4\n");
-    check(transaction_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n"),
+    check(transaction_commit(&transaction, &cause) == 0 && file_is(HEADER "1,2\n3,4\n"),
           "rows are merged");
-    transaction_end(&merge, true);
+    transaction_end(&transaction, true);
     check(place_holds(dir.state, "lock", ""), "the mark is gone");
     check(transaction_begin(&other, 0, false, &cause) == 0 && !other.recovered &&
               ledger_last_at(&other.ledger, "b.csv") != 0 && other.ledger.next_seq == 4,
-          "another program sees them");
+          "another process sees them");
     transaction_end(&other, true);
     transaction_close(&other);
-    check(transaction_begin(&merge, 0, false, &cause) == 0, "it goes on");
+    check(transaction_begin(&transaction, 0, false, &cause) == 0, "it goes on");
     add("c.csv", "5,6\n");
-    check(transaction_rollback(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n") &&
-              ledger_last_at(&merge.ledger, "c.csv") == 0,
-          "a batch is abandoned");
+    check(transaction_rollback(&transaction, &cause) == 0 && file_is(HEADER "1,2\n3,4\n") &&
+              ledger_last_at(&transaction.ledger, "c.csv") == 0,
+          "a batch is rolled back");
     add("d.csv", "7,8\n");
-    check(transaction_commit(&merge, &cause) == 0 && file_is(HEADER "1,2\n3,4\n7,8\n") &&
-              merge.ledger.next_seq == 5,
-          "and another is not");
-    transaction_end(&merge, true);
-    check(begin_again() == 0 && !merge.recovered, "all of it agrees");
-    transaction_end(&merge, true);
+    check(transaction_commit(&transaction, &cause) == 0 && file_is(HEADER "1,2\n3,4\n7,8\n") &&
+              transaction.ledger.next_seq == 5,
+          "the next batch is merged");
+    transaction_end(&transaction, true);
+    check(begin_again() == 0 && !transaction.recovered, "file and ledger agree");
+    transaction_end(&transaction, true);
     close_dir();
 }
 
@@ -118,7 +119,7 @@ static size_t count_cut(void)
     return count;
 }
 
-/* The numbered steps on top of merge.c: what is on disk when it all stops there. */
+/* Stop after each step of the table in transaction.c: 4 with half a line written. */
 static void test_crashes(void)
 {
     static const char *const steps[] = {"",
@@ -133,38 +134,40 @@ static void test_crashes(void)
 
     for (step = 1; step <= 5; step++) {
         open_dir();
-        if (transaction_begin(&merge, 0, false, &cause) < 0)
+        if (transaction_begin(&transaction, 0, false, &cause) < 0)
             abort();
         add("a.csv", "1,2\n");
-        if (transaction_commit(&merge, &cause) < 0)
+        if (transaction_commit(&transaction, &cause) < 0)
             abort();
         if (step >= 2)
             add("b.csv", "3,4\n");
-        if (step >= 2 && step < 5 && training_commit(&merge.training, &cause) < 0)
+        if (step >= 2 && step < 5 && training_commit(&transaction.training, &cause) < 0)
             abort();
         if (step == 4) {
             buffer_clear(&line);
-            buffer_append(&line, merge.ledger.pending.data, merge.ledger.pending.len / 2);
+            buffer_append(&line, transaction.ledger.pending.data,
+                          transaction.ledger.pending.len / 2);
             place_append(dir.state, LEDGER_FILE, buffer_text(&line));
         }
-        if (step == 5 && transaction_commit(&merge, &cause) < 0)
+        if (step == 5 && transaction_commit(&transaction, &cause) < 0)
             abort();
-        transaction_end(&merge, false);
+        transaction_end(&transaction, false);
         fstatat(dir.state, LEDGER_FILE, &before, 0);
-        check(begin_again() == 0 && merge.recovered, "stopped after '%s': recovered", steps[step]);
+        check(begin_again() == 0 && transaction.recovered, "stopped after '%s': recovered",
+              steps[step]);
         fstatat(dir.state, LEDGER_FILE, &after, 0);
-        check(before.st_ino != after.st_ino, "the ledger was copied before it was believed");
+        check(before.st_ino != after.st_ino, "the ledger was copied before it was read");
         check(file_is(step == 5 ? HEADER "1,2\n3,4\n" : HEADER "1,2\n") &&
-                  (ledger_last_at(&merge.ledger, "b.csv") != 0) == (step == 5) &&
-                  ledger_last_at(&merge.ledger, "a.csv") != 0 &&
+                  (ledger_last_at(&transaction.ledger, "b.csv") != 0) == (step == 5) &&
+                  ledger_last_at(&transaction.ledger, "a.csv") != 0 &&
                   count_cut() == (step >= 2 && step <= 4),
-              "rows and lines agree; what was never committed is kept");
+              "rows and lines agree; rows that were never committed are in state/cut");
         add("c.csv", "5,6\n");
-        check(transaction_commit(&merge, &cause) == 0, "it goes on");
-        transaction_end(&merge, true);
-        check(begin_again() == 0 && !merge.recovered && merge.ledger.cut == 0,
-              "and then all is well");
-        transaction_end(&merge, true);
+        check(transaction_commit(&transaction, &cause) == 0, "it goes on");
+        transaction_end(&transaction, true);
+        check(begin_again() == 0 && !transaction.recovered && transaction.ledger.cut == 0,
+              "and nothing is left to recover");
+        transaction_end(&transaction, true);
         close_dir();
     }
     buffer_free(&line);
@@ -175,29 +178,31 @@ static void test_fails(void)
     struct lock_file lock;
 
     open_dir();
-    if (transaction_begin(&merge, 0, false, &cause) < 0)
+    if (transaction_begin(&transaction, 0, false, &cause) < 0)
         abort();
     add("a.csv", "1,2\n");
-    if (transaction_commit(&merge, &cause) < 0)
+    if (transaction_commit(&transaction, &cause) < 0)
         abort();
-    transaction_end(&merge, true);
+    transaction_end(&transaction, true);
     place_put_text(dir.root, DATADIR_TRAINING, "t,v\n9,9");
     check(begin_again() < 0 && cause.kind == CAUSE_CORRUPT && file_is("t,v\n9,9"),
-          "file and ledger contradict each other");
+          "a file that contradicts the ledger is refused");
     check(lock_file_take(&lock, dir.state, "lock", 0, &cause) == 0 && !lock.died,
-          "the lock is given back, unmarked: nothing is in doubt");
+          "the lock is released without a mark");
     lock_file_mark(&lock, "dead", &cause);
     lock_file_release(&lock);
-    check(begin_again() < 0 && cause.kind == CAUSE_CORRUPT, "after another's crash as well");
+    check(begin_again() < 0 && cause.kind == CAUSE_CORRUPT,
+          "after the crash of another process, too");
     check(lock_file_take(&lock, dir.state, "lock", 0, &cause) == 0 && lock.died,
-          "and that is not forgotten");
+          "the mark of that process stays");
     lock_file_release(&lock);
-    check(transaction_begin(&merge, 0, true, &cause) == 0 && file_is("t,v\n9,9\n") &&
-              merge.ledger.start.verdict == VERDICT_ADOPTED,
-          "until somebody adopts the file as it is");
+    check(transaction_begin(&transaction, 0, true, &cause) == 0 && file_is("t,v\n9,9\n") &&
+              transaction.ledger.start.verdict == VERDICT_ADOPTED,
+          "with adopt the file is taken as it is");
     add("b.csv", "5,6\n");
-    check(transaction_commit(&merge, &cause) == 0 && file_is("t,v\n9,9\n5,6\n"), "then it goes on");
-    transaction_end(&merge, true);
+    check(transaction_commit(&transaction, &cause) == 0 && file_is("t,v\n9,9\n5,6\n"),
+          "then it goes on");
+    transaction_end(&transaction, true);
     close_dir();
 }
 
