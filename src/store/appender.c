@@ -2,10 +2,10 @@
 
 #include "fs/durable.h"
 
-#define WRITE_SIZE (1024 * 1024)
-#define KEEP_SIZE  (256 * 1024)
-#define FEW_SIZE   (64 * 1024) /* fewer bytes wait in memory for more */
-#define EARLY_SIZE (4 * 1024 * 1024)
+#define WRITE_SIZE (1024 * 1024)     /* buffered bytes that are written at once */
+#define KEEP_SIZE  (256 * 1024)      /* larger buffers are freed after a commit */
+#define FEW_SIZE   (64 * 1024)       /* fewer bytes are buffered */
+#define EARLY_SIZE (4 * 1024 * 1024) /* written bytes that are worth an early sync */
 
 void appender_reset(struct appender *appender, int fd, const char *what, uint64_t end)
 {
@@ -43,7 +43,7 @@ static int finish_early(struct appender *appender, struct cause *cause)
     return early_result(appender, cause);
 }
 
-/* So many bytes more are in the file. */
+/* Note that `len` more bytes are in the file. Begin an early sync, if none runs and it is worth it. */
 static int note_written(struct appender *appender, uint64_t len, struct cause *cause)
 {
     appender->written += len;
@@ -69,7 +69,7 @@ static int write_out(struct appender *appender, const char *bytes, size_t len, s
     return note_written(appender, len, cause);
 }
 
-static int flush(struct appender *appender, struct cause *cause)
+static int write_buffered(struct appender *appender, struct cause *cause)
 {
     if (buffer_failed(&appender->buffer))
         return cause_memory(cause);
@@ -79,8 +79,8 @@ static int flush(struct appender *appender, struct cause *cause)
     return 0;
 }
 
-/* Rows that were too many for memory. */
-static int transfer(struct appender *appender, int fd, uint64_t size, struct cause *cause)
+/* Copy the rows of a spill that is in a file. */
+static int copy_from_file(struct appender *appender, int fd, uint64_t size, struct cause *cause)
 {
     uint64_t from, len;
 
@@ -102,17 +102,17 @@ int appender_add(struct appender *appender, const struct spill *rows, struct thr
         buffer_append(&appender->buffer, rows->memory.data, rows->length);
         if (buffer_failed(&appender->buffer))
             return cause_memory(cause);
-        return appender->buffer.len < WRITE_SIZE ? 0 : flush(appender, cause);
+        return appender->buffer.len < WRITE_SIZE ? 0 : write_buffered(appender, cause);
     }
-    if (flush(appender, cause) < 0)
+    if (write_buffered(appender, cause) < 0)
         return -1;
     return rows->fd < 0 ? write_out(appender, rows->memory.data, rows->length, cause)
-                        : transfer(appender, rows->fd, rows->length, cause);
+                        : copy_from_file(appender, rows->fd, rows->length, cause);
 }
 
 int appender_commit(struct appender *appender, struct cause *cause)
 {
-    if (flush(appender, cause) < 0 || finish_early(appender, cause) < 0)
+    if (write_buffered(appender, cause) < 0 || finish_early(appender, cause) < 0)
         return -1;
     if (appender->buffer.cap > KEEP_SIZE)
         buffer_free(&appender->buffer);

@@ -7,8 +7,10 @@
 #include "base/digest.h"
 #include "fs/durable.h"
 
-#define IN_MEMORY (4 * 1024 * 1024)
-#define KEEP_SIZE (512 * 1024) /* of memory, from file to file */
+#define IN_MEMORY (4 * 1024 * 1024) /* more rows go to a file */
+#define KEEP_SIZE (512 * 1024)      /* larger memory is freed by spill_clear */
+
+#define SPILL_FILE "state/ (a large file's rows)" /* for messages: the file has no name */
 
 void spill_init(struct spill *spill, int dir_fd)
 {
@@ -53,9 +55,8 @@ static void write_pending(struct job *job, unsigned worker)
 
     (void)worker;
     digest_stream_update(spill->hash, pending->data, pending->len);
-    spill->failed =
-        durable_write(spill->fd, pending->data, pending->len, spill->length - pending->len,
-                      "state/ (a large file's rows)", &spill->cause);
+    spill->failed = durable_write(spill->fd, pending->data, pending->len,
+                                  spill->length - pending->len, SPILL_FILE, &spill->cause);
 }
 
 int spill_finish(struct spill *spill, struct cause *cause)
@@ -66,12 +67,12 @@ int spill_finish(struct spill *spill, struct cause *cause)
     return spill->failed;
 }
 
-/* The file takes over what memory held; its hash is known already. */
-static int start_file(struct spill *spill, struct cause *cause)
+/* Move the rows, which are hashed already, from memory to a new file. */
+static int begin_file(struct spill *spill, struct cause *cause)
 {
     spill->fd = durable_tmpfile(spill->dir_fd, cause);
-    if (spill->fd < 0 || durable_write(spill->fd, spill->memory.data, spill->memory.len, 0,
-                                       "state/ (a large file's rows)", cause) < 0)
+    if (spill->fd < 0 ||
+        durable_write(spill->fd, spill->memory.data, spill->memory.len, 0, SPILL_FILE, cause) < 0)
         return -1;
     buffer_free(&spill->memory);
     return 0;
@@ -95,7 +96,7 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
         buffer_append(&spill->memory, bytes->data, bytes->len);
         return buffer_failed(&spill->memory) ? cause_memory(cause) : 0;
     }
-    if (spill->fd < 0 && start_file(spill, cause) < 0)
+    if (spill->fd < 0 && begin_file(spill, cause) < 0)
         return -1;
     if (spill_finish(spill, cause) < 0)
         return -1;

@@ -1,10 +1,14 @@
 /*
- * spill: the rows of one file on their way into the training file.
+ * spill: the accepted rows of one file, until they are appended to the training file.
  *
- * Few rows stay in memory; more go to a file without a name in state/, so memory stays bounded
- * whatever the sizes, and a crash leaves nothing. With a pool one of its threads writes that file
- * while the next rows are checked; spill_finish waits for it. training_append takes the rows from
- * here once the file is accepted. Reusable: spill_clear makes it empty again.
+ *     spill_init
+ *     spill_add        rows, as the file is checked
+ *     spill_finish     wait until all rows are stored; then training_append and spill_hash may follow
+ *     spill_clear      make it empty for the next file
+ *     spill_free
+ *
+ * Up to 4 MiB of rows stay in memory; more go to an unnamed file in state/, of which a crash leaves
+ * nothing. With a pool, one of its threads writes that file while the next rows are checked.
  */
 #ifndef PHASESENTINEL_SPILL_H
 #define PHASESENTINEL_SPILL_H
@@ -19,28 +23,28 @@ struct digest_stream;
 
 struct spill {
     struct job job;           /* writes `pending` to the file */
-    struct thread_pool *pool; /* borrowed; NULL: the caller writes himself */
-    int dir_fd;               /* borrowed: where the file without a name is made */
-    int fd;                   /* that file; -1: all is in memory */
-    uint64_t length;          /* of all */
-    struct buffer memory;     /* all, or nothing once there is a file */
-    struct buffer pending;
-    int failed; /* what spill_finish is to return, with the cause */
-    struct cause cause;
+    struct thread_pool *pool; /* borrowed; NULL: spill_add writes */
+    int dir_fd;               /* borrowed: directory of the unnamed file */
+    int fd;                   /* the unnamed file; -1: all rows are in memory */
+    uint64_t length;          /* bytes added */
+    struct buffer memory;     /* the rows, while there is no file */
+    struct buffer pending;    /* rows that the job writes */
+    int failed;               /* result of the job: 0 or -1 ... */
+    struct cause cause;       /* ... with its cause */
     struct digest_stream *hash;
 };
 
 void spill_init(struct spill *spill, int dir_fd);
-void spill_free(struct spill *spill);  /* leaves it empty; takes one that is */
-void spill_clear(struct spill *spill); /* empty, its memory kept if that is little */
+void spill_free(struct spill *spill);  /* leaves it empty; takes an empty one, too */
+void spill_clear(struct spill *spill); /* keeps small memory */
 
-/* Takes what is in `bytes`, perhaps with its memory: what is left in it means nothing. */
+/* Add bytes. The spill may take over the buffer's memory; what the buffer then holds is undefined. */
 int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause);
 
-/* All is where it belongs: before anything is asked of it, but its length. */
+/* Wait until all bytes are stored. Call it before anything but `length` is used. */
 int spill_finish(struct spill *spill, struct cause *cause);
 
-/* XXH3-64 of all. */
+/* Return the XXH3-64 of all bytes. */
 uint64_t spill_hash(const struct spill *spill);
 
 #endif

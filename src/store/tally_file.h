@@ -1,10 +1,17 @@
 /*
- * stats: what is in the training file, by user, source, label and phase, without reading it again.
+ * tally_file: counts of the rows and files by user, source, label and phase, in state/tally.csv.
  *
- * Counted while files are merged, kept in state/tally.csv together with the place in the ledger
- * that the counts reach. After a crash the lines behind that place are made up for by reading their
- * ranges; if the file is lost, all of them. So the numbers can always be made again from ledger and
- * training file.
+ *     tally_file_open        read the counts
+ *     tally_file_catch_up    count the ledger's lines that are not counted yet
+ *     tally_file_apply       count a line whose rows are tallied already, while files are merged
+ *     tally_file_save        write the counts
+ *     tally_file_close
+ *
+ * The file names the offset in the ledger up to which lines are counted. After a crash
+ * tally_file_catch_up reads the ranges of the later lines, or of all lines if the file is lost: the
+ * counts can always be made again from ledger and training file.
+ *
+ * The fields that are counted are known by name: see csv/tally.
  */
 #ifndef PHASESENTINEL_TALLY_FILE_H
 #define PHASESENTINEL_TALLY_FILE_H
@@ -12,36 +19,36 @@
 #include <stdint.h>
 
 #include "base/cause.h"
+#include "csv/tally.h"
+#include "schema/schema.h"
 #include "store/datadir.h"
 #include "store/ledger.h"
-#include "schema/schema.h"
-#include "csv/tally.h"
 #include "store/training.h"
 
 struct tally_file {
-    const struct datadir *dir;
-    const struct schema *schema;
-    uint64_t at;             /* the ledger is counted up to here */
-    struct tally tally;      /* the rows of the present training file */
-    struct counter files;    /* accepted files by user */
-    struct counter rejected; /* quarantined files by the user in their name */
-    struct counter arrivals; /* time of the last verdict by user, nanoseconds since the epoch */
+    const struct datadir *dir;   /* borrowed */
+    const struct schema *schema; /* borrowed */
+    uint64_t at;                 /* offset in the ledger up to which lines are counted */
+    struct tally tally;          /* rows of the present training file */
+    struct counter files;        /* accepted files by user */
+    struct counter rejected;     /* quarantined files by the user in their name */
+    struct counter arrivals;     /* time of the last verdict by user, nanoseconds since 1970 */
 };
 
-/* Reads state/tally.csv. One that is missing or damaged counts from the ledger's beginning. */
-int tally_file_open(struct tally_file *stats, const struct datadir *dir,
+/* Read state/tally.csv. If it is missing or damaged, all counts are 0 and `at` is 0. */
+int tally_file_open(struct tally_file *counts, const struct datadir *dir,
                     const struct schema *schema, struct cause *cause);
-void tally_file_close(struct tally_file *stats);
+void tally_file_close(struct tally_file *counts);
 
-/* Counts all committed lines that are not counted yet, reading their ranges. */
-int tally_file_catch_up(struct tally_file *stats, const struct ledger *ledger,
+/* Count all committed lines that are not counted yet, reading their ranges. */
+int tally_file_catch_up(struct tally_file *counts, const struct ledger *ledger,
                         const struct training *training, struct cause *cause);
 
-/* Counts one line whose rows are already tallied. The caller sets `at` behind the batch. */
-int tally_file_apply(struct tally_file *stats, const struct ledger_line *line,
+/* Count one line with the tally of its rows. The caller sets `at` to the end of the batch. */
+int tally_file_apply(struct tally_file *counts, const struct ledger_line *line,
                      const struct tally *tally, struct cause *cause);
 
-/* Replaces state/tally.csv. */
-int tally_file_save(const struct tally_file *stats, struct cause *cause);
+/* Replace state/tally.csv. */
+int tally_file_save(const struct tally_file *counts, struct cause *cause);
 
 #endif

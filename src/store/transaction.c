@@ -1,7 +1,7 @@
 /* clang-format off */
 /*
- * What a crash leaves, and what the next transaction_begin does about it. The tests use the numbers
- * of this table for their crash points.
+ * Crash recovery: what is on disk after a crash, and what the next transaction_begin does about it. The
+ * tests use the numbers of this table for their crash points.
  *
  *   crash after                        on disk                        recovery
  *   1 the lock is marked               the mark                       the ledger is copied before it is read
