@@ -60,7 +60,7 @@ int session_open_dirs(struct session *session, enum session_dirs dirs, struct ca
 {
     return dirs == SESSION_CREATE_DIRS
                ? datadir_open(&session->dir, session->config.data_dir, cause)
-               : datadir_look(&session->dir, session->config.data_dir, cause);
+               : datadir_open_existing(&session->dir, session->config.data_dir, cause);
 }
 
 void session_free(struct session *session)

@@ -12,6 +12,7 @@
 
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
+/* Open a directory in `parent`, unless that is -1. */
 static int open_child(int parent, const char *name, bool create, int *ret_fd, struct cause *cause)
 {
     if (parent < 0)
@@ -24,7 +25,7 @@ static int open_child(int parent, const char *name, bool create, int *ret_fd, st
     return 0;
 }
 
-static int open_all(struct datadir *dir, const char *path, bool create, struct cause *cause)
+static int open_directories(struct datadir *dir, const char *path, bool create, struct cause *cause)
 {
     *dir = (struct datadir){.root = -1,
                             .drop = -1,
@@ -64,12 +65,12 @@ fail:
 
 int datadir_open(struct datadir *dir, const char *path, struct cause *cause)
 {
-    return open_all(dir, path, true, cause);
+    return open_directories(dir, path, true, cause);
 }
 
-int datadir_look(struct datadir *dir, const char *path, struct cause *cause)
+int datadir_open_existing(struct datadir *dir, const char *path, struct cause *cause)
 {
-    return open_all(dir, path, false, cause);
+    return open_directories(dir, path, false, cause);
 }
 
 int datadir_open_drop(struct datadir *dir, struct cause *cause)

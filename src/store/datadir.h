@@ -1,11 +1,15 @@
 /*
- * datadir: the directories below data_dir, open.
+ * datadir: the directories below data_dir, as open descriptors.
  *
- * Everything that is done to a file is done relative to one of these descriptors. datadir_open
- * creates what is missing (durably), datadir_look opens without creating anything, for commands
- * that only read: what is not there is then -1. The drop directory is open only while work is done
- * in it, between datadir_open_drop and datadir_close_drop: it may be removed, replaced, unmounted
- * or mounted over, and an open descriptor would hide that or hinder it.
+ *     datadir_open             create what is missing, durably, and open all; or
+ *     datadir_open_existing    open what exists, for commands that only read
+ *     datadir_open_drop        open the drop directory while work is done in it ...
+ *     datadir_close_drop       ... and close it
+ *     datadir_close
+ *
+ * Files are opened, moved and removed relative to these descriptors. The drop directory stays closed
+ * between batches, because it may be removed, replaced, unmounted or mounted over: an open
+ * descriptor would hide or hinder that. A descriptor of what does not exist is -1.
  */
 #ifndef PHASESENTINEL_DATADIR_H
 #define PHASESENTINEL_DATADIR_H
@@ -18,19 +22,22 @@
 struct datadir {
     char *path; /* owned */
     int root;
-    int drop;       /* user_data/, or -1 */
+    int drop;       /* user_data/ */
     int quarantine; /* quarantine/ */
     int archive;    /* archive/ */
     int stats;      /* stats/ */
     int state;      /* state/ */
-    int moving;     /* state/moving/: what is on its way to quarantine or archive */
-    int cut;        /* state/cut/: tails that were cut off the training file */
+    int moving;     /* state/moving/: files on their way to quarantine or archive */
+    int cut;        /* state/cut/: tails cut off the training file */
 };
 
+/* Return -1, with nothing open, if a directory cannot be opened. */
 int datadir_open(struct datadir *dir, const char *path, struct cause *cause);
-int datadir_look(struct datadir *dir, const char *path, struct cause *cause);
-int datadir_open_drop(struct datadir *dir, struct cause *cause); /* CAUSE_RETRY: it is not there */
-void datadir_close_drop(struct datadir *dir);
+int datadir_open_existing(struct datadir *dir, const char *path, struct cause *cause);
 void datadir_close(struct datadir *dir);
+
+/* Open the drop directory anew. Return -1 with CAUSE_RETRY if it is missing. */
+int datadir_open_drop(struct datadir *dir, struct cause *cause);
+void datadir_close_drop(struct datadir *dir);
 
 #endif

@@ -132,7 +132,7 @@ static void test_nothing_there(void)
     struct session session = {0};
     struct status status;
 
-    if (datadir_look(&session.dir, place, &cause) < 0)
+    if (datadir_open_existing(&session.dir, place, &cause) < 0)
         abort();
     check(status_read(&status, &session, &cause) == 0, "no run was ever made here");
     check(pending_waiting_count(&status.pending) == 0 && status.last_merge == 0,

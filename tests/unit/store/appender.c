@@ -11,7 +11,7 @@
 static int dir;
 static struct thread_pool *pool;
 
-/* `len` bytes, each `fill`, as the rows of a file. */
+/* Add `len` bytes `fill`, as the rows of a file. */
 static void give(struct spill *spill, size_t len, char fill)
 {
     struct buffer bytes = {0}, one = {0};
@@ -38,7 +38,7 @@ static uint64_t size_of(int fd)
     return fstat(fd, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
 }
 
-/* Is the file so many bytes of each of these, one kind after the other? */
+/* Return true if the file has lens[i] bytes fills[i] for each i, in this order. */
 static bool holds(int fd, const char *fills, const size_t *lens)
 {
     uint64_t at = 0, left;
@@ -76,10 +76,10 @@ static void test_order(struct thread_pool *threads)
         failed += appender_add(&appender, &spill, threads, &cause) < 0;
     }
     begun = appender.begun;
-    check((begun > 0) == (threads != NULL), "the disk begins early with threads, not without");
-    check(failed == 0 && appender_commit(&appender, &cause) == 0, "all were taken");
-    check(holds(fd, "abcde", lens), "they stand in order");
-    check(appender.end == size_of(fd), "and are committed");
+    check((begun > 0) == (threads != NULL), "early syncs begin with threads only");
+    check(failed == 0 && appender_commit(&appender, &cause) == 0, "all rows are appended");
+    check(holds(fd, "abcde", lens), "in order");
+    check(appender.end == size_of(fd), "and committed");
 
     give(&spill, 20 * MIB, 'x');
     failed += appender_add(&appender, &spill, threads, &cause) < 0;
@@ -87,19 +87,19 @@ static void test_order(struct thread_pool *threads)
     failed += appender_add(&appender, &spill, threads, &cause) < 0;
     check(failed == 0 && appender_rollback(&appender, appender.end, &cause) == 0 &&
               appender_commit(&appender, &cause) == 0 && holds(fd, "abcde", lens),
-          "what is abandoned leaves nothing, in the file or in memory");
+          "rows that are rolled back are neither in the file nor in memory");
     spill_free(&spill);
     appender_free(&appender);
     close(fd);
 }
 
-/* What was written before a sync failed may be gone, whatever later syncs say. */
+/* After a failed sync the bytes may be lost, whatever later syncs return. */
 static void test_failed_sync(void)
 {
     struct appender appender = {.fd = -1};
     struct cause cause = {0};
     struct spill spill;
-    int null = open("/dev/null", O_RDWR); /* takes all bytes, and cannot be synced */
+    int null = open("/dev/null", O_RDWR); /* can be written to, but not synced */
     int good = openat(dir, "rows", O_RDWR | O_CREAT | O_TRUNC, 0600);
 
     spill_init(&spill, dir);
@@ -108,15 +108,15 @@ static void test_failed_sync(void)
     check(appender_add(&appender, &spill, pool, &cause) < 0 ||
               appender_commit(&appender, &cause) < 0,
           "an early sync fails: %s", cause.text);
-    check(cause.kind == CAUSE_PANIC, "that stops us");
+    check(cause.kind == CAUSE_PANIC, "the cause is CAUSE_PANIC");
     thread_pool_wait(pool, &appender.job, 0);
-    appender.fd = good; /* as a kernel that reports the error once */
+    appender.fd = good; /* like a kernel that reports the error once */
     cause = (struct cause){0};
     check(appender_commit(&appender, &cause) < 0 && cause.kind == CAUSE_PANIC,
-          "no later sync makes it good: not at the end,");
+          "appender_commit fails, too, though its sync would not");
     cause = (struct cause){0};
     check(appender_rollback(&appender, 0, &cause) < 0 && cause.kind == CAUSE_PANIC,
-          "nor when all is abandoned");
+          "so does appender_rollback");
     spill_free(&spill);
     appender_free(&appender);
     close(null);

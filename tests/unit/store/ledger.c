@@ -11,7 +11,7 @@
 
 static int dir;
 static struct cause cause;
-static struct ledger_line found; /* what a lookup gave */
+static struct ledger_line found; /* result of the last lookup */
 
 static struct ledger_line *line_of(enum verdict verdict, const char *name, unsigned content)
 {
@@ -82,14 +82,14 @@ static void test_format(void)
     line->length = 20;
     check(ledger_add(&ledger, line, &cause) == 0 && line->seq == 1 && line->batch == 1 &&
               line->offset == 0 && line->at == strlen(HEADER),
-          "the first line: seq, batch, offset and place are filled in");
+          "ledger_add fills in seq, batch, offset and at");
     line = line_of(VERDICT_QUARANTINED, "a b,\"\n%\xFF/\xC3\xA4~.csv", 0);
     line->has_meta = true;
     line->meta = 0xABC;
     line->rejected = UINT64_MAX;
     check(ledger_add(&ledger, line, &cause) == 0 && line->seq == 2 && line->batch == 1 &&
               line->offset == 20,
-          "the second, of the same batch");
+          "the second line is of the same batch");
     check(place_holds(dir, LEDGER_FILE, HEADER), "nothing is written before the commit");
     commit(&ledger);
     buffer_string(&want, HEADER);
@@ -114,7 +114,7 @@ static void test_format(void)
     check(open_again(&ledger, true) == 0 && ledger.next_seq == 3 && ledger.cut == 0 &&
               ledger_by_seq(&ledger, 2, &found, &cause) == 1 && found.rejected == UINT64_MAX &&
               strcmp(found.name, "a b,\"\n%\xFF/\xC3\xA4~.csv") == 0,
-          "and read again");
+          "the lines are read again");
     ledger_close(&ledger);
     ledger_close(&ledger);
 }
@@ -174,21 +174,22 @@ static void test_round_trip(void)
     for (i = 0; (next = ledger_next(&ledger, &at, &found, &cause)) > 0 && i < n; i++)
         if (!same_line(&found, &want[i]))
             break;
-    check(next == 0 && i == n && at == ledger.end, "each comes back as it was: %zu", i);
+    check(next == 0 && i == n && at == ledger.end, "every line comes back as it was: %zu", i);
     for (i = 0; i < n; i++)
         if (ledger_at(&ledger, want[i].at, &found, &cause) != 1 || !same_line(&found, &want[i]) ||
             ledger_by_seq(&ledger, want[i].seq, &found, &cause) != 1 ||
             !same_line(&found, &want[i]))
             break;
-    check(i == n, "each is found at its place and by its number");
-    check(ledger_by_seq(&ledger, n + 2, &found, &cause) == 0, "one that is not there is not");
+    check(i == n, "every line is found by offset and by number");
+    check(ledger_by_seq(&ledger, n + 2, &found, &cause) == 0,
+          "a number without a line is not found");
     check(ledger_last(&ledger, longest, &found, &cause) == 1 && same_line(&found, &want[n - 1]),
           "the longest name is found");
     ledger_close(&ledger);
     free(want);
 }
 
-/* ---- what is known ------------------------------------------------------------------------ */
+/* ---- lookups ------------------------------------------------------------------------------ */
 
 static int content(const struct ledger *ledger, unsigned number, const char *name)
 {
@@ -198,30 +199,33 @@ static int content(const struct ledger *ledger, unsigned number, const char *nam
 
 static void check_lookups(const struct ledger *ledger, const char *when)
 {
-    check(content(ledger, 1, NULL) == 1 && strcmp(found.name, "a.csv") == 0, "%s: merged", when);
-    check(content(ledger, 2, NULL) == 1 && found.verdict == VERDICT_GROWN, "%s: grown", when);
+    check(content(ledger, 1, NULL) == 1 && strcmp(found.name, "a.csv") == 0,
+          "%s: merged content is found", when);
+    check(content(ledger, 2, NULL) == 1 && found.verdict == VERDICT_GROWN,
+          "%s: grown content is found", when);
     check(content(ledger, 1, "b.csv") == 1 && found.verdict == VERDICT_DUPLICATE,
-          "%s: duplicate, by name", when);
-    check(content(ledger, 2, "b.csv") == 0, "%s: not under the other name", when);
-    check(content(ledger, 3, NULL) == 0, "%s: content in quarantine is not known", when);
-    check(content(ledger, 4, NULL) == 1, "%s: forgotten content is", when);
-    check(content(ledger, 99, NULL) == 0, "%s: other content is not", when);
-    check(ledger_last(ledger, "a.csv", &found, &cause) == 1 && found.seq == 3, "%s: last", when);
+          "%s: duplicate content is found by name", when);
+    check(content(ledger, 2, "b.csv") == 0, "%s: content of another name is not", when);
+    check(content(ledger, 3, NULL) == 0, "%s: quarantined content is not known", when);
+    check(content(ledger, 4, NULL) == 1, "%s: forgotten content is known", when);
+    check(content(ledger, 99, NULL) == 0, "%s: other content is not known", when);
+    check(ledger_last(ledger, "a.csv", &found, &cause) == 1 && found.seq == 3,
+          "%s: last line of a name", when);
     check(ledger_last(ledger, "c.csv", &found, &cause) == 1 && found.verdict == VERDICT_QUARANTINED,
-          "%s: last, in quarantine", when);
-    check(ledger_last(ledger, "x.csv", &found, &cause) == 0, "%s: no such name", when);
-    check(ledger_longest(ledger, "a.csv", &found, &cause) == 1 && found.bytes == 102, "%s: longest",
-          when);
+          "%s: last line of a quarantined name", when);
+    check(ledger_last(ledger, "x.csv", &found, &cause) == 0, "%s: unknown name", when);
+    check(ledger_longest(ledger, "a.csv", &found, &cause) == 1 && found.bytes == 102,
+          "%s: longest content", when);
     check(ledger_longest(ledger, "c.csv", &found, &cause) == 0,
-          "%s: content in quarantine is no base", when);
+          "%s: quarantined content is not the longest", when);
     check(ledger_longest(ledger, "e.csv", &found, &cause) == 1 && found.bytes == 150,
-          "%s: the longest stays, whatever comes later", when);
+          "%s: shorter content later does not replace the longest", when);
     check(ledger_last_at(ledger, "a.csv") != 0 && ledger_last_at(ledger, "x.csv") == 0,
-          "%s: its place", when);
-    check(ledger_rows_of(ledger, "a.csv") == 1 + 1 + 2 + 2, "%s: rows of what grew: %" PRIu64, when,
-          ledger_rows_of(ledger, "a.csv"));
+          "%s: offset of the last line", when);
+    check(ledger_rows_of(ledger, "a.csv") == 1 + 1 + 2 + 2, "%s: rows of a grown file: %" PRIu64,
+          when, ledger_rows_of(ledger, "a.csv"));
     check(ledger_rows_of(ledger, "b.csv") == 1 + 1 + 1 && ledger_rows_of(ledger, "c.csv") == 0,
-          "%s: rows of a duplicate; in quarantine none", when);
+          "%s: rows of a duplicate and of a quarantined file", when);
     check(ledger->rows == 1 + 2 + 1 + 3 + 0 + 7 && ledger->training_rows == 9 + ledger->rows &&
               ledger->training_end == 90 + 10 + 20 + 500 + 70,
           "%s: rows and bytes: %" PRIu64 ", %" PRIu64 ", %" PRIu64, when, ledger->rows,
@@ -257,13 +261,13 @@ static void test_lookups(void)
     add(&ledger, VERDICT_STARTED, "training_data.csv", 3);
     check(ledger.training_end == 30 && ledger.training_rows == 3 && ledger.start_is_last &&
               content(&ledger, 1, NULL) == 1 && ledger.rows == 14,
-          "another start begins the training file anew; what was merged stays known");
+          "after another start the training file is new; known content stays known");
     ledger_rollback(&ledger, &cause);
-    check_lookups(&ledger, "a start is abandoned");
+    check_lookups(&ledger, "a start is rolled back");
     ledger_close(&ledger);
 }
 
-/* The same bytes are other rows, where the name says of whom. */
+/* The same bytes are other content where the name says that other users sent them. */
 static void test_meta(void)
 {
     struct ledger_line *line = line_of(VERDICT_MERGED, "eva.csv", 1);
@@ -278,23 +282,24 @@ static void test_meta(void)
     line->meta = 5;
     ledger_add(&ledger, line, &cause);
     commit(&ledger);
-    check(ledger_content(&ledger, sha, true, 5, NULL, &found, &cause) == 1, "this meta is known");
+    check(ledger_content(&ledger, sha, true, 5, NULL, &found, &cause) == 1,
+          "content is known with its meta");
     check(ledger_content(&ledger, sha, true, 6, NULL, &found, &cause) == 0, "another is not");
-    check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 0, "nor is none");
+    check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 0, "nor without meta");
     line = line_of(VERDICT_MERGED, "zero.csv", 2);
     memcpy(sha, line->sha256, sizeof sha);
     line->has_meta = true;
     ledger_add(&ledger, line, &cause);
     check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 0 &&
               ledger_content(&ledger, sha, true, 0, NULL, &found, &cause) == 1,
-          "a meta of 0 is not none");
+          "a meta of 0 differs from no meta");
     ledger_close(&ledger);
 }
 
-/* The index holds hashes of names: of two names with one hash the line of the other is none. */
+/* Two names with the same XXH3-64 must not be confused, though the index has only hashes of them. */
 static void test_collision(void)
 {
-    /* With the first 8 bytes of XXH3's secret the next 8 do not count. */
+    /* After the first 8 bytes of XXH3's default secret, the next 8 bytes do not change the hash. */
     static const char eva[] = "\xb8\xfe\x6c\x39\x23\xa4\x4b\xbe"
                               "evaevaevaaaaaaaaaaaa.csv";
     static const char udo[] = "\xb8\xfe\x6c\x39\x23\xa4\x4b\xbe"
@@ -313,15 +318,15 @@ static void test_collision(void)
           "a name that only shares the hash is not known");
     add(&ledger, VERDICT_MERGED, udo, 2);
     check(ledger_last(&ledger, udo, &found, &cause) == 1 && strcmp(found.name, udo) == 0,
-          "it is then");
+          "it is found once it has a line");
     check(ledger_last(&ledger, eva, &found, &cause) <= 0 || strcmp(found.name, eva) == 0,
-          "and never answers for the other");
+          "and is never found for the other");
     check(content(&ledger, 1, eva) == 1 && content(&ledger, 1, udo) == 0,
-          "content tells them apart");
+          "content is found for its own name only");
     ledger_close(&ledger);
 }
 
-static void test_abandon(void)
+static void test_rollback(void)
 {
     struct ledger ledger;
     struct buffer before = {0};
@@ -332,17 +337,17 @@ static void test_abandon(void)
     place_get(dir, LEDGER_FILE, &before);
     add(&ledger, VERDICT_MERGED, "a.csv", 1);
     add(&ledger, VERDICT_MERGED, "b.csv", 2);
-    check(content(&ledger, 1, NULL) == 1 && ledger.next_seq == 4, "lines are booked");
+    check(content(&ledger, 1, NULL) == 1 && ledger.next_seq == 4, "pending lines are found");
     check(ledger_rollback(&ledger, &cause) == 0 && content(&ledger, 1, NULL) == 0 &&
               ledger.next_seq == 2 && ledger.training_end == 90 && ledger.rows == 0 &&
               ledger_last_at(&ledger, "a.csv") == 0 && ledger.start_is_last && ledger.has_start,
-          "and never were");
+          "after a rollback they are not");
     check(place_holds(dir, LEDGER_FILE, buffer_text(&before)), "the file is as it was");
     add(&ledger, VERDICT_MERGED, "a.csv", 3);
     place_append(dir, LEDGER_FILE, "2,2,half a wri");
     check(ledger_rollback(&ledger, &cause) == 0 && ledger.next_seq == 2 &&
               place_holds(dir, LEDGER_FILE, buffer_text(&before)),
-          "half a write is cut off");
+          "a half-written line is cut off");
     check(ledger_commit(&ledger, &cause) == 0 &&
               place_holds(dir, LEDGER_FILE, buffer_text(&before)),
           "there is nothing left to commit");
@@ -351,12 +356,12 @@ static void test_abandon(void)
     check(ledger_last(&ledger, "c.csv", &found, &cause) == 1 && found.seq == 2, "it goes on");
     check(ledger_rollback(&ledger, &cause) == 0 &&
               ledger_last(&ledger, "c.csv", &found, &cause) == 1,
-          "what is committed cannot be abandoned");
+          "a committed line stays");
     buffer_free(&before);
     ledger_close(&ledger);
 }
 
-/* ---- what others do to the file ----------------------------------------------------------- */
+/* ---- changes by others -------------------------------------------------------------------- */
 
 static void test_others(void)
 {
@@ -379,27 +384,27 @@ static void test_others(void)
     commit(&ours);
     check(ledger_refresh(&theirs, false, &cause) == 0 &&
               ledger_last(&theirs, "c.csv", &found, &cause) == 1 && found.seq == 4,
-          "and so in turn");
+          "and the other way round");
     fstatat(dir, LEDGER_FILE, &before, 0);
     check(ledger_make_durable(&ours, &cause) == 0 && fstatat(dir, LEDGER_FILE, &after, 0) == 0 &&
               before.st_ino != after.st_ino && before.st_size == after.st_size,
           "a durable copy is another file of the same size");
     check(ledger_refresh(&ours, true, &cause) == 0 && ours.next_seq == 5 && ours.cut == 0 &&
               ours.files[VERDICT_MERGED] == 3,
-          "which is read from its beginning, not counted twice");
+          "the copy is read from its beginning and counted once");
     check(ledger_refresh(&theirs, true, &cause) == 0 && theirs.next_seq == 5 &&
               theirs.files[VERDICT_MERGED] == 3,
-          "by everybody");
+          "by other processes, too");
     add(&theirs, VERDICT_MERGED, "d.csv", 4);
     commit(&theirs);
     check(ledger_refresh(&ours, true, &cause) == 0 && ours.next_seq == 6, "and goes on");
     unlinkat(dir, LEDGER_FILE, 0);
     check(ledger_refresh(&ours, true, &cause) == 0 && ours.fd < 0 && ours.next_seq == 1 &&
               !ours.has_start && ledger_last_at(&ours, "a.csv") == 0,
-          "a ledger that is gone knows nothing");
+          "a removed ledger has no lines");
     check(ledger_create(&ours, &cause) == 0 && ledger_refresh(&theirs, true, &cause) == 0 &&
               theirs.next_seq == 1,
-          "and may be begun anew");
+          "a new one may be created");
     ledger_close(&ours);
     ledger_close(&theirs);
     unlinkat(dir, LEDGER_FILE, 0);
@@ -407,11 +412,11 @@ static void test_others(void)
               ledger_by_seq(&ours, 1, &found, &cause) == 0 &&
               ledger_last(&ours, "a.csv", &found, &cause) == 0 &&
               ledger_rollback(&ours, &cause) == 0 && ledger_make_durable(&ours, &cause) == 0,
-          "where there is none there is nothing to do");
+          "without a ledger there is nothing to do");
     ledger_close(&ours);
 }
 
-/* A ledger of three batches; ret_ends: where lines end, the header first. */
+/* Make a ledger of three batches. `ends` gets the offsets at which the header and the lines end. */
 static size_t three_batches(struct buffer *ret_bytes, uint64_t ends[12])
 {
     struct ledger ledger;
@@ -435,6 +440,7 @@ static size_t three_batches(struct buffer *ret_bytes, uint64_t ends[12])
     return count;
 }
 
+/* Return true if ledger_refresh cuts the file, of `was` bytes, to `lines` lines of `size` bytes. */
 static bool is_cut_to(uint64_t lines, uint64_t size, uint64_t was)
 {
     struct ledger ledger;
@@ -471,7 +477,8 @@ static void test_torn(void)
             continue;
         wrong += !is_cut_to(whole, ends[whole], at);
     }
-    check(wrong == 0, "a last batch that is cut at any byte: %zu wrong", wrong);
+    check(wrong == 0, "a last batch cut at any byte is cut to its complete lines: %zu wrong",
+          wrong);
     for (at = (size_t)ends[4]; at < bytes.len; at++) {
         for (whole = 4; whole + 1 < count && ends[whole + 1] <= at; whole++)
             continue;
@@ -480,17 +487,18 @@ static void test_torn(void)
         bytes.data[at] ^= 1;
         wrong += !is_cut_to(whole, ends[whole], bytes.len);
     }
-    check(wrong == 0, "or altered at any byte: %zu wrong", wrong);
+    check(wrong == 0, "so is one altered at any byte: %zu wrong", wrong);
     memset(bytes.data + ends[5], 0, (size_t)(bytes.len - ends[5]));
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     open_again(&ledger, false);
     check(ledger.next_seq == 6 && ledger.cut == 0 && ledger.end == ends[5],
           "without repair the good lines are read");
     ledger_close(&ledger);
-    check(is_cut_to(5, ends[5], bytes.len), "a hole of NULs is cut");
+    check(is_cut_to(5, ends[5], bytes.len), "a hole of NULs is cut off");
     buffer_free(&bytes);
 }
 
+/* Return true if ledger_refresh refuses the file as damaged and leaves it alone. */
 static bool is_damaged(const struct buffer *bytes)
 {
     struct buffer now = {0};
@@ -522,37 +530,36 @@ static void test_damage(void)
         wrong += !is_damaged(&bytes);
         bytes.data[at] ^= 1;
     }
-    check(wrong == 0, "any byte of an earlier batch: damaged, and nothing is touched: %zu wrong",
-          wrong);
+    check(wrong == 0, "any altered byte of an earlier batch is damage: %zu wrong", wrong);
     for (i = 0; i < 4; i++) {
         buffer_clear(&other);
         buffer_append(&other, bytes.data, ends[i]);
         buffer_append(&other, bytes.data + ends[i + 1], bytes.len - ends[i + 1]);
-        check(is_damaged(&other), "line %zu is missing", i + 1);
+        check(is_damaged(&other), "missing line %zu is damage", i + 1);
         buffer_clear(&other);
         buffer_append(&other, bytes.data, ends[i + 1]);
         buffer_append(&other, bytes.data + ends[i], bytes.len - ends[i]);
-        /* The last of a batch may be thought to begin the next. */
-        check(i == 3 || is_damaged(&other), "line %zu stands there twice", i + 1);
+        /* A second copy of a batch's last line may be the torn beginning of the next batch. */
+        check(i == 3 || is_damaged(&other), "line %zu twice is damage", i + 1);
     }
     buffer_clear(&other);
     buffer_string(&other, "seq,batch\n");
-    check(is_damaged(&other), "a header that is none");
+    check(is_damaged(&other), "a wrong header is damage");
     buffer_clear(&other);
-    check(is_damaged(&other), "an empty file");
+    check(is_damaged(&other), "an empty file is damage");
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     open_again(&ledger, true);
     bytes.data[ends[2] - 5] ^= 1;
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     cause = (struct cause){0};
     check(ledger_at(&ledger, ends[1], &found, &cause) < 0 && cause.kind == CAUSE_CORRUPT,
-          "a line that changes under our hands is not believed");
+          "a line that changed after it was read is not accepted");
     ledger_close(&ledger);
     buffer_free(&bytes);
     buffer_free(&other);
 }
 
-/* ---- lines that somebody made up ---------------------------------------------------------- */
+/* ---- forged lines ------------------------------------------------------------------------- */
 
 #define SHA  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define TIME "2024-01-01T12:00:00.000Z"
@@ -561,12 +568,12 @@ static void test_damage(void)
 static const char *const forged[] = {
     "3,3," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* seq */
     "1,1," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* seq again */
-    "2,3," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* batch behind it */
-    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,91,0," HASH,     /* a gap */
-    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,0,0," HASH,      /* rows again */
-    "2,2," TIME ",started,a.csv,9," SHA ",,1,0,0,90,0," HASH,    /* a start behind rows */
-    "2,2," TIME ",accepted,a.csv,9," SHA ",,1,0,0,90,0," HASH,   /* verdict */
-    "2,2," TIME ",Merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* its case */
+    "2,3," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* batch after it */
+    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,91,0," HASH,     /* gap in the ranges */
+    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,0,0," HASH,      /* range again */
+    "2,2," TIME ",started,a.csv,9," SHA ",,1,0,0,90,0," HASH,    /* start with an offset */
+    "2,2," TIME ",accepted,a.csv,9," SHA ",,1,0,0,90,0," HASH,   /* unknown verdict */
+    "2,2," TIME ",Merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,     /* upper case */
     "2,2," TIME ",,a.csv,9," SHA ",,1,0,0,90,0," HASH,           /* no verdict */
     "2,2," TIME ",merged,,9," SHA ",,1,0,0,90,0," HASH,          /* no name */
     "2,2," TIME ",merged,a b.csv,9," SHA ",,1,0,0,90,0," HASH,   /* not escaped */
@@ -582,7 +589,7 @@ static const char *const forged[] = {
     "2,2," TIME ",merged,a.csv,9," SHA ",5,1,0,0,90,0," HASH, /* meta too short */
     "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0,2D06800538D394C2",
     "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0",        /* a cell is missing */
-    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0,," HASH, /* one too many */
+    "2,2," TIME ",merged,a.csv,9," SHA ",,1,0,0,90,0,," HASH, /* additional cell */
     "2,2,2024-01-01 12:00:00.000Z,merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,
     "2,2,2024-01-01T12:00:00Z,merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,
     "2,2,,merged,a.csv,9," SHA ",,1,0,0,90,0," HASH,
@@ -611,7 +618,7 @@ static void test_forged(void)
     add_forged(&bytes, good, "\n");
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     check(open_again(&ledger, true) == 0 && ledger.next_seq == 3 && ledger.cut == 0,
-          "a line made by hand as documented is one");
+          "a line written as documented is accepted");
     ledger_close(&ledger);
     for (i = 0; i < sizeof forged / sizeof *forged; i++) {
         bytes.len = start;
@@ -619,22 +626,63 @@ static void test_forged(void)
         place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
         open_again(&ledger, false);
         check(ledger.next_seq == 2 && ledger.end == start && ledger_last_at(&ledger, "a.csv") == 0,
-              "is no line, though its check is right: %s", forged[i]);
+              "not accepted, though its check is right: %s", forged[i]);
         ledger_close(&ledger);
     }
     bytes.len = start;
     add_forged(&bytes, good, "\r\n");
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     open_again(&ledger, false);
-    check(ledger.next_seq == 2, "nor is one that ends in CRLF");
+    check(ledger.next_seq == 2, "a line that ends in CRLF is not accepted");
     ledger_close(&ledger);
     bytes.len = strlen(HEADER);
     add_forged(&bytes, "1,1," TIME ",merged,a.csv,9," SHA ",,1,0,0,0,0," HASH, "\n");
     place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
     open_again(&ledger, false);
-    check(ledger.next_seq == 1 && ledger.end == strlen(HEADER), "rows before any start are none");
+    check(ledger.next_seq == 1 && ledger.end == strlen(HEADER),
+          "rows before any start are not accepted");
     ledger_close(&ledger);
     buffer_free(&bytes);
+}
+
+/* Version 0.1 recorded a large file in parts, and what a copy of it had on top of some parts. */
+static void test_parts(void)
+{
+#define PART(digit) digit digit digit digit digit digit digit digit
+    static const char *const lines[] = {
+        "1,1," TIME ",started,training_data.csv,9," SHA ",,0,0,0,0,90," HASH,
+        "2,2," TIME ",merged,large.csv,1000," PART("11111111") ",,10,0,0,90,100," HASH,
+        "3,2," TIME ",grown,large.csv,2000," PART("22222222") ",,10,0,0,190,100," HASH,
+        "4,4," TIME ",grown,copy.csv,2500," PART("33333333") ",,5,0,20,290,50," HASH,
+        "5,5," TIME ",grown,large.csv,2400," PART("44444444") ",,4,0,0,340,40," HASH,
+    };
+    struct buffer bytes = {0};
+    unsigned char sha[DIGEST_SIZE];
+    struct ledger ledger;
+    unsigned part;
+    size_t i;
+
+    buffer_string(&bytes, HEADER);
+    for (i = 0; i < sizeof lines / sizeof *lines; i++)
+        add_forged(&bytes, lines[i], "\n");
+    place_put(dir, LEDGER_FILE, bytes.data, bytes.len);
+    check(open_again(&ledger, true) == 0 && ledger.next_seq == 6 && ledger.cut == 0 &&
+              ledger.training_end == 380 && ledger.rows == 29,
+          "a ledger of version 0.1 is read");
+    for (part = 1; part <= 4; part++) {
+        memset(sha, (int)(0x11 * part), sizeof sha);
+        check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 1 &&
+                  found.seq == part + 1,
+              "the content up to part %u is known", part);
+    }
+    check(ledger_longest(&ledger, "large.csv", &found, &cause) == 1 && found.bytes == 2400 &&
+              ledger_last_at(&ledger, "large.csv") == found.at &&
+              ledger_rows_of(&ledger, "large.csv") == 24,
+          "the last part is the longest content, with the rows of all parts");
+    check(ledger_rows_of(&ledger, "copy.csv") == 25, "a copy has the rows of the parts it shares");
+    ledger_close(&ledger);
+    buffer_free(&bytes);
+#undef PART
 }
 
 static void test_many(void)
@@ -659,13 +707,13 @@ static void test_many(void)
     for (i = 1; i <= count; i += 7)
         if (content(&ledger, i, NULL) != 1 || found.seq != i + 1)
             break;
-    check(i > count, "each is found by its content");
+    check(i > count, "all are found by content");
     for (i = 3; i < count; i += 101) {
         snprintf(name, sizeof name, "user_%u_external_20240101_%06u.csv", i % 1000, i / 2);
         if (ledger_last(&ledger, name, &found, &cause) != 1 || strcmp(found.name, name) != 0)
             break;
     }
-    check(i >= count, "and by its name");
+    check(i >= count, "and by name");
     ledger_close(&ledger);
 }
 
@@ -677,11 +725,12 @@ int main(void)
     test_lookups();
     test_meta();
     test_collision();
-    test_abandon();
+    test_rollback();
     test_others();
     test_torn();
     test_damage();
     test_forged();
+    test_parts();
     test_many();
     close(dir);
     return unit_done();

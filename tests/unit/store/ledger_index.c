@@ -39,7 +39,7 @@ static void test_empty(void)
     ledger_index_free(&ledger_index);
 }
 
-/* What the rules say, in the plainest way. */
+/* Model of a name, by the plainest code. */
 struct name {
     struct ledger_known known;
     uint64_t longest_bytes;
@@ -68,7 +68,7 @@ static void apply(struct name *name, const struct ledger_line *by)
     }
 }
 
-/* Each five names are those of one CSV. */
+/* Write the name of this number: five names in a row belong to one CSV. */
 static void name_of(char text[32], size_t number)
 {
     static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst", ".csv.GZ", ".csv.zsT"};
@@ -243,7 +243,7 @@ static void test_limits(void)
     ledger_index_free(&ledger_index);
 }
 
-/* The figure of the header. */
+/* Compare the memory with the number in ledger_index.h. */
 static void test_million(void)
 {
     const size_t count = place_rounds(1000000);

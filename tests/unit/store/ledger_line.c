@@ -8,7 +8,7 @@ static uint64_t random_number(void)
     return place_random() >> place_below(64);
 }
 
-/* Any bytes but NUL, short names and long ones. */
+/* Write a random name: any bytes but NUL, short or long. */
 static void random_name(char name[LEDGER_NAME_SIZE])
 {
     size_t len = 1 + place_below(place_below(8) == 0 ? LEDGER_NAME_SIZE - 1 : 60), i;
@@ -89,12 +89,12 @@ static void test_round_trip(void)
     check(text.len < LEDGER_LINE_MAX_SIZE &&
               ledger_line_parse(text.data, text.len - 1, &back, back_name) &&
               strcmp(line.name, back.name) == 0,
-          "the longest %zu", text.len);
+          "the longest line has %zu bytes", text.len);
     buffer_free(&text);
 }
 
-/* Whatever is changed, with or without a check that is right: never out of bounds, and what is
- * taken is printed the same way again. */
+/* Parse altered lines, with a right check or a wrong one. A line that is accepted must be printed as
+ * the same bytes. */
 static void test_altered(void)
 {
     const size_t rounds = place_rounds(200000);
@@ -119,7 +119,7 @@ static void test_altered(void)
         default:
             text.data[place_below(len)] = ",\n0-%"[place_below(5)];
         }
-        /* Of its own length: ASan sees each byte too far. */
+        /* Use a buffer of just this length, so that ASan finds a read behind it. */
         exact = malloc(len + 1);
         if (exact == NULL)
             abort();
@@ -140,7 +140,7 @@ static void test_altered(void)
         }
         free(exact);
     }
-    check(wrong == 0 && taken > 0, "%zu altered lines, %zu of them lines again: %zu wrong", rounds,
+    check(wrong == 0 && taken > 0, "%zu altered lines, %zu of them accepted: %zu wrong", rounds,
           taken, wrong);
     buffer_free(&text);
     buffer_free(&was);
@@ -174,7 +174,7 @@ static void test_numbers(void)
         check(ledger_line_parse(text.data, text.len, &back, back_name) == (i < 2), "bytes '%s'",
               numbers[i]);
     }
-    check(back.name[0] != '\0', "the name was read before that");
+    check(back.name[0] != '\0', "the cells before it were read");
     buffer_free(&text);
 }
 

@@ -50,7 +50,7 @@ static void test_growing(void)
     struct cause cause;
 
     spill_init(&spill, dir);
-    check(spill.length == 0 && spill_hash(&spill) == digest_check("", 0), "empty at first");
+    check(spill.length == 0 && spill_hash(&spill) == digest_check("", 0), "a new spill is empty");
     for (round = 0; round < 30; round++) {
         for (i = place_below(12); i > 0; i--) {
             size_t len = place_below(round % 2 == 0 ? 100 : 3000000);
@@ -69,16 +69,16 @@ static void test_growing(void)
         buffer_clear(&model);
         wrong += !holds(&spill, &model);
     }
-    check(wrong == 0, "what is added is there, and gone when it is cleared: %zu wrong", wrong);
-    check(files > 4 && files < 27, "a lot of it in a file (%zu of 30), else in memory", files);
-    check(named == 0, "which has no name: a crash leaves nothing");
+    check(wrong == 0, "it holds what was added, and nothing once cleared: %zu wrong", wrong);
+    check(files > 4 && files < 27, "many rows are in a file (%zu of 30), few in memory", files);
+    check(named == 0, "the file has no name: a crash leaves nothing");
     spill_free(&spill);
     spill_free(&spill);
     buffer_free(&model);
     buffer_free(&piece);
 }
 
-/* Its memory goes round: what is handed in comes back as room for the next. */
+/* The spill takes over the buffer's memory and gives back what it had before. */
 static void test_memory(void)
 {
     struct buffer bytes = {0};
@@ -90,11 +90,11 @@ static void test_memory(void)
     buffer_string(&bytes, "rows");
     data = bytes.data;
     check(spill_add(&spill, &bytes, &cause) == 0 && spill.memory.data == data,
-          "the first piece is taken with its memory");
+          "the first rows are taken over with their memory");
     spill_clear(&spill);
     buffer_string(&bytes, "others");
     check(spill_add(&spill, &bytes, &cause) == 0 && bytes.data == data,
-          "and the memory before it given back");
+          "the memory from before comes back");
     buffer_free(&bytes);
     spill_free(&spill);
 }
