@@ -1,7 +1,8 @@
 /*
- * fuzz_place: for targets that need files with names. A directory in memory where there is one, and
- * nothing is synced: linked with --wrap=fsync,--wrap=fdatasync. Nobody cuts the power here, and the
- * disk belongs to others, too.
+ * fuzz_place: a directory for fuzz targets that need files, in memory if possible.
+ *
+ * Link with --wrap=fsync,--wrap=fdatasync: syncs do nothing, because no power failure is tested and
+ * they would slow down the disk for others.
  */
 #ifndef PHASESENTINEL_FUZZ_PLACE_H
 #define PHASESENTINEL_FUZZ_PLACE_H

@@ -1,18 +1,18 @@
 /*
- * A ledger of any bytes: what is believed, what is cut off, and what is left alone.
+ * Fuzz the ledger with files of any bytes: which lines are accepted, cut off, or refused.
  *
- * The input: three bytes, then the file. The first byte's bit 1 says that it is taken as it is.
- * Else it is mended, so that more than its first line is looked at: the header goes before it, and
- * each line but those that begin with '!' gets its right check and, where these cells are empty,
- * the seq, batch and offset that come next. The other two bytes say where the file is cut.
+ * The input is three bytes and the file. Bit 0 of the first byte: use the file as it is. Else mend it,
+ * so that more than its first line is reached: put the header before it and give each line, except
+ * those that begin with '!', the right check and, where these cells are empty, the next seq, batch
+ * and offset. The other two bytes say where the file is cut.
  */
 #include "store/ledger.h"
 
 #include <inttypes.h>
 
+#include "base/escape.h"
 #include "fuzz.h"
 #include "fuzz_place.h"
-#include "base/escape.h"
 
 #define CELLS 15
 
@@ -25,9 +25,9 @@ struct view {
 
 static int dir = -1;
 
-/* ---- the format, read once more ----------------------------------------------------------- */
+/* ---- the format, read by other code ------------------------------------------------------- */
 
-/* How many cells a line has; the first of them. */
+/* Return the number of cells in a line; fill in the first CELLS of them. */
 static size_t split(const char *line, size_t len, struct view cells[CELLS])
 {
     size_t i, count = 0, from = 0;
@@ -62,7 +62,7 @@ static bool check_is_right(const char *line, size_t len)
     return memcmp(cells[CHECK].text, want, 16) == 0;
 }
 
-/* Is each cell written in the one way in which the ledger writes it? */
+/* Return true if each cell is written as the ledger writes it. */
 static bool is_canonical(const char *line, size_t len)
 {
     struct view cells[CELLS];
@@ -127,7 +127,7 @@ static void mend(struct buffer *out, const char *text, size_t len)
     }
 }
 
-/* ---- what must hold ----------------------------------------------------------------------- */
+/* ---- properties --------------------------------------------------------------------------- */
 
 static bool file_is(const char *bytes, size_t len)
 {
@@ -144,11 +144,11 @@ static int open_on(struct ledger *ledger, const char *bytes, size_t len, bool re
     struct cause cause;
 
     place_put(dir, LEDGER_FILE, bytes, len);
-    fuzz_require(ledger_open(ledger, dir, &cause) == 0, "it opens");
+    fuzz_require(ledger_open(ledger, dir, &cause) == 0, "the ledger is opened");
     if (ledger_refresh(ledger, repair, &cause) == 0)
         return 0;
-    fuzz_require(cause.kind == CAUSE_CORRUPT, "nothing but damage: %s", cause.text);
-    fuzz_require(file_is(bytes, len), "a damaged ledger is not touched");
+    fuzz_require(cause.kind == CAUSE_CORRUPT, "any failure is damage: %s", cause.text);
+    fuzz_require(file_is(bytes, len), "a damaged ledger is not changed");
     return -1;
 }
 
@@ -162,7 +162,7 @@ static bool same_line(const struct ledger_line *a, const struct ledger_line *b)
            a->range_hash == b->range_hash;
 }
 
-/* A line that is believed is printed again as the same bytes. */
+/* Require that an accepted line is printed again as the same bytes. */
 static void check_print(const struct ledger_line *line, const char *bytes, size_t len)
 {
     static struct ledger_line again;
@@ -173,13 +173,25 @@ static void check_print(const struct ledger_line *line, const char *bytes, size_
     fuzz_require(out.len > 0 && out.data[out.len - 1] == '\n', "a line is printed");
     if (is_canonical(bytes, len))
         fuzz_require(out.len == len + 1 && memcmp(out.data, bytes, len) == 0,
-                     "the same is printed again: %s", buffer_text(&out));
+                     "the same bytes are printed again: %s", buffer_text(&out));
     fuzz_require(ledger_line_parse(out.data, out.len - 1, &again, name) && same_line(&again, line),
-                 "and read as the same");
+                 "and read as the same line");
     buffer_free(&out);
 }
 
-/* It is found by all that it is known by. */
+/* Require that the walk over the names of a CSV meets this name once. */
+static void check_names_of_csv(const struct ledger *ledger, const char *name)
+{
+    struct ledger_known known;
+    size_t cursor = 0, met = 0;
+    bool is_name;
+
+    while (ledger_csv(ledger, name, &cursor, &known, &is_name))
+        met += is_name && known.last_at == ledger_last_at(ledger, name);
+    fuzz_require(met == 1, "met once among the names of its CSV");
+}
+
+/* Require that every lookup finds the line, or a later one. */
 static void check_lookups(const struct ledger *ledger, const struct ledger_line *line)
 {
     static struct ledger_line found;
@@ -192,19 +204,21 @@ static void check_lookups(const struct ledger *ledger, const struct ledger_line 
     fuzz_require(ledger_last(ledger, line->name, &found, &cause) == 1 && found.at >= line->at &&
                      strcmp(found.name, line->name) == 0,
                  "found by its name");
-    fuzz_require(ledger_longest(ledger, line->name, &found, &cause) >= 0, "and the longest");
+    check_names_of_csv(ledger, line->name);
+    fuzz_require(ledger_longest(ledger, line->name, &found, &cause) >= 0,
+                 "the longest content is found");
     if (line->verdict < VERDICT_QUARANTINED)
         fuzz_require(
             strcmp(found.name, line->name) == 0 &&
                 (found.bytes > line->bytes || (found.bytes == line->bytes && found.at >= line->at)),
-            "which is no shorter");
+            "the longest content is no shorter");
     if (line->verdict != VERDICT_QUARANTINED)
         fuzz_require(ledger_content(ledger, line->sha256, line->has_meta, line->meta, line->name,
                                     &found, &cause) == 1,
                      "found by its content");
 }
 
-/* All that is believed is a beginning of the file, in order. */
+/* Require that the accepted lines are the beginning of the file, in order. */
 static void check_lines(const struct ledger *ledger, const char *bytes)
 {
     static struct ledger_line line;
@@ -213,13 +227,14 @@ static void check_lines(const struct ledger *ledger, const char *bytes)
     struct cause cause;
     int status;
 
-    fuzz_require(memcmp(bytes, LEDGER_HEADER, LEDGER_HEADER_SIZE) == 0, "only with its header");
+    fuzz_require(memcmp(bytes, LEDGER_HEADER, LEDGER_HEADER_SIZE) == 0,
+                 "lines are accepted only after the header");
     while ((status = ledger_next(ledger, &at, &line, &cause)) > 0) {
         bool start = line.verdict == VERDICT_STARTED || line.verdict == VERDICT_ADOPTED;
 
-        fuzz_require(line.at == from && line.seq == seq && line.batch <= seq, "in order");
-        fuzz_require(line.offset == (start ? 0 : end), "one range behind the other");
-        fuzz_require(check_is_right(bytes + from, (size_t)(at - from) - 1), "with right checks");
+        fuzz_require(line.at == from && line.seq == seq && line.batch <= seq, "lines are in order");
+        fuzz_require(line.offset == (start ? 0 : end), "each range follows the one before");
+        fuzz_require(check_is_right(bytes + from, (size_t)(at - from) - 1), "checks are right");
         check_print(&line, bytes + from, (size_t)(at - from) - 1);
         /* A lookup ends the life of the line's name. */
         snprintf(name, sizeof name, "%s", line.name);
@@ -230,13 +245,28 @@ static void check_lines(const struct ledger *ledger, const char *bytes)
         from = at;
         seq++;
     }
-    fuzz_require(status == 0 && from == ledger->end, "up to its end: %s", cause.text);
-    fuzz_require(seq == ledger->next_seq && batch == ledger->batch, "and its last batch");
-    fuzz_require(end == ledger->training_end, "and the end of the training file");
+    fuzz_require(status == 0 && from == ledger->end, "the walk ends at the end: %s", cause.text);
+    fuzz_require(seq == ledger->next_seq && batch == ledger->batch,
+                 "number and batch of the last line");
+    fuzz_require(end == ledger->training_end, "end of the training file");
 }
 
-/* What follows the lines that are believed: may it be cut? A whole line of another batch forbids.
- */
+/* Require that the walk gives the last quarantined line of each name. */
+static void check_quarantined(const struct ledger *ledger)
+{
+    static struct ledger_line line, later;
+    struct cause cause;
+    size_t cursor = 0;
+
+    while (ledger_quarantined(ledger, &cursor, &line, &cause) > 0) {
+        fuzz_require(line.verdict == VERDICT_QUARANTINED, "a quarantined line is given");
+        fuzz_require(ledger_last(ledger, line.name, &later, &cause) == 1 && later.at >= line.at &&
+                         (later.verdict != VERDICT_QUARANTINED || later.at == line.at),
+                     "the last one of its name");
+    }
+}
+
+/* Return true if the bytes after the accepted lines may be cut off: no line of an older batch is there. */
 static bool may_be_cut(const struct ledger *ledger, const char *tail, size_t len)
 {
     static struct ledger_line line;
@@ -258,17 +288,18 @@ static void check_repair(const char *bytes, size_t len, const struct ledger *pla
     struct ledger ledger;
 
     fuzz_require((open_on(&ledger, bytes, len, true) == 0) == allowed,
-                 allowed ? "the last batch may be cut" : "what is damaged earlier may not");
+                 allowed ? "the last batch may be cut"
+                         : "damage before the last batch may not be cut");
     if (allowed) {
         fuzz_require(ledger.end == end && ledger.next_seq == plain->next_seq,
-                     "repairing believes no more and no less");
-        fuzz_require(file_is(bytes, end), "what is believed stays, what follows it is cut");
-        fuzz_require(ledger.cut == len - end, "and said to be");
+                     "a repair accepts the same lines");
+        fuzz_require(file_is(bytes, end), "a repair cuts the file after these lines");
+        fuzz_require(ledger.cut == len - end, "and counts the bytes cut off");
     }
     ledger_close(&ledger);
 }
 
-/* The same in two steps: what was appended is read as if it had always been there. */
+/* Require that a refresh after an append finds the same as reading the whole file. */
 static void check_steps(const char *bytes, size_t len, size_t cut, const struct ledger *plain)
 {
     struct ledger ledger;
@@ -280,12 +311,12 @@ static void check_steps(const char *bytes, size_t len, size_t cut, const struct 
                          ledger.next_seq == plain->next_seq &&
                          ledger.training_end == plain->training_end && ledger.rows == plain->rows &&
                          ledger.index.count == plain->index.count,
-                     "read in two steps it is the same");
+                     "a refresh finds the same");
     }
     ledger_close(&ledger);
 }
 
-/* A good ledger, torn by a crash: all whole lines are there. */
+/* Require that a good ledger torn at any byte keeps its complete lines. */
 static void check_torn(const char *bytes, size_t cut)
 {
     struct ledger ledger;
@@ -296,7 +327,7 @@ static void check_torn(const char *bytes, size_t cut)
     while (bytes[end - 1] != '\n')
         end--;
     fuzz_require(open_on(&ledger, bytes, cut, true) == 0, "a torn line is no damage");
-    fuzz_require(ledger.end == end && file_is(bytes, end), "all whole lines are believed");
+    fuzz_require(ledger.end == end && file_is(bytes, end), "all complete lines are accepted");
     ledger_close(&ledger);
 }
 
@@ -317,6 +348,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cut = (size_t)(data[1] + 256 * data[2]) % (text.len + 1);
     if (open_on(&ledger, text.data, text.len, false) == 0) {
         check_lines(&ledger, text.data);
+        check_quarantined(&ledger);
         check_repair(text.data, text.len, &ledger);
         check_steps(text.data, text.len, cut, &ledger);
         if (ledger.end == text.len)

@@ -1,10 +1,10 @@
 /*
- * What else the program keeps in state/: files of any bytes are read as far as they can be
- * believed, and what is believed is the same once it has been written and read again.
+ * Fuzz the other files in state/: what is read from files of any bytes must be the same after it is
+ * written and read again.
  *
- * The input: one byte, then the file. The byte's last bits say which: 0 waiting.csv, 1 tally.csv,
- * 2 seen, 3 names and details of files that wait, with 0x1E between them. Bit 2 says that the file
- * is mended first: its header, its check and, for '@', the id of this boot are put in.
+ * The input is one byte and the file. Its two lowest bits choose the file: 0 waiting.csv, 1 tally.csv,
+ * 2 seen, 3 names and details of waiting files with 0x1E between them. Bit 2: mend the file first,
+ * with its header, its check and, for '@', the id of this boot.
  */
 #include <inttypes.h>
 
@@ -136,16 +136,17 @@ static void try_tally(const char *bytes, size_t len, bool mend)
         buffer_printf(&text, "check,,%016" PRIx64 "\n", digest_check(text.data, text.len));
     put("tally.csv", &text);
     fuzz_require(tally_file_open(&first, &where, &schema, &cause) == 0, "it is read");
-    fuzz_require(mend || first.at == 0 || text.len > 24, "only with its check");
+    fuzz_require(mend || first.at == 0 || text.len > 24, "nothing is read without a check");
     fuzz_require(tally_file_save(&first, &cause) == 0, "it is written");
     fuzz_require(tally_file_open(&second, &where, &schema, &cause) == 0, "and read again");
     fuzz_require(first.at == second.at && first.tally.rows == second.tally.rows &&
                      same_counter(&first.files, &second.files) &&
                      same_counter(&first.rejected, &second.rejected) &&
                      same_counter(&first.arrivals, &second.arrivals),
-                 "the same");
+                 "the same counts");
     for (by = 0; by < TALLY_COUNT; by++)
-        fuzz_require(same_counter(&first.tally.by[by], &second.tally.by[by]), "row by row");
+        fuzz_require(same_counter(&first.tally.by[by], &second.tally.by[by]),
+                     "the same rows by value");
     tally_file_close(&first);
     tally_file_close(&second);
     buffer_free(&text);
