@@ -15,7 +15,9 @@
  */
 int adopt_drops(const struct ingest_env *env, struct file_check *file_check, struct cause *cause);
 
-/* Return 1 if CSV files lie in drop directory or archive, 0 if not, or -1: a training_drops_check. */
+/*
+ * Return 1 if CSV files lie in drop directory or archive, 0 if not, or -1: a training_drops_check.
+ */
 int adopt_has_drops(const struct datadir *dir, struct cause *cause);
 
 #endif

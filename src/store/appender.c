@@ -43,7 +43,9 @@ static int finish_early(struct appender *appender, struct cause *cause)
     return early_result(appender, cause);
 }
 
-/* Note that `len` more bytes are in the file. Begin an early sync, if none runs and it is worth it. */
+/*
+ * Note that `len` more bytes are in the file. Begin an early sync, if none runs and it is worth it.
+ */
 static int note_written(struct appender *appender, uint64_t len, struct cause *cause)
 {
     appender->written += len;

@@ -7,8 +7,8 @@
  *     datadir_close_drop       ... and close it
  *     datadir_close
  *
- * Files are opened, moved and removed relative to these descriptors. The drop directory stays closed
- * between batches, because it may be removed, replaced, unmounted or mounted over: an open
+ * Files are opened, moved and removed relative to these descriptors. The drop directory stays
+ * closed between batches, because it may be removed, replaced, unmounted or mounted over: an open
  * descriptor would hide or hinder that. A descriptor of what does not exist is -1.
  */
 #ifndef PHASESENTINEL_DATADIR_H

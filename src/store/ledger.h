@@ -64,9 +64,9 @@ void ledger_close(struct ledger *ledger);
 int ledger_create(struct ledger *ledger, struct cause *cause);
 
 /*
- * Read what was appended, or everything if the file is another one than before. With `repair`, under
- * the lock only, cut off a torn last batch; return -1 with CAUSE_CORRUPT if an earlier line is bad.
- * Without it stop at the first bad line.
+ * Read what was appended, or everything if the file is another one than before. With `repair`,
+ * under the lock only, cut off a torn last batch; return -1 with CAUSE_CORRUPT if an earlier line
+ * is bad. Without it stop at the first bad line.
  */
 int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause);
 
@@ -75,12 +75,12 @@ int ledger_refresh(struct ledger *ledger, bool repair, struct cause *cause);
 int ledger_make_durable(struct ledger *ledger, struct cause *cause);
 
 /*
- * The lookups return 1 with the line, 0 if there is none, or -1. The name of the line is valid until
- * the next lookup, refresh or rollback.
+ * The lookups return 1 with the line, 0 if there is none, or -1. The name of the line is valid
+ * until the next lookup, refresh or rollback.
  */
 
-/* Find content that counts as known: recorded as merged, grown, duplicate or forgotten. If `name` is
- * not NULL, only lines of this name count. */
+/* Find content that counts as known: recorded as merged, grown, duplicate or forgotten. If `name`
+ * is not NULL, only lines of this name count. */
 int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
                    bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
                    struct cause *cause);
@@ -94,9 +94,9 @@ int ledger_longest(const struct ledger *ledger, const char *name, struct ledger_
 int ledger_at(const struct ledger *ledger, uint64_t at, struct ledger_line *ret_line,
               struct cause *cause);
 /*
- * Walk the last quarantined line of each name that has one, in the order of the first of them: start
- * with *cursor = 0. The name's last line of all may be another verdict (ledger_name tells): then the
- * file that was quarantined is resolved.
+ * Walk the last quarantined line of each name that has one, in the order of the first of them:
+ * start with *cursor = 0. The name's last line of all may be another verdict (ledger_name tells):
+ * then the file that was quarantined is resolved.
  */
 int ledger_quarantined(const struct ledger *ledger, size_t *cursor, struct ledger_line *ret_line,
                        struct cause *cause);
@@ -113,8 +113,8 @@ int ledger_by_seq(const struct ledger *ledger, uint64_t seq, struct ledger_line 
 int ledger_contents(struct ledger *ledger, struct sorted_snapshot *ret_snapshot,
                     struct cause *cause);
 
-/* Summarise the lines of a name, from the index alone. Return false, with *ret_known zeroed, if there
- * are none. */
+/* Summarise the lines of a name, from the index alone. Return false, with *ret_known zeroed, if
+ * there are none. */
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known);
 
 /* Walk the names that the same CSV has plain and packed: see ledger_index_csv. */

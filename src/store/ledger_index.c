@@ -100,7 +100,8 @@ static struct digest_wide name_key(const char *name)
     return key;
 }
 
-static struct ledger_name *find_name(const struct ledger_index *index, struct digest_wide hash)
+static struct ledger_name *find_name_record(const struct ledger_index *index,
+                                            struct digest_wide hash)
 {
     const struct hash_index_slot *slot;
     size_t cursor = 0;
@@ -113,7 +114,7 @@ static struct ledger_name *find_name(const struct ledger_index *index, struct di
 
 static struct ledger_name *add_name_record(struct ledger_index *index, struct digest_wide hash)
 {
-    struct ledger_name *known = find_name(index, hash);
+    struct ledger_name *known = find_name_record(index, hash);
 
     if (known != NULL)
         return known;
@@ -143,7 +144,7 @@ static void describe_name(const struct ledger_index *index, const struct ledger_
 bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known)
 {
-    const struct ledger_name *known = find_name(index, name_key(name));
+    const struct ledger_name *known = find_name_record(index, name_key(name));
 
     *ret_known = (struct ledger_known){0};
     if (known != NULL)

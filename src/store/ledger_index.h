@@ -7,10 +7,10 @@
  *     ledger_index_name, ledger_index_csv, ledger_index_content, ledger_index_quarantined
  *     ledger_index_free
  *
- * The index is in memory only and built from the lines at each start. A line that is the only one of
- * its name and content takes about 55 bytes, and 8 more if no other content has its length. Names
- * are kept as 96 bits of a hash with a secret seed, so no two names are confused. Content is found
- * by a shorter key: the caller reads the line and compares.
+ * The index is in memory only and built from the lines at each start. A line that is the only one
+ * of its name and content takes about 55 bytes, and 8 more if no other content has its length.
+ * Names are kept as 96 bits of a hash with a secret seed, so no two names are confused. Content is
+ * found by a shorter key: the caller reads the line and compares.
  */
 #ifndef PHASESENTINEL_LEDGER_INDEX_H
 #define PHASESENTINEL_LEDGER_INDEX_H
@@ -79,23 +79,23 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known);
 
 /*
- * Walk the names that the same CSV has plain and packed ("x.csv", "x.csv.gz", "x.csv.zst"), of which
- * `name` is one: start with *cursor = 0, until the return value is false. *ret_is_name is true at
- * `name` itself.
+ * Walk the names that the same CSV has plain and packed ("x.csv", "x.csv.gz", "x.csv.zst"), of
+ * which `name` is one: start with *cursor = 0, until the return value is false. *ret_is_name is
+ * true at `name` itself.
  */
 bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
                       struct ledger_known *ret_known, bool *ret_is_name);
 
 /*
- * Walk the last quarantined line of each name that has one: start with *cursor = 0, until the return
- * value is 0. Return the offset of the line in the ledger.
+ * Walk the last quarantined line of each name that has one: start with *cursor = 0, until the
+ * return value is 0. Return the offset of the line in the ledger.
  */
 uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *cursor);
 
 /*
- * Walk the lines whose content counts as known (merged, grown, duplicate, forgotten) and may be this
- * one: start with *cursor = 0, until the return value is false. A line begins in *ret_block, where
- * the ledger is divided into blocks of LEDGER_LINE_MIN_SIZE bytes.
+ * Walk the lines whose content counts as known (merged, grown, duplicate, forgotten) and may be
+ * this one: start with *cursor = 0, until the return value is false. A line begins in *ret_block,
+ * where the ledger is divided into blocks of LEDGER_LINE_MIN_SIZE bytes.
  */
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
                           bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block);

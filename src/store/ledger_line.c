@@ -151,7 +151,7 @@ static bool take_verdict(struct cells *cells, enum verdict *ret_verdict)
     return take_comma(cells);
 }
 
-static bool take_name(struct cells *cells, char name[LEDGER_NAME_SIZE])
+static bool take_name_cell(struct cells *cells, char name[LEDGER_NAME_SIZE])
 {
     const char *comma = memchr(cells->at, ',', (size_t)(cells->end - cells->at));
     ssize_t len;
@@ -214,7 +214,7 @@ bool ledger_line_parse(const char *text, size_t len, struct ledger_line *line,
     cells.end -= HASH_DIGITS;
     return take_number(&cells, &line->seq) && take_number(&cells, &line->batch) &&
            take_time(&cells, &line->time) && take_verdict(&cells, &line->verdict) &&
-           take_name(&cells, name) && take_number(&cells, &line->bytes) &&
+           take_name_cell(&cells, name) && take_number(&cells, &line->bytes) &&
            take_sha(&cells, line->sha256) && take_meta(&cells, &line->has_meta, &line->meta) &&
            take_number(&cells, &line->rows) && take_number(&cells, &line->rejected) &&
            take_number(&cells, &line->duplicate) && take_number(&cells, &line->offset) &&

@@ -68,7 +68,7 @@ int spill_finish(struct spill *spill, struct cause *cause)
 }
 
 /* Move the rows, which are hashed already, from memory to a new file. */
-static int begin_file(struct spill *spill, struct cause *cause)
+static int begin_spill_file(struct spill *spill, struct cause *cause)
 {
     spill->fd = durable_tmpfile(spill->dir_fd, cause);
     if (spill->fd < 0 ||
@@ -96,7 +96,7 @@ int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause)
         buffer_append(&spill->memory, bytes->data, bytes->len);
         return buffer_failed(&spill->memory) ? cause_memory(cause) : 0;
     }
-    if (spill->fd < 0 && begin_file(spill, cause) < 0)
+    if (spill->fd < 0 && begin_spill_file(spill, cause) < 0)
         return -1;
     if (spill_finish(spill, cause) < 0)
         return -1;

@@ -3,7 +3,7 @@
  *
  *     spill_init
  *     spill_add        rows, as the file is checked
- *     spill_finish     wait until all rows are stored; then training_append and spill_hash may follow
+ *     spill_finish     wait until all rows are stored, before training_append and spill_hash
  *     spill_clear      make it empty for the next file
  *     spill_free
  *
@@ -38,7 +38,9 @@ void spill_init(struct spill *spill, int dir_fd);
 void spill_free(struct spill *spill);  /* leaves it empty; takes an empty one, too */
 void spill_clear(struct spill *spill); /* keeps small memory */
 
-/* Add bytes. The spill may take over the buffer's memory; what the buffer then holds is undefined. */
+/*
+ * Add bytes. The spill may take over the buffer's memory; what the buffer then holds is undefined.
+ */
 int spill_add(struct spill *spill, struct buffer *bytes, struct cause *cause);
 
 /* Wait until all bytes are stored. Call it before anything but `length` is used. */

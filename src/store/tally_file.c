@@ -6,8 +6,8 @@
  *     users, sources, labels, phases    rows of the training file with this value
  *     files, rejected                   accepted and quarantined files of this user
  *     arrivals                          time of this user's last verdict, ns since 1970
- *     rows                              all rows of the training file; value is empty
- *     at                                offset in the ledger up to which lines are counted; likewise
+ *     rows                              all rows of the training file; the value is empty
+ *     at                                end of the counted lines in the ledger; likewise
  *     check                             XXH3-64 of all bytes before this last line; likewise
  *
  * Values are escaped as names are in the ledger.

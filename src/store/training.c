@@ -107,8 +107,8 @@ static int count_rows(const struct training *training, uint64_t size, uint64_t *
 
 /* ---- starting and adopting ---------------------------------------------------------------- */
 
-/* Open the present file, if it is not open. Return 1, 0 if there is none, or -1. *ret_other: the file
- * is another one than before. */
+/* Open the present file, if it is not open. Return 1, 0 if there is none, or -1. *ret_other: the
+ * file is another one than before. */
 static int open_training_file(struct training *training, bool *ret_other, struct cause *cause)
 {
     struct stat st;

@@ -63,9 +63,9 @@ void training_close(struct training *training);
 int training_open(struct training *training, struct ledger *ledger, struct cause *cause);
 
 /*
- * Take the file as it is, whatever the ledger says: add an `adopted` line. The caller adds the lines
- * of dropped files whose rows are in the file and commits the ledger: all lines or none. If that
- * fails, the file stays as it is.
+ * Take the file as it is, whatever the ledger says: add an `adopted` line. The caller adds the
+ * lines of dropped files whose rows are in the file and commits the ledger: all lines or none. If
+ * that fails, the file stays as it is.
  */
 int training_adopt(struct training *training, struct ledger *ledger, struct cause *cause);
 

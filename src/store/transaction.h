@@ -9,8 +9,8 @@
  *     transaction_end         release the lock
  *     transaction_close
  *
- * After CAUSE_PANIC nothing more may be written: end with clean = false and exit. transaction.c says
- * what a crash at any step leaves.
+ * After CAUSE_PANIC nothing more may be written: end with clean = false and exit. transaction.c
+ * says what a crash at any step leaves.
  */
 #ifndef PHASESENTINEL_TRANSACTION_H
 #define PHASESENTINEL_TRANSACTION_H

@@ -1,10 +1,10 @@
 /*
  * Fuzz the ledger with files of any bytes: which lines are accepted, cut off, or refused.
  *
- * The input is three bytes and the file. Bit 0 of the first byte: use the file as it is. Else mend it,
- * so that more than its first line is reached: put the header before it and give each line, except
- * those that begin with '!', the right check and, where these cells are empty, the next seq, batch
- * and offset. The other two bytes say where the file is cut.
+ * The input is three bytes and the file. Bit 0 of the first byte: use the file as it is. Else mend
+ * it, so that more than its first line is reached: put the header before it and give each line,
+ * except those that begin with '!', the right check and, where these cells are empty, the next seq,
+ * batch and offset. The other two bytes say where the file is cut.
  */
 #include "store/ledger.h"
 
@@ -266,7 +266,8 @@ static void check_quarantined(const struct ledger *ledger)
     }
 }
 
-/* Return true if the bytes after the accepted lines may be cut off: no line of an older batch is there. */
+/* Return true if the bytes after the accepted lines may be cut off: no line of an older batch is
+ * there. */
 static bool may_be_cut(const struct ledger *ledger, const char *tail, size_t len)
 {
     static struct ledger_line line;

@@ -2,9 +2,9 @@
  * Fuzz the other files in state/: what is read from files of any bytes must be the same after it is
  * written and read again.
  *
- * The input is one byte and the file. Its two lowest bits choose the file: 0 waiting.csv, 1 tally.csv,
- * 2 seen, 3 names and details of waiting files with 0x1E between them. Bit 2: mend the file first,
- * with its header, its check and, for '@', the id of this boot.
+ * The input is one byte and the file. Its two lowest bits choose the file: 0 waiting.csv, 1
+ * tally.csv, 2 seen, 3 names and details of waiting files with 0x1E between them. Bit 2: mend the
+ * file first, with its header, its check and, for '@', the id of this boot.
  */
 #include <inttypes.h>
 

@@ -296,7 +296,9 @@ static void test_meta(void)
     ledger_close(&ledger);
 }
 
-/* Two names with the same XXH3-64 must not be confused, though the index has only hashes of them. */
+/*
+ * Two names with the same XXH3-64 must not be confused, though the index has only hashes of them.
+ */
 static void test_collision(void)
 {
     /* After the first 8 bytes of XXH3's default secret, the next 8 bytes do not change the hash. */

@@ -93,8 +93,8 @@ static void test_round_trip(void)
     buffer_free(&text);
 }
 
-/* Parse altered lines, with a right check or a wrong one. A line that is accepted must be printed as
- * the same bytes. */
+/* Parse altered lines, with a right check or a wrong one. A line that is accepted must be printed
+ * as the same bytes. */
 static void test_altered(void)
 {
     const size_t rounds = place_rounds(200000);
