@@ -78,7 +78,7 @@ static void found_sidecar(void *context, const char *name)
     free(file);
 }
 
-static void enter_directory(void *context, const char *directory, int fd)
+static void note_polled_directory(void *context, const char *directory, int fd)
 {
     struct status_reading *reading = context;
     const struct config *config = &reading->session->config;
@@ -95,7 +95,7 @@ static void enter_directory(void *context, const char *directory, int fd)
 static int scan_drop(struct status_reading *reading, struct session *session, struct cause *cause)
 {
     const struct drop_scan_request request = {.recursive = session->config.recursive,
-                                              .enter = enter_directory,
+                                              .enter = note_polled_directory,
                                               .names_only = true,
                                               .sidecar = found_sidecar,
                                               .found = found_in_drop,
