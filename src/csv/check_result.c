@@ -35,6 +35,16 @@ void check_result_blame(struct check_result *result, enum violation_code code, c
     violations_added(&result->violations);
 }
 
+void check_result_set_header(struct check_result *result, const struct row *row)
+{
+    size_t len = row->raw_len;
+
+    while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
+        len--;
+    buffer_append(&result->header, row->raw, len);
+    buffer_byte(&result->header, '\n');
+}
+
 int check_result_set_broken(struct check_result *result, const struct decompress *decompress)
 {
     struct buffer text = {0};

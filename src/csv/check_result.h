@@ -16,6 +16,7 @@
 #include "schema/config.h"
 #include "base/digest.h"
 #include "csv/content_hash.h"
+#include "csv/csv_reader.h"
 #include "csv/decompress.h"
 #include "csv/tally.h"
 #include "csv/violations.h"
@@ -56,6 +57,9 @@ void check_result_free(struct check_result *result);
 
 /* Add a violation of the whole file. */
 void check_result_blame(struct check_result *result, enum violation_code code, const char *text);
+
+/* Keep the header line, with an LF as its line end. */
+void check_result_set_header(struct check_result *result, const struct row *row);
 
 /* Replace the result by the fault of a file that cannot be decompressed whole: nothing that came out
  * of it counts, not even violations. Return -1 when memory is out. */

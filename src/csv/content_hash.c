@@ -178,6 +178,15 @@ void content_hash_finish(struct content_hash *hash)
     hash->pool = NULL;
 }
 
+bool content_hash_is(struct content_hash *hash, const struct content_prefix *prefix)
+{
+    unsigned char sha256[DIGEST_SIZE];
+
+    content_hash_finish(hash);
+    digest_final(&hash->digest, sha256);
+    return hash->hashed == prefix->bytes && memcmp(sha256, prefix->sha256, DIGEST_SIZE) == 0;
+}
+
 void content_hash_add(struct content_hash *hash, const char *bytes, size_t len,
                       struct thread_pool *pool)
 {
@@ -200,7 +209,7 @@ void content_hash_add(struct content_hash *hash, const char *bytes, size_t len,
 
 /* Hash whole rows until `enough` bytes were hashed or the file ends. `bytes` holds what follows the
  * last row. */
-static int hash_file(struct content_hash *hash, struct decompress *decompress, uint64_t enough,
+static int hash_rows(struct content_hash *hash, struct decompress *decompress, uint64_t enough,
                      struct buffer *bytes, struct cause *cause)
 {
     const char *newline;
@@ -239,7 +248,7 @@ int content_hash_find(int fd, const char *name, uint64_t size, const struct cont
     decompress_begin(&decompress, &request);
     content_hash_begin(&hash);
     content_hash_search(&hash, search, meta);
-    result = hash_file(&hash, &decompress,
+    result = hash_rows(&hash, &decompress,
                        search->shorter_than > 0 ? search->shorter_than : UINT64_MAX, &bytes, cause);
     *ret_found = hash.found;
     buffer_free(&bytes);

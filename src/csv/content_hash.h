@@ -30,7 +30,8 @@ struct content_prefix {
     unsigned char sha256[DIGEST_SIZE];
 };
 
-/* What tells one known content from another: its bytes, and what its name said of its rows. */
+/* The values that a file name gave for the rows of its content; two contents with different ones
+ * differ. */
 struct content_meta {
     bool has_meta;
     uint64_t meta;
@@ -77,6 +78,9 @@ void content_hash_add(struct content_hash *hash, const char *bytes, size_t len,
                       struct thread_pool *pool);
 
 void content_hash_finish(struct content_hash *hash);
+
+/* Wait for the thread that hashes. Return true if the bytes so far are this content. */
+bool content_hash_is(struct content_hash *hash, const struct content_prefix *prefix);
 
 /*
  * Hash a file, packed or not, as far as known content of the search reaches, and fill *ret_found

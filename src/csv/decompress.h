@@ -90,6 +90,11 @@ void decompress_begin(struct decompress *decompress, const struct decompress_req
  */
 ssize_t decompress_read(struct decompress *decompress, char *out, size_t len, struct cause *cause);
 
+static inline bool decompress_is_packed(const struct decompress *decompress)
+{
+    return decompress->request.format != DECOMPRESS_PLAIN;
+}
+
 /* Return the code of the fault. */
 enum violation_code decompress_violation(const struct decompress *decompress);
 

@@ -10,23 +10,23 @@
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */
 
-/* How a reading goes on. */
+/* The state of one reading. */
 struct reading {
     struct file_check *file_check;
     const struct file_check_request *request;
     struct check_result *result;
-    struct content_hash hash; /* of the bytes of whole rows */
-    char last_byte;           /* the last of them */
-    bool begun;               /* the first bytes have been looked at */
-    bool all_read;            /* no more bytes will come */
-    bool opaque;              /* not CSV: hashed only */
+    struct content_hash hash; /* hash of the rows handed out by csv_reader */
+    char last_byte;           /* last byte in hash */
+    bool begun;               /* true once the first bytes were checked */
+    bool all_read;            /* true once no more bytes will come */
+    bool opaque;              /* true if the file is only hashed: it is no CSV, or too large */
     bool has_header;
-    bool bad_header;         /* rows are counted, cells not checked */
-    bool in_prefix;          /* the booked content is being passed over */
-    bool prefix_differs;     /* it is not what was booked: read again without it */
-    uint64_t continued_line; /* it is, but its last row had no line end and goes on */
-    bool line_end_due;       /* it is, and the line end that its last row lacked comes next */
-    uint64_t blanks; /* lines without content since the last row: wrong once a row follows */
+    bool bad_header;         /* true if no row is valid because the header is not */
+    bool in_prefix;          /* true while the rows of the prefix are skipped */
+    bool prefix_differs;     /* true if the file must be read again without the prefix */
+    uint64_t continued_line; /* line of the prefix's unterminated last row, if that goes on; or 0 */
+    bool line_end_due;       /* true if that row is followed by its line end: skip it */
+    uint64_t blanks; /* blank lines since the last row, which are wrong once a row follows */
     uint64_t first_blank;
 };
 
@@ -53,16 +53,11 @@ void file_check_free(struct file_check *file_check)
     *file_check = (struct file_check){0};
 }
 
-static bool is_packed(const struct reading *reading)
-{
-    return reading->file_check->decompress.request.format != DECOMPRESS_PLAIN;
-}
-
 /* Look at the first bytes: what is no CSV, or too large, is hashed only. A BOM is skipped. */
 static void check_first_bytes(struct reading *reading, const char *bytes, size_t len)
 {
     const uint64_t max = reading->file_check->config->max_file_bytes;
-    const bool packed = is_packed(reading);
+    const bool packed = decompress_is_packed(&reading->file_check->decompress);
     enum violation_code code = VIOLATION_FILE_TOO_LARGE;
     bool utf16;
     const char *kind = decompress_not_csv(bytes, len, &utf16);
@@ -110,16 +105,12 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
                                                .caches = file_check->caches,
                                                .name = buffer_text(&file_check->name),
                                                .header = row};
-    uint64_t before = reading->result->violations.total;
-    size_t len = row->raw_len;
+    const uint64_t before = reading->result->violations.total;
 
     reading->has_header = true;
     reading->result->no_rows = !row_is_beyond_repair(row);
     if (row->fault == ROW_SOUND) {
-        while (len > 0 && (row->raw[len - 1] == '\n' || row->raw[len - 1] == '\r'))
-            len--;
-        buffer_append(&reading->result->header, row->raw, len);
-        buffer_byte(&reading->result->header, '\n');
+        check_result_set_header(reading->result, row);
         if (column_map_bind(&file_check->column_map, &request, &reading->result->violations,
                             cause) < 0)
             return -1;
@@ -127,17 +118,16 @@ static int take_header(struct reading *reading, const struct row *row, struct ca
         row_check_fault(row, &reading->result->violations);
     }
     reading->bad_header = reading->result->violations.total > before;
-    if (!reading->bad_header && fast_path_open(&file_check->fast_path, &file_check->column_map,
-                                               file_check->config->max_row_bytes, cause) < 0)
-        return -1;
     reading->in_prefix = reading->request->prefix.bytes > 0;
-    if (!reading->bad_header)
-        content_hash_search(
-            &reading->hash,
-            &(struct content_search){reading->request->known, reading->request->prefix.bytes,
-                                     reading->request->shorter_than},
-            (struct content_meta){file_check->column_map.has_meta, file_check->column_map.meta});
-    return 0;
+    if (reading->bad_header)
+        return 0;
+    content_hash_search(
+        &reading->hash,
+        &(struct content_search){reading->request->known, reading->request->prefix.bytes,
+                                 reading->request->shorter_than},
+        (struct content_meta){file_check->column_map.has_meta, file_check->column_map.meta});
+    return fast_path_open(&file_check->fast_path, &file_check->column_map,
+                          file_check->config->max_row_bytes, cause);
 }
 
 /* Report blank lines once a row follows them. */
@@ -151,7 +141,7 @@ static void report_blanks(struct reading *reading)
     reading->blanks = 0;
 }
 
-/* Return where rows go that are certainly valid. */
+/* Return the destination of rows that are certainly valid. */
 static struct fast_path_sink fast_sink(struct reading *reading)
 {
     struct file_check *file_check = reading->file_check;
@@ -179,7 +169,7 @@ static int take_parsed_row(struct reading *reading, const struct row *row, struc
     return taken;
 }
 
-static int reject_row(struct reading *reading, const struct row *row, struct cause *cause)
+static int drop_row(struct reading *reading, const struct row *row, struct cause *cause)
 {
     const struct file_check_sink *sink = &reading->request->sink;
 
@@ -228,7 +218,7 @@ static int take_body_row(struct reading *reading, const struct row *row, struct 
     case ROW_CHECK_VALID:
         return accept_row(reading, row, cause);
     case ROW_CHECK_INVALID:
-        return reject_row(reading, row, cause);
+        return drop_row(reading, row, cause);
     case ROW_CHECK_NO_MEMORY:
         break;
     }
@@ -253,7 +243,8 @@ static void hash_consumed(struct reading *reading)
 {
     size_t len;
     const char *bytes = csv_reader_consumed(reading->file_check->rows, &len);
-    const bool is_large = reading->request->size >= HASH_APART || is_packed(reading);
+    const bool is_large = reading->request->size >= HASH_APART ||
+                          decompress_is_packed(&reading->file_check->decompress);
 
     if (len > 0)
         reading->last_byte = bytes[len - 1];
@@ -261,19 +252,14 @@ static void hash_consumed(struct reading *reading)
                      is_large && len >= HASH_APART / 8 ? reading->request->pool : NULL);
 }
 
-/* At the end of the prefix: is it what was booked, and does it end at a line end? */
+/* At the end of the prefix, compare its hash, and find out whether its last row has ended. */
 static void end_prefix(struct reading *reading)
 {
-    const struct file_check_request *request = reading->request;
-    struct check_result *result = reading->result;
-    unsigned char sha[DIGEST_SIZE];
     const char *next;
     size_t len;
 
-    content_hash_finish(&reading->hash);
-    digest_final(&reading->hash.digest, sha);
-    reading->prefix_differs = memcmp(sha, request->prefix.sha256, DIGEST_SIZE) != 0;
-    /* Booked without a final newline: the row has ended only if a line end comes now. */
+    reading->prefix_differs = !content_hash_is(&reading->hash, &reading->request->prefix);
+    /* A prefix without a final newline: its last row has ended only if a line end comes now. */
     next = csv_reader_rest(reading->file_check->rows, &len);
     if (!reading->prefix_differs && len > 0 && reading->last_byte != '\n') {
         reading->line_end_due = next[0] == '\n' || (len > 1 && next[0] == '\r' && next[1] == '\n');
@@ -283,16 +269,17 @@ static void end_prefix(struct reading *reading)
     if (reading->continued_line > 0)
         reading->prefix_differs = true;
     reading->in_prefix = reading->prefix_differs;
-    result->prefix_found = !reading->prefix_differs;
+    reading->result->prefix_found = !reading->prefix_differs;
 }
 
+/* Skip the rows of the prefix. Return true if the rows after it cannot be read yet, or not at all. */
 static bool pass_prefix(struct reading *reading)
 {
     struct csv_reader *rows = reading->file_check->rows;
     size_t behind;
 
     hash_consumed(reading);
-    /* What was booked was shorter than this file's header. */
+    /* The prefix is shorter than this file's header. */
     if (reading->hash.given > reading->request->prefix.bytes) {
         reading->prefix_differs = true;
         return true;
@@ -300,7 +287,7 @@ static bool pass_prefix(struct reading *reading)
     csv_reader_skip(rows, (size_t)(reading->request->prefix.bytes - reading->hash.given));
     hash_consumed(reading);
     csv_reader_rest(rows, &behind);
-    /* Whether a line end comes next takes two bytes to tell. */
+    /* Two bytes are needed to see whether a line end comes next. */
     if (reading->hash.given == reading->request->prefix.bytes && (behind >= 2 || reading->all_read))
         end_prefix(reading);
     return reading->in_prefix || reading->prefix_differs;
@@ -321,17 +308,15 @@ static int take_fast_rows(struct reading *reading, struct cause *cause)
     if (text == NULL)
         return 0;
     passed = fast_path_rows(&file_check->fast_path, text, len, &sink, cause);
-    if (passed < 0)
-        return -1;
-    if (passed == 0)
-        return 0;
+    if (passed <= 0)
+        return (int)passed;
     csv_reader_advance(file_check->rows, (size_t)passed, sink.rows);
     reading->result->rows += sink.rows;
     reading->result->no_rows = false;
     return flush_rows(reading, FLUSH_SIZE, cause);
 }
 
-/* What was taken is all in the sink and in the tally. */
+/* Give the rest of the accepted rows to the sink and to the tally. */
 static int hand_over(struct reading *reading, struct cause *cause)
 {
     if (reading->has_header && !reading->bad_header &&
@@ -340,17 +325,15 @@ static int hand_over(struct reading *reading, struct cause *cause)
     return flush_rows(reading, 0, cause);
 }
 
-/* All rows that are there. */
+/* Take all rows that are buffered. */
 static int take_rows(struct reading *reading, struct cause *cause)
 {
     struct row row;
     int result;
 
-    for (;;) {
-        if (reading->opaque) {
-            csv_reader_skip(reading->file_check->rows, SIZE_MAX);
-            break;
-        }
+    if (reading->opaque)
+        csv_reader_skip(reading->file_check->rows, SIZE_MAX);
+    while (!reading->opaque) {
         if (reading->in_prefix && pass_prefix(reading))
             break;
         if (!reading->line_end_due && take_fast_rows(reading, cause) < 0)
@@ -382,7 +365,7 @@ static int check_stop(const struct file_check_request *request, struct cause *ca
 static int read_rows(struct reading *reading, struct cause *cause)
 {
     const struct file_check_request *request = reading->request;
-    struct decompress *unpack = &reading->file_check->decompress;
+    struct decompress *decompress = &reading->file_check->decompress;
     struct csv_reader *rows = reading->file_check->rows;
     size_t len;
 
@@ -394,20 +377,20 @@ static int read_rows(struct reading *reading, struct cause *cause)
             return cause_memory(cause);
         if (check_stop(request, cause) < 0)
             return -1;
-        n = decompress_read(unpack, space, len, cause);
+        n = decompress_read(decompress, space, len, cause);
         if (n < 0)
             return -1;
-        if (unpack->fault != DECOMPRESS_SOUND)
+        if (decompress->fault != DECOMPRESS_SOUND)
             return 0;
         csv_reader_filled(rows, (size_t)n);
-        reading->all_read = unpack->ended;
+        reading->all_read = decompress->ended;
         if (!reading->begun && (n > 0 || reading->all_read))
             check_first_bytes(reading, space, (size_t)n);
         if (reading->all_read && !request->complete_only)
             csv_reader_finish(rows);
         if (take_rows(reading, cause) < 0)
             return -1;
-        /* What is packed may be shorter than what was booked. */
+        /* The content of a compressed file may be shorter than the prefix. */
         reading->prefix_differs |= reading->all_read && reading->in_prefix;
         if (reading->prefix_differs || reading->all_read)
             return 0;
@@ -431,25 +414,25 @@ static int take_broken(struct reading *reading, struct cause *cause)
     return more;
 }
 
-static int begin_unpacking(struct file_check *file_check, const struct file_check_request *request,
-                           struct cause *cause)
+static int begin_decompress(struct file_check *file_check, const struct file_check_request *request,
+                            struct cause *cause)
 {
-    const struct decompress_request unpack = {.fd = request->fd,
-                                              .name = request->name,
-                                              .format = decompress_format_of(request->name),
-                                              .size = request->size,
-                                              .max_bytes = file_check->config->max_file_bytes,
-                                              .max_ratio = file_check->config->max_expand_ratio};
+    const struct decompress_request whole = {.fd = request->fd,
+                                             .name = request->name,
+                                             .format = decompress_format_of(request->name),
+                                             .size = request->size,
+                                             .max_bytes = file_check->config->max_file_bytes,
+                                             .max_ratio = file_check->config->max_expand_ratio};
 
-    decompress_begin(&file_check->decompress, &unpack);
+    decompress_begin(&file_check->decompress, &whole);
     buffer_clear(&file_check->name);
     buffer_append(&file_check->name, request->name, csv_name_length(request->name));
     buffer_text(&file_check->name);
     return buffer_failed(&file_check->name) ? cause_memory(cause) : 0;
 }
 
-static int read_once(struct file_check *file_check, const struct file_check_request *request,
-                     struct check_result *result, bool *ret_prefix_differs, struct cause *cause)
+static int run_once(struct file_check *file_check, const struct file_check_request *request,
+                    struct check_result *result, bool *ret_prefix_differs, struct cause *cause)
 {
     struct reading reading = {.file_check = file_check, .request = request, .result = result};
     uint64_t continued = result->continued_line;
@@ -464,7 +447,7 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
     buffer_clear(&file_check->accepted);
     file_check->rejecting = false;
     content_hash_begin(&reading.hash);
-    if (begin_unpacking(file_check, request, cause) < 0)
+    if (begin_decompress(file_check, request, cause) < 0)
         return -1;
     done = read_rows(&reading, cause);
     content_hash_finish(&reading.hash);
@@ -485,7 +468,7 @@ static int read_once(struct file_check *file_check, const struct file_check_requ
     digest_final(&reading.hash.digest, result->sha256);
     result->longer =
         reading.hash.found.bytes < result->bytes ? reading.hash.found : reading.hash.before;
-    if (is_packed(&reading))
+    if (decompress_is_packed(&file_check->decompress))
         decompress_own(&file_check->decompress, result->raw_sha256);
     else
         memcpy(result->raw_sha256, result->sha256, DIGEST_SIZE);
@@ -508,10 +491,10 @@ int file_check_run(struct file_check *file_check, const struct file_check_reques
     if (decompress_format_of(request->name) == DECOMPRESS_PLAIN && whole.prefix.bytes > whole.size)
         whole.prefix.bytes = 0;
     result->continued_line = 0;
-    if (read_once(file_check, &whole, result, &prefix_differs, cause) < 0)
+    if (run_once(file_check, &whole, result, &prefix_differs, cause) < 0)
         return -1;
     if (!prefix_differs)
         return 0;
     whole.prefix.bytes = 0;
-    return read_once(file_check, &whole, result, &prefix_differs, cause);
+    return run_once(file_check, &whole, result, &prefix_differs, cause);
 }

@@ -1,13 +1,13 @@
 /*
- * A file of any bytes, judged: the quick pass in windows of any size against the reference, what is
- * written against what is read again, and a part of the file against the whole of it.
+ * Check a file of any bytes: fast_path in windows of any size against the reference, the rows
+ * written against the same rows read again, and a part of the file against the whole.
  *
- * The input: four bytes, of which the low bits say how, then the file. Text serves as well:
+ * The input: four bytes of choices in their low bits, then the file. Text serves as well:
  *
  *     0  the schema
  *     1  1: an incomplete last row is left out; 2: bad rows are rejected, not the file;
  *        4: another layout; 8: tight limits
- *     2  low four bits: so many lines were booked before; 0x40 (in letters): but the last line
+ *     2  low four bits: how many lines were merged before; 0x40 (in letters): but the last line
  *        end; 0x80: other ones of that size
  *     3  low two bits: the name; next three: the window
  */
@@ -22,7 +22,7 @@
 enum { COMPLETE_ONLY = 1, REJECT_ROWS = 2, OTHER_LAYOUT = 4, TIGHT = 8 };
 
 static const char *const schema_texts[SCHEMAS] = {
-    NULL, /* the shipped one */
+    NULL, /* the shipped schema */
     "[schema]\nname = x\n[field.1]\nname = n\ntype = number\nminimum = -10\nmaximum = 9.5\n"
     "[field.2]\nname = i\ntype = integer\nminimum = 7\nmaximum = 17\n"
     "[field.3]\nname = s\nminLength = 2\nmaxLength = 5\n[field.4]\nname = b\ntype = boolean\n"
@@ -52,12 +52,12 @@ static const char *const names[4] = {"x.csv", "eva_20240101_7.csv",
 static struct schema schemas[SCHEMAS];
 static struct training_columns layouts[SCHEMAS], others[SCHEMAS];
 static struct config configs[FLAGS], wide;
-static struct outcome fast_path[SCHEMAS][FLAGS], reference[SCHEMAS][FLAGS]; /* judged both ways */
-static struct outcome parts[SCHEMAS][FLAGS], again[SCHEMAS]; /* what that is held against */
+static struct outcome fast_path[SCHEMAS][FLAGS], reference[SCHEMAS][FLAGS]; /* both ways */
+static struct outcome parts[SCHEMAS][FLAGS], again[SCHEMAS]; /* readings to compare with */
 static int file, copy;
 
-/* The reader's windows are as small as we like: linked with --wrap=csv_reader_space. */
-static size_t window; /* 0: as they are */
+/* Limit the reader's window to `window` bytes: linked with --wrap=csv_reader_space. */
+static size_t window; /* 0: no limit */
 char *__real_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 
@@ -70,7 +70,7 @@ char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len)
     return space;
 }
 
-/* The columns the other way round, and one that the schema does not know. */
+/* Reverse the columns, and add one that the schema does not have. */
 static void turn_round(struct training_columns *to, const struct training_columns *from)
 {
     size_t i;
@@ -136,7 +136,7 @@ static void read_in_windows(struct outcome *outcome, const struct file_check_req
     window = 0;
 }
 
-/* The bytes of the first so many lines. */
+/* Return the length of the first `lines` lines, or 0 if there are fewer. */
 static size_t prefix_of(const char *bytes, size_t len, size_t lines)
 {
     const char *at = bytes, *end = bytes + len;
@@ -150,7 +150,7 @@ static size_t prefix_of(const char *bytes, size_t len, size_t lines)
     return (size_t)(at - bytes);
 }
 
-/* What was left out is all that was left out. */
+/* Check that the complete rows alone give the same result. */
 static void check_complete(const struct outcome *outcome, const struct file_check_request *order,
                            struct outcome *part)
 {
@@ -166,7 +166,7 @@ static void check_complete(const struct outcome *outcome, const struct file_chec
     fuzz_require(what == NULL, "its complete rows alone are judged the same: %s", what);
 }
 
-/* What was booked and what has grown are together the whole. */
+/* Check that the merged rows and the new ones are together the rows of the whole file. */
 static void check_grown(const struct outcome *grown, const struct file_check_request *order,
                         const char *bytes, struct outcome *part)
 {
@@ -202,7 +202,7 @@ static void check_grown(const struct outcome *grown, const struct file_check_req
                  "and what has grown is its last part");
 }
 
-/* Content that was booked is content that was accepted: is the file's beginning? */
+/* Choose merged content, which is a beginning of the file that is accepted as such. */
 static void choose_prefix(struct file_check_request *order, const char *bytes, uint8_t choice,
                           struct outcome *part)
 {

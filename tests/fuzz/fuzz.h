@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                                          \
     } while (0)
 
-/* A file without a name. */
+/* Create a file without a name. */
 UNUSED static int fuzz_file(void)
 {
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -38,14 +38,14 @@ UNUSED static int fuzz_file(void)
     return fd;
 }
 
-/* It holds these bytes now, and nothing else. */
+/* Replace the content of a file. */
 UNUSED static void fuzz_put(int fd, const void *bytes, size_t len)
 {
     if (ftruncate(fd, 0) < 0 || pwrite(fd, bytes, len, 0) != (ssize_t)len)
         abort();
 }
 
-/* A path by which it can be opened. */
+/* Return a path that opens the file of a descriptor. */
 UNUSED static const char *fuzz_path(int fd, char out[64])
 {
     snprintf(out, 64, "/proc/self/fd/%d", fd);

@@ -1,5 +1,5 @@
 /*
- * judged: what must hold for each reading of a file, whatever its bytes and its schema.
+ * judged: checks that must hold for each reading of a file, whatever its bytes and its schema.
  */
 #ifndef PHASESENTINEL_JUDGED_H
 #define PHASESENTINEL_JUDGED_H
@@ -8,13 +8,13 @@
 #include "base/escape.h"
 #include "lib/twice.h"
 
-/* What other files taught it would make this input's way depend on them. */
+/* Empty the caches, so that an input does not depend on the inputs before it. */
 UNUSED static void judged_forget(struct file_check *file_check)
 {
     memset(file_check->caches, 0, file_check->schema->count * sizeof *file_check->caches);
 }
 
-/* What all readings have in common. */
+/* Check the counts of a reading. */
 UNUSED static void judged_check_counts(const struct outcome *outcome,
                                        const struct file_check_request *order)
 {
@@ -31,8 +31,7 @@ UNUSED static void judged_check_counts(const struct outcome *outcome,
                  (unsigned long long)result->rows);
 }
 
-/* The rows as they would stand in the training file are good rows, and written again they are the
- * same bytes. */
+/* Check that the rows as they are written are valid, and the same when written again. */
 UNUSED static void judged_check_written(const struct outcome *outcome, struct outcome *second,
                                         const struct training_columns *layout, int file)
 {

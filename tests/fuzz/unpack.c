@@ -2,13 +2,13 @@
  * A packed file of any bytes: read in steps of any size it is the same, and judged it is what the
  * CSV inside is, or nothing of it counts.
  *
- * The input: four bytes, of which the low bits say how, then the file, or what is packed into one.
+ * The input: four bytes of choices in their low bits, then the file, or the CSV to compress.
  * Text serves as well:
  *
  *     0  1: zstd, else gzip; 2: what follows is CSV: it is packed first, in two pieces; 4: and one
  *        bit of that is flipped, or 8: its end is cut off
  *     1  1: an incomplete last row is left out; 2: bad rows are rejected, not the file
- *     2  low four bits: so many lines were booked before; next bit: but the last line end
+ *     2  low four bits: how many lines were merged before; next bit: but the last line end
  *     3  the step and the window, and where it is flipped and cut
  */
 #include <string.h>
@@ -27,8 +27,8 @@ static struct outcome plain[2], packed[2];
 static struct decompress one, other;
 static int file, inside;
 
-/* The reader's windows are as small as we like: linked with --wrap=csv_reader_space. */
-static size_t window; /* 0: as they are */
+/* Limit the reader's window to `window` bytes: linked with --wrap=csv_reader_space. */
+static size_t window; /* 0: no limit */
 char *__real_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 char *__wrap_csv_reader_space(struct csv_reader *rows, size_t *ret_len);
 
@@ -84,7 +84,7 @@ static void make_file(struct buffer *out, const uint8_t choice[4], const char *b
         out->len -= 1 + choice[3] % out->len;
 }
 
-/* All that comes out of it. */
+/* Decompress all of a file. */
 static void read_all(struct decompress *unpack, const struct decompress_request *order, size_t step,
                      struct buffer *out)
 {
@@ -118,7 +118,7 @@ static void check_own(const struct decompress *unpack, const struct buffer *byte
     fuzz_require(memcmp(own, want, DIGEST_SIZE) == 0, "the file's own hash");
 }
 
-/* The first lines of the CSV, as if they were booked. */
+/* Choose the first lines of the CSV as merged content. */
 static void choose_prefix(struct file_check_request *order, const struct buffer *csv,
                           uint8_t choice)
 {
@@ -176,7 +176,7 @@ static void file_check(enum decompress_format format, const struct buffer *bytes
                      "for this alone, and nothing of it counts");
         return;
     }
-    /* Magic bytes are told in other words where they are inside. */
+    /* Magic bytes inside a compressed file have another message. */
     if (decompress_not_csv(csv->data, csv->len, &utf16) != NULL)
         return;
     what = twice_difference(&packed[config], &plain[config]);

@@ -162,7 +162,7 @@ static void read_with(struct csv_reader *rows, const char *bytes, size_t len, co
     reading->failed |= next != CSV_READER_END;
     csv_reader_rest(rows, &room);
     reading->failed |= room != 0;
-    /* Each byte is accounted for; only a row that is too long may end the rows early. */
+    /* Bytes must not get lost, but a row that is too long may end the rows early. */
     if (reading->consumed.len != len ||
         (len > 0 && memcmp(reading->consumed.data, bytes, len) != 0))
         reading->failed = true;
@@ -382,7 +382,7 @@ static void test_limits(void)
         }
 }
 
-/* ---- both ways against libcsv --------------------------------------------------------- */
+/* ---- comparison with libcsv --------------------------------------------------------- */
 
 static size_t generate(char *out, size_t pieces)
 {

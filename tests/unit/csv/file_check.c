@@ -16,7 +16,7 @@ static struct file_check file_check;
 static struct check_result result;
 static struct buffer accepted, rejected, verdict;
 
-/* What a run is asked for; zeros are the usual. */
+/* The request of a run; zeros are the usual values. */
 struct ask {
     const char *name;
     uint64_t size; /* 0: all */
@@ -85,8 +85,7 @@ static void note_verdict(void)
         buffer_string(&verdict, " BAD");
 }
 
-/* Whatever is judged, the hash is that of the bytes judged, and all bytes are judged or the rest.
- */
+/* Check that the hash is that of the bytes checked, and that a byte is either checked or the rest. */
 static void check_bytes(const char *bytes, uint64_t size, const struct ask *ask)
 {
     unsigned char sha[DIGEST_SIZE];
@@ -284,7 +283,7 @@ static void test_last_row(void)
     check(!check_result_only_truncated(&result), "which may not wait for its rest");
 }
 
-/* What scp leaves on a full disk: a hole as large as what is missing. */
+/* Check the file that scp leaves on a full disk: a hole takes the place of the missing bytes. */
 static void test_nul_tail(void)
 {
     const size_t size = 3000000;
@@ -349,7 +348,7 @@ static void test_prefix(void)
         {"\xEF\xBB\xBFt,v\n1,2\n", "\xEF\xBB\xBFt,v\n1,2\n3,4\n", "1+0 prefix", "3,4,,anonymous\n"},
         {"t,v,note\n1,2,\"a\nb\"\n", "t,v,note\n1,2,\"a\nb\"\nx,4,\n",
          "0+1 prefix type-error:4 BAD", NULL},
-        /* Other content: all of it is judged. */
+        /* Content that differs from the prefix: all rows are checked. */
         {"t,v\n1,2\n", "t,v\n1,3\n3,4\n", "2+0", "1,3,,anonymous\n3,4,,anonymous\n"},
         {"t,v\n1,2\n", "t,v\n1,3\n", "1+0", "1,3,,anonymous\n"},
         {"t,v\n1,2\n3,4\n", "t,v\n1,2\n", "1+0", "1,2,,anonymous\n"},
@@ -418,7 +417,7 @@ static void test_prefix_anywhere(void)
     static const char file[] = "\xEF\xBB\xBFt,v,note\r\n1,2,a\r\n3,4,\"x,\ny\"\n5,6,\n7,8,z\n";
     static const char *const rows[] = {"1,2,a,anonymous\n", "3,4,\"x,\ny\",anonymous\n",
                                        "5,6,,anonymous\n", "7,8,z,anonymous\n"};
-    static const size_t ends[] = {13, 20, 31, 36, 42}; /* behind the header and each row */
+    static const size_t ends[] = {13, 20, 31, 36, 42}; /* ends of the header and of each row */
     size_t at, k, found, wrong = 0;
     struct buffer want = {0};
 
@@ -671,7 +670,7 @@ static bool says(const char *text)
     return found;
 }
 
-/* It is known by its own bytes, and nothing of it counts. */
+/* Check that a broken file is known by its own bytes, and none of its rows counts. */
 static void check_broken(const char *what)
 {
     check(result.broken && result.bytes == packed.len && result.violations.total == 1 &&

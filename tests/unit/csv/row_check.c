@@ -9,7 +9,7 @@
 
 static int dir;
 static struct schema schema;
-static struct training_columns own; /* all fields of the schema */
+static struct training_columns own; /* the schema's fields, in order */
 static struct cause cause;
 static struct violations violations;
 static struct column_map column_map;
