@@ -1,4 +1,4 @@
-# What the tests of arrival share. Each way is a function way_NAME that delivers the file $SRC/$1 to $DROP/$1; in
+# The library of the tests of arrival. Each way is a function way_NAME that delivers the file $SRC/$1 to $DROP/$1; in
 # each state of the daemon all of them are tried, and every file must be merged exactly once.
 #
 # shellcheck shell=bash
@@ -20,7 +20,7 @@ seen() { [[ $state != up ]] || wait_for recorded "$1" merged; }
 # file_of WAY: the name of its file.
 file_of() { echo "${1}_web_20240203_040506.csv"; }
 
-# arrived_by WAY: its file is merged exactly once, or the cell does not hold.
+# arrived_by WAY: check that the file of this way is merged exactly once; else its cell does not hold.
 arrived_by()
 {
     local name failures=$test_failures

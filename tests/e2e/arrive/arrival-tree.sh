@@ -49,7 +49,7 @@ fi
 # merged_in DIRECTORY: how many files of this directory the ledger has as merged.
 merged_in() { ledger | awk -F, -v dir="$1/" '$4 == "merged" && index($5, dir) == 1' | wc -l; }
 
-# Each file has its event, or is found when its directory is.
+# A file has an event of its own, or the scan of its new directory finds it.
 site up recursive=yes rescan=86400
 SRC=$SITE/src
 start_daemon

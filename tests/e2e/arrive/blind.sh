@@ -14,13 +14,13 @@ told()
     is "$(cli status --json | json_of /dev/stdin polled | cut -d : -f 1)" "every 1 seconds" "$1: as JSON too"
 }
 
-# silent NAME FILE: it is there for the daemon, but no event tells of it; merged all the same.
+# silent NAME FILE: wait until a file is merged for which the kernel sends no event.
 silent()
 {
     arrived "$1" "$2" "${3:-$1}: found without an event"
 }
 
-# What is written to the directory below an overlay.
+# Files are written to the directory below an overlay.
 site overlay rescan=86400 poll=1
 mkdir "$SITE/lower" "$SITE/upper" "$SITE/work"
 if as_root && mount -t overlay overlay -o "lowerdir=$SITE/lower,upperdir=$SITE/upper,workdir=$SITE/work" "$DROP" \
@@ -91,7 +91,7 @@ else
     skip "a FUSE mount below" "no /dev/fuse, or no bindfs"
 fi
 
-# Where the kernel tells all, nothing is polled.
+# Do not poll file systems that report all events.
 site plain rescan=86400 poll=1
 start_daemon
 case $(stat -f -c %T "$DROP") in

@@ -69,7 +69,7 @@ check "sent again with the right one it is merged" wait_for merged_whole h.csv "
 check "and the copy in quarantine is taken away, with all that stood beside it" \
     wait_for none_of h.csv
 
-# Nothing that could be a checksum.
+# Contents that cannot be a checksum.
 sample 5 32 >"$SITE/i"
 echo 'to be done' >"$DROP/i.csv.sha256"
 cp "$SITE/i" "$DROP/i.csv"
@@ -94,7 +94,7 @@ cp "$SITE/k" "$DROP/k.csv"
 check "a last row without newline is merged with its checksum" wait_for recorded k.csv merged
 is "$(rows_of k.csv | wc -l)" 5 "with all its rows"
 
-# It grows, and is sent again with a new checksum each time.
+# A file grows, and is sent again with a new checksum each time.
 sample 20 35 >"$SITE/l"
 for lines in 6 11 21; do
     head -n "$lines" "$SITE/l" >"$SITE/part"
@@ -104,7 +104,7 @@ for lines in 6 11 21; do
 done
 is "$(verdicts l.csv)" 'merged grown grown' "its new rows each time"
 
-# Of a packed file it is the checksum of the file as it was sent.
+# The checksum of a packed file is that of the file as it was sent.
 sample 20 36 >"$SITE/p"
 gzip -c "$SITE/p" >"$SITE/p.gz"
 sum_of "$SITE/p.gz" p.csv.gz >"$DROP/p.csv.gz.sha256"
@@ -256,7 +256,7 @@ sum_of "$SITE/d" d.csv >"$DROP/d.csv.sha256"
 becomes 10 "sent again right, its rows are there once" eval 'rows_of d.csv | wc -l'
 check "and it stays" wait_for none_of d.csv
 
-# What decides is said first, whatever else is wrong.
+# The reason that rejects the whole file is reported first.
 site rejecting bad_rows=reject-rows max_reported_errors=1
 sample 10 76 | sed '4s/^[^,]*/oops/;5s/^[^,]*/oops/' >"$DROP/r.csv"
 sum_of "$INI" r.csv >"$DROP/r.csv.sha256"

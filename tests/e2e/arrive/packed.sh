@@ -13,7 +13,7 @@ pack() { if [[ $1 == gz ]]; then gzip -cn; else zstd -cq; fi; }
 # booked_rows NAME: "rows duplicate" of its last line.
 booked_rows() { ledger | awk -F, -v name="$1" '$5 == name { last = $9 " " $11 } END { print last }'; }
 
-# reasons NAME: what its list of violations says.
+# reasons NAME: print its list of violations.
 reasons() { cat "$DATA/quarantine/$1.errors.csv"; }
 
 # waiting_name: the file that waits.
@@ -105,7 +105,7 @@ for how in gz zst; do
     quarantined "$U1.$how" changed-file "$how: it is changed"
 done
 
-# Both in one batch, whichever comes first.
+# Plain and packed files in one batch, in any order.
 site together
 for i in 1 2 3 4 5 6 7 8; do
     sample 10 "$i" >"$DROP/both-$i.csv"

@@ -52,7 +52,7 @@ else
     skip "mounted over" "no mount"
 fi
 
-# One event for each of more files than the queue holds.
+# More files than the event queue holds.
 site overflow
 start_daemon
 kill -STOP "$DAEMON_PID"
@@ -82,7 +82,7 @@ arrived linked.csv "$SITE/elsewhere.csv" "a hard link is merged"
 more_rows 5 1 5 >>"$SITE/elsewhere.csv"
 arrived linked.csv "$SITE/elsewhere.csv" "what is appended through its other name is found"
 
-# What is not looked at, and what is never opened.
+# Names that are ignored, and files that are never opened.
 site ignored
 start_daemon
 sample 3 1 >"$DROP/.hidden.csv"

@@ -61,7 +61,7 @@ try_number() { try "$1" "${2:+3:$2:timestamp}" "$H\n$R\n$3,2,3,4,5,6,7,8,idle\n"
 # try_percent NAME WANT VALUE: VALUE as cpu_percent (0 to 100), in line 2.
 try_percent() { try "$1" "${2:+2:$2:cpu_percent}" "$H\n1,$3,3,4,5,6,7,8,idle\n$R\n"; }
 
-# try_meta NAME WANT USER SOURCE LABEL TIME: these metadata cells, in line 2.
+# try_meta NAME WANT USER SOURCE LABEL TIME: check a file with these metadata cells in line 2.
 try_meta() { try "$1" "${2:+2:$2}" "$A\n$R,$3,$4,$5,$6\n"; }
 
 site codes

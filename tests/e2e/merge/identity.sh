@@ -82,7 +82,7 @@ becomes 20 "renamed and appended to while nobody looks, too" training_rows
 after_merge
 is "$(training_rows)" 21 "each row stands there once"
 
-# Its last row is being written when it is renamed: what was merged of it before stands there already.
+# The file is renamed while its last row is written; the rows before it are merged already.
 site renamed-in-a-row
 sample 3 1 >"$DROP/$U1"
 start_daemon

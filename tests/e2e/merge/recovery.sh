@@ -43,7 +43,7 @@ put_back()
     cp "$SITE/training.whole" "$TRAINING"
 }
 
-# flip FILE OFFSET: one byte of it becomes another.
+# flip FILE OFFSET: change one byte of the file.
 flip()
 {
     local byte

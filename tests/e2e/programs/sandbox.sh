@@ -107,7 +107,7 @@ fi
 publish_programs
 program=$DAEMON
 
-# As an ordinary user, without capabilities; the files are of another one, who may not remove what is not theirs.
+# Run the daemon as an ordinary user without capabilities; the files belong to another user, who may remove only their own.
 # as_daemon [OPTION…]: from now on the daemon is started as user daemon of group users.
 as_daemon()
 {

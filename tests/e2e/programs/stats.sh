@@ -4,7 +4,7 @@
 # shellcheck source=tests/lib/e2e.sh
 . "$(dirname "$0")/../../lib/e2e.sh"
 
-# users_line USER: its line in users.csv without the time.
+# users_line USER: print the user's line in users.csv without the time.
 users_line() { grep "^$1," "$DATA/stats/users.csv" | cut -d , -f 1-4; }
 
 # prom_is_sound FILE: a simple check of Prometheus's text format: each sample belongs to a family that has its
@@ -49,7 +49,7 @@ exits 1 "merge of three good files, a copy, a bad one and an empty one" cli merg
 more_rows 2 1 10 >>"$DROP/u1_external_20240101_120000.csv"
 exits 0 "merge of a grown one" cli merge
 
-# numbers WHEN: what stats.json must say now.
+# numbers WHEN: check the numbers in stats.json.
 numbers()
 {
     is "$(stat_of user_files)" 5 "$1: user_files: the CSV files in the drop directory"
@@ -172,7 +172,7 @@ import csv, sys
 print([row[0] for row in csv.reader(open(sys.argv[1], newline=""))])' "$DATA/stats/users.csv" |
     tr -d '\n' | grep -c "a\"b")" 1 "users.csv has them"
 
-# What others do is noticed at the next rescan.
+# The next rescan notices changes by other processes.
 site noticed rescan=1
 start_daemon
 put a.csv < <(sample 5 1)
