@@ -142,8 +142,8 @@ static int open_training_file(struct training *training, bool *ret_other, struct
 }
 
 /* Hash the first `size` bytes into the line. */
-static int hash_file(const struct training *training, uint64_t size, struct ledger_line *line,
-                     struct cause *cause)
+static int hash_training_file(const struct training *training, uint64_t size,
+                              struct ledger_line *line, struct cause *cause)
 {
     struct digest_stream *stream = digest_stream_new();
     struct digest digest;
@@ -278,7 +278,7 @@ int training_adopt(struct training *training, struct ledger *ledger, struct caus
             return -1;
         st.st_size++;
     }
-    if (hash_file(training, (uint64_t)st.st_size, &line, cause) < 0 ||
+    if (hash_training_file(training, (uint64_t)st.st_size, &line, cause) < 0 ||
         count_rows(training, line.length, &line.rows, cause) < 0)
         return -1;
     if (durable_sync(training->fd, DATADIR_TRAINING, cause) < 0 ||
