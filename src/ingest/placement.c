@@ -13,7 +13,7 @@
 #include "ingest/move_out.h"
 
 /* The suffixes behind NAME at its place. In state/moving/ they are the same, but for SEQ.csv. */
-static const char *const suffixes[MOVING_FILES] = {
+static const char *const moving_suffixes[MOVING_FILES] = {
     [MOVING_ERRORS] = ".errors.csv",
     [MOVING_REJECTS] = ".rejects.csv",
     [MOVING_SHA256] = ".sha256",
@@ -39,7 +39,7 @@ enum placement placement_of_accepted(const struct config *config)
 void moving_name(char out[MOVING_NAME_SIZE], uint64_t seq, enum moving_file which)
 {
     snprintf(out, MOVING_NAME_SIZE, "%" PRIu64 "%s", seq,
-             which == MOVING_FILE ? ".csv" : suffixes[which]);
+             which == MOVING_FILE ? ".csv" : moving_suffixes[which]);
 }
 
 static enum moving_file moving_sidecar(int kind)
@@ -198,7 +198,7 @@ static bool is_taken(struct placing *placing, enum moving_file which, unsigned n
     char place[BACKUP_NAME_SIZE];
     bool there;
 
-    backup_name_format(place, placing->name, n, suffixes[which]);
+    backup_name_format(place, placing->name, n, moving_suffixes[which]);
     if (look_up(placing->places, place, &there, placing->cause) == 0)
         return there;
     placing->failed = true;
@@ -214,7 +214,7 @@ static int is_equal(const struct placing *placing, enum moving_file which, unsig
     int ours, other, result = 0;
 
     moving_name(moving, placing->seq, which);
-    backup_name_format(place, placing->name, n, suffixes[which]);
+    backup_name_format(place, placing->name, n, moving_suffixes[which]);
     if (beneath_open(placing->places, place, &other, &left) != FILE_REGULAR)
         return 0;
     if (beneath_open(placing->dir->moving, moving, &ours, &right) == FILE_REGULAR) {
@@ -269,7 +269,7 @@ static int move_to_place(struct placing *placing, enum moving_file which, unsign
     if (!placing->there[which])
         return 0;
     moving_name(moving, placing->seq, which);
-    backup_name_format(place, placing->name, n, suffixes[which]);
+    backup_name_format(place, placing->name, n, moving_suffixes[which]);
     placing->there[which] = false;
     return durable_move(placing->dir->moving, moving, placing->places, place, placing->cause);
 }
@@ -387,7 +387,7 @@ static void clear_place(const struct placing *placing, unsigned n)
     int i;
 
     for (i = MOVING_FILES - 1; i >= 0; i--) {
-        backup_name_format(place, placing->name, n, suffixes[i]);
+        backup_name_format(place, placing->name, n, moving_suffixes[i]);
         unlinkat(placing->places, place, 0);
     }
     log_info("%s: the cut copy in quarantine is taken away, this is the whole file", placing->name);

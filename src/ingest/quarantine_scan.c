@@ -110,7 +110,7 @@ static void add_file(struct quarantine_list *list, const char *base)
     }
 }
 
-static void enter_directory(void *context, const char *name, int fd)
+static void note_directory(void *context, const char *name, int fd)
 {
     struct quarantine_list *list = context;
 
@@ -134,8 +134,8 @@ static bool is_there(int dir_fd, const char *path)
 
 /* Count a data file NAME.csv, or a list of violations and the data file NAME.csv.~2~ beside it,
  * whose own name drop_scan does not report. */
-static void scan_found(void *context, const char *path, enum file_kind kind,
-                       const struct file_id *ignored)
+static void count_found(void *context, const char *path, enum file_kind kind,
+                        const struct file_id *ignored)
 {
     static const char suffix[] = ".errors.csv";
     struct quarantine_list *list = context;
@@ -198,7 +198,7 @@ int quarantine_scan(const struct datadir *dir, const struct ledger *ledger,
 {
     struct quarantine_list list = {.dir = dir, .summary = ret_summary, .cause = cause};
     const struct drop_scan_request request = {
-        .recursive = true, .enter = enter_directory, .found = scan_found, .context = &list};
+        .recursive = true, .enter = note_directory, .found = count_found, .context = &list};
     uint64_t ignored;
     size_t i;
     int result = 0;
