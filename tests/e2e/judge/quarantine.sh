@@ -123,8 +123,8 @@ check "only after it was quiet for settle" test $((judged - $(date -r "$DATA/qua
 
 site open
 start_daemon
-sample 5 1 | sed '3s/^[^,]*/oops/' >"$DROP/held.csv"
 exec 7>>"$DROP/held.csv"
+sample 5 1 | sed '3s/^[^,]*/oops/' >&7
 after_verdict
 is "$(verdicts held.csv)" '' "a bad file that a writer has open is not judged"
 check "and stays where it is" test -e "$DROP/held.csv"
