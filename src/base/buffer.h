@@ -1,9 +1,9 @@
 /*
- * buffer: bytes that grow.
+ * buffer: a growing array of bytes.
  *
- * A zeroed struct is an empty buffer. Appending cannot fail one by one: when memory runs out the
- * buffer is marked failed, keeps what it has and takes no more; ask buffer_failed() once, before
- * use of the whole.
+ * A zeroed struct is an empty buffer. The functions that append report no error: when memory runs
+ * out they mark the buffer as failed, and it keeps its content and accepts no more. Check
+ * buffer_failed() once, before the content is used.
  */
 #ifndef PHASESENTINEL_BUFFER_H
 #define PHASESENTINEL_BUFFER_H
@@ -19,17 +19,21 @@ struct buffer {
     bool failed;
 };
 
-void buffer_free(struct buffer *buffer);  /* takes zeroed and freed ones; leaves it zeroed */
-void buffer_clear(struct buffer *buffer); /* empty and not failed; keeps its memory */
+/* Free the memory and leave a zeroed struct. */
+void buffer_free(struct buffer *buffer);
+
+/* Make the buffer empty and not failed. Its memory is kept. */
+void buffer_clear(struct buffer *buffer);
+
 bool buffer_failed(const struct buffer *buffer);
 
-/* Room for at least `more` bytes behind len; 0, or -1 with the buffer marked failed. */
+/* Make room for `more` bytes behind len. Return 0, or -1 with the buffer marked as failed. */
 int buffer_reserve(struct buffer *buffer, size_t more);
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The content as a C string, valid until the next change; "" when failed. */
+/* Return the content as a C string, valid until the next change; "" if the buffer failed. */
 const char *buffer_text(struct buffer *buffer);
 
 static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t len)

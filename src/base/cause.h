@@ -1,11 +1,10 @@
 /*
- * cause: why something could not be done.
+ * cause: why an operation failed.
  *
  * A function that can fail takes a struct cause as its last parameter and returns 0, or -1 with the
- * cause filled in; on success the cause is untouched. The kind says what is to be done about it,
- * and only the programs and the intake decide; everything below returns. The text is a full
- * sentence without a final stop; whoever prints it escapes it (log.h), so raw file names may stand
- * in it.
+ * cause filled in; on success the cause is untouched. The kind decides what happens next. Only the
+ * programs and ingest/batch act on it; all other functions pass it on. The text is a sentence
+ * without a full stop and may contain raw file names: log.h escapes them.
  */
 #ifndef PHASESENTINEL_CAUSE_H
 #define PHASESENTINEL_CAUSE_H
@@ -13,36 +12,35 @@
 #include <stdbool.h>
 
 enum cause_kind {
-    CAUSE_USAGE,   /* the command line is wrong */
-    CAUSE_CORRUPT, /* ledger or training file contradict each other: touch nothing, a person decides
-                    */
-    CAUSE_NO_INPUT, /* something named by the user does not exist */
-    CAUSE_CHANGED,  /* it changed under our hands: no verdict, look again */
-    CAUSE_RETRY, /* our own trouble (no space, no memory): undo, keep everything, pause, try again
-                  */
-    CAUSE_PANIC, /* what is on disk is unknown (a failed sync): stop now, the next start recovers */
-    CAUSE_BUSY,  /* another process holds it */
-    CAUSE_CONFIG, /* configuration or schema, or what they do not say yet */
+    CAUSE_USAGE,    /* the command line is wrong */
+    CAUSE_CORRUPT,  /* ledger and training file contradict each other: change nothing; a person
+                       must decide */
+    CAUSE_NO_INPUT, /* the user named a file that does not exist */
+    CAUSE_CHANGED,  /* the file changed while it was read: no verdict, read it again */
+    CAUSE_RETRY, /* trouble of our own (no space, no memory): undo, keep all files, retry later */
+    CAUSE_PANIC, /* a sync failed, so the state on disk is unknown: stop; the next start recovers */
+    CAUSE_BUSY,  /* the lock is held by another process */
+    CAUSE_CONFIG, /* configuration or schema is wrong or incomplete */
 };
 
 struct cause {
     enum cause_kind kind;
     int errnum;    /* errno, or 0 */
-    bool reported; /* has been logged already, in more detail */
+    bool reported; /* already logged, in more detail */
     char text[1024];
 };
 
-/* Both return -1, so that `return cause_set(…)` fails the caller. cause_errno appends errno's text.
- */
+/* Fill *cause and return -1, so that `return cause_set(...)` fails the caller. cause_errno appends
+ * the text of errno. */
 int cause_set(struct cause *cause, enum cause_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int cause_errno(struct cause *cause, enum cause_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Out of memory, as a cause. Returns -1. */
+/* Fill *cause with "out of memory" and return -1. */
 int cause_memory(struct cause *cause);
 
-/* The exit code that sysexits.h has for it. */
+/* Return the exit code of sysexits.h for this kind. */
 int cause_exit_code(const struct cause *cause);
 
 #endif

@@ -58,7 +58,8 @@ bool clock_parse(const char *text, size_t len, int64_t *ret_time)
     int64_t seconds;
     int milli;
 
-    /* datetime takes more forms: other separators before the fraction, other zones, a leap second. */
+    /* datetime takes more forms: other separators before the fraction, other zones, a leap second.
+     */
     if (len != CLOCK_TEXT_LEN || text[19] != '.' || text[23] != 'Z' ||
         !datetime_parse_datetime(text, len, &utc) || utc.second > 59)
         return false;

@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/decimal.h"
+
 #define DAY 86400 /* seconds */
 
 static const char *const months[] = {"January",   "February", "March",    "April",
@@ -13,7 +15,7 @@ static const char *const months[] = {"January",   "February", "March",    "April
 static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                        "Thursday", "Friday", "Saturday"};
 
-/* ---- the calendar ------------------------------------------------------------------------- */
+/* ---- the calendar ---- */
 
 static bool is_leap(int year)
 {
@@ -24,7 +26,7 @@ static int days_in_month(int year, int month)
 {
     if (month == 2)
         return is_leap(year) ? 29 : 28;
-    return 30 + (month + month / 8) % 2; /* odd months up to July, even ones from August on: 31 */
+    return 30 + (month + month / 8) % 2; /* 31: odd months to July, even ones from August */
 }
 
 /* Return the days since 1970-01-01 of a day in the Gregorian calendar, extended to year 0. */
@@ -78,29 +80,24 @@ struct datetime datetime_from_seconds(int64_t seconds)
     return utc;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
-/* What is left to read, and where it began. */
+/* The text: its start, and the part that is still to be read. */
 struct cursor {
     const char *start, *p, *end;
 };
-
-static bool is_digit(char c)
-{
-    return (unsigned char)(c - '0') <= 9;
-}
 
 static size_t count_digits(const struct cursor *at)
 {
     const char *p = at->p;
 
-    while (p < at->end && is_digit(*p))
+    while (p < at->end && decimal_is_digit(*p))
         p++;
     return (size_t)(p - at->p);
 }
 
-/* Reads exactly `width` digits whose value lies between low and high. */
-static bool take_digits(struct cursor *at, size_t width, int low, int high, int *ret_value)
+/* Read exactly `width` digits whose value lies between low and high. */
+static bool read_digits(struct cursor *at, size_t width, int low, int high, int *ret_value)
 {
     int value = 0;
     size_t i;
@@ -108,7 +105,7 @@ static bool take_digits(struct cursor *at, size_t width, int low, int high, int 
     if ((size_t)(at->end - at->p) < width)
         return false;
     for (i = 0; i < width; i++) {
-        if (!is_digit(at->p[i]))
+        if (!decimal_is_digit(at->p[i]))
             return false;
         value = value * 10 + (at->p[i] - '0');
     }
@@ -119,7 +116,7 @@ static bool take_digits(struct cursor *at, size_t width, int low, int high, int 
     return true;
 }
 
-static bool take_char(struct cursor *at, char c)
+static bool read_char(struct cursor *at, char c)
 {
     if (at->p == at->end || *at->p != c)
         return false;
@@ -127,7 +124,7 @@ static bool take_char(struct cursor *at, char c)
     return true;
 }
 
-static bool take_fraction(struct cursor *at, struct datetime *datetime)
+static bool read_fraction(struct cursor *at, struct datetime *datetime)
 {
     datetime->fraction = at->p;
     datetime->fraction_len = count_digits(at);
@@ -135,81 +132,81 @@ static bool take_fraction(struct cursor *at, struct datetime *datetime)
     return datetime->fraction_len > 0;
 }
 
-/* Z, +hh:mm, +hhmm or +hh */
-static bool take_zone(struct cursor *at, struct datetime *datetime)
+/* Read Z, +hh:mm, +hhmm or +hh. */
+static bool read_zone(struct cursor *at, struct datetime *datetime)
 {
     int hours, minutes = 0;
     bool west;
 
     datetime->has_zone = true;
     datetime->zone = 0;
-    if (take_char(at, 'Z'))
+    if (read_char(at, 'Z'))
         return true;
     west = at->p < at->end && *at->p == '-';
     if (!west && (at->p == at->end || *at->p != '+'))
         return false;
     at->p++;
-    if (!take_digits(at, 2, 0, 23, &hours))
+    if (!read_digits(at, 2, 0, 23, &hours))
         return false;
-    if ((take_char(at, ':') || count_digits(at) > 0) && !take_digits(at, 2, 0, 59, &minutes))
+    if ((read_char(at, ':') || count_digits(at) > 0) && !read_digits(at, 2, 0, 59, &minutes))
         return false;
     datetime->zone = (hours * 60 + minutes) * (west ? -1 : 1);
     return true;
 }
 
-static bool take_iso_day(struct cursor *at, struct datetime *datetime)
+static bool read_iso_day(struct cursor *at, struct datetime *datetime)
 {
-    return take_digits(at, 4, 0, 9999, &datetime->year) && take_char(at, '-') &&
-           take_digits(at, 2, 1, 12, &datetime->month) && take_char(at, '-') &&
-           take_digits(at, 2, 1, days_in_month(datetime->year, datetime->month), &datetime->day);
+    return read_digits(at, 4, 0, 9999, &datetime->year) && read_char(at, '-') &&
+           read_digits(at, 2, 1, 12, &datetime->month) && read_char(at, '-') &&
+           read_digits(at, 2, 1, days_in_month(datetime->year, datetime->month), &datetime->day);
 }
 
-bool datetime_parse_date(const char *text, size_t len, struct datetime *ret_moment)
+bool datetime_parse_date(const char *text, size_t len, struct datetime *ret_datetime)
 {
     struct cursor at = {text, text, text + len};
     struct datetime datetime = {0};
 
-    if (!take_iso_day(&at, &datetime) || at.p != at.end)
+    if (!read_iso_day(&at, &datetime) || at.p != at.end)
         return false;
-    *ret_moment = datetime;
+    *ret_datetime = datetime;
     return true;
 }
 
-bool datetime_parse_datetime(const char *text, size_t len, struct datetime *ret_moment)
+bool datetime_parse_datetime(const char *text, size_t len, struct datetime *ret_datetime)
 {
     struct cursor at = {text, text, text + len};
     struct datetime datetime = {0};
 
-    if (!take_iso_day(&at, &datetime) || !take_char(&at, 'T') ||
-        !take_digits(&at, 2, 0, 23, &datetime.hour) || !take_char(&at, ':') ||
-        !take_digits(&at, 2, 0, 59, &datetime.minute) || !take_char(&at, ':') ||
-        !take_digits(&at, 2, 0, 60, &datetime.second))
+    if (!read_iso_day(&at, &datetime) || !read_char(&at, 'T') ||
+        !read_digits(&at, 2, 0, 23, &datetime.hour) || !read_char(&at, ':') ||
+        !read_digits(&at, 2, 0, 59, &datetime.minute) || !read_char(&at, ':') ||
+        !read_digits(&at, 2, 0, 60, &datetime.second))
         return false;
-    if ((take_char(&at, '.') || take_char(&at, ',')) && !take_fraction(&at, &datetime))
+    if ((read_char(&at, '.') || read_char(&at, ',')) && !read_fraction(&at, &datetime))
         return false;
-    if (at.p < at.end && !take_zone(&at, &datetime))
+    if (at.p < at.end && !read_zone(&at, &datetime))
         return false;
     if (at.p != at.end)
         return false;
-    *ret_moment = datetime;
+    *ret_datetime = datetime;
     return true;
 }
 
-/* What a format has told so far; -1: nothing. */
+/* The parts of a date that a format has read; -1: not read. */
 struct parts {
     int month, day, yday, weekday, hour12, afternoon, century_year;
     bool epoch;
 };
 
-/* One digit is enough where none stands before it: 1/2/2024, but not 2024011. */
-static bool take_short(struct cursor *at, int low, int high, int *ret_value)
+/* Read two digits, or one that no digit precedes: 1/2/2024, but not 2024011. */
+static bool read_short(struct cursor *at, int low, int high, int *ret_value)
 {
-    bool joined = at->p > at->start && is_digit(at->p[-1]);
+    bool joined = at->p > at->start && decimal_is_digit(at->p[-1]);
 
-    return take_digits(at, count_digits(at) == 1 && !joined ? 1 : 2, low, high, ret_value);
+    return read_digits(at, count_digits(at) == 1 && !joined ? 1 : 2, low, high, ret_value);
 }
 
-static bool take_name(struct cursor *at, const char *const *names, int count, int *ret_index)
+static bool read_name(struct cursor *at, const char *const *names, int count, int *ret_index)
 {
     size_t left = (size_t)(at->end - at->p), len;
     int i;
@@ -227,7 +224,7 @@ static bool take_name(struct cursor *at, const char *const *names, int count, in
     return false;
 }
 
-static bool take_epoch(struct cursor *at, struct datetime *datetime)
+static bool read_epoch(struct cursor *at, struct datetime *datetime)
 {
     size_t len = count_digits(at);
     struct datetime utc;
@@ -244,7 +241,7 @@ static bool take_epoch(struct cursor *at, struct datetime *datetime)
     return utc.year <= 9999;
 }
 
-/* The conversions that stand for several. */
+/* Return the conversions that this one abbreviates, or NULL. */
 static const char *expansion(char conversion)
 {
     switch (conversion) {
@@ -260,79 +257,80 @@ static const char *expansion(char conversion)
     return NULL;
 }
 
-static bool take_conversion(struct cursor *at, char conversion, struct parts *parts,
+static bool read_conversion(struct cursor *at, char conversion, struct parts *parts,
                             struct datetime *datetime)
 {
     static const char *const halves[] = {"AM", "PM"};
 
     switch (conversion) {
     case 'Y':
-        return take_digits(at, 4, 0, 9999, &datetime->year);
+        return read_digits(at, 4, 0, 9999, &datetime->year);
     case 'y':
-        return take_digits(at, 2, 0, 99, &parts->century_year);
+        return read_digits(at, 2, 0, 99, &parts->century_year);
     case 'm':
-        return take_short(at, 1, 12, &parts->month);
+        return read_short(at, 1, 12, &parts->month);
     case 'b':
     case 'B':
     case 'h':
-        if (!take_name(at, months, 12, &parts->month))
+        if (!read_name(at, months, 12, &parts->month))
             return false;
         parts->month++;
         return true;
     case 'e':
-        if (take_char(at, ' '))
-            return take_digits(at, 1, 1, 9, &parts->day);
-        return take_short(at, 1, 31, &parts->day);
+        if (read_char(at, ' '))
+            return read_digits(at, 1, 1, 9, &parts->day);
+        return read_short(at, 1, 31, &parts->day);
     case 'd':
-        return take_short(at, 1, 31, &parts->day);
+        return read_short(at, 1, 31, &parts->day);
     case 'j':
-        return take_digits(at, 3, 1, 366, &parts->yday);
+        return read_digits(at, 3, 1, 366, &parts->yday);
     case 'a':
     case 'A':
-        return take_name(at, weekdays, 7, &parts->weekday);
+        return read_name(at, weekdays, 7, &parts->weekday);
     case 'H':
-        return take_short(at, 0, 23, &datetime->hour);
+        return read_short(at, 0, 23, &datetime->hour);
     case 'I':
-        return take_short(at, 1, 12, &parts->hour12);
+        return read_short(at, 1, 12, &parts->hour12);
     case 'M':
-        return take_short(at, 0, 59, &datetime->minute);
+        return read_short(at, 0, 59, &datetime->minute);
     case 'S':
-        return take_short(at, 0, 60, &datetime->second);
+        return read_short(at, 0, 60, &datetime->second);
     case 'f':
-        return take_fraction(at, datetime);
+        return read_fraction(at, datetime);
     case 'p':
-        return take_name(at, halves, 2, &parts->afternoon);
+        return read_name(at, halves, 2, &parts->afternoon);
     case 'z':
-        return take_zone(at, datetime);
+        return read_zone(at, datetime);
     case 's':
         parts->epoch = true;
-        return take_epoch(at, datetime);
+        return read_epoch(at, datetime);
     }
-    return take_char(at, '%');
+    return read_char(at, '%');
 }
 
-static bool take_format(struct cursor *at, const char *format, struct parts *parts,
+static bool read_format(struct cursor *at, const char *format, struct parts *parts,
                         struct datetime *datetime)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
-            if (!take_char(at, *format))
+            if (!read_char(at, *format))
                 return false;
             continue;
         }
         format++;
         if (expansion(*format) != NULL) {
-            if (!take_format(at, expansion(*format), parts, datetime))
+            if (!read_format(at, expansion(*format), parts, datetime))
                 return false;
-        } else if (!take_conversion(at, *format, parts, datetime)) {
+        } else if (!read_conversion(at, *format, parts, datetime)) {
             return false;
         }
     }
     return true;
 }
 
-/* Puts the parts together; false where they contradict each other or the calendar. */
-static bool settle_parts(const struct parts *parts, struct datetime *datetime)
+/* Complete the datetime from the parts. Return false if they contradict each other or the calendar.
+ */
+static bool combine_parts(const struct parts *parts, struct datetime *datetime)
 {
     int month = 1, day = parts->yday;
 
@@ -360,20 +358,20 @@ static bool settle_parts(const struct parts *parts, struct datetime *datetime)
 }
 
 size_t datetime_parse_format(const char *format, const char *text, size_t len,
-                             struct datetime *ret_moment)
+                             struct datetime *ret_datetime)
 {
     struct cursor at = {text, text, text + len};
     struct parts parts = {-1, -1, -1, -1, -1, -1, -1, false};
     struct datetime datetime = {0};
 
-    if (!take_format(&at, format, &parts, &datetime) || !settle_parts(&parts, &datetime))
+    if (!read_format(&at, format, &parts, &datetime) || !combine_parts(&parts, &datetime))
         return 0;
-    *ret_moment = datetime;
+    *ret_datetime = datetime;
     return (size_t)(at.p - text);
 }
 
-/* Conversions that tell the same, by one letter: "%d" and "%e", "%m" and "%B". */
-static char meaning(char conversion)
+/* Map conversions of the same part of a date to one letter: "%d" and "%e", "%m" and "%B". */
+static char part_letter(char conversion)
 {
     static const char alike[] = "yYbmBmhmedAaIH";
     const char *pair;
@@ -384,13 +382,13 @@ static char meaning(char conversion)
     return conversion;
 }
 
-static int note_conversions(const char *format, char *told, size_t *count, struct buffer *why)
+static int list_conversions(const char *format, char *seen, size_t *count, struct buffer *why)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%' || *++format == '%')
             continue;
         if (expansion(*format) != NULL) {
-            if (note_conversions(expansion(*format), told, count, why) < 0)
+            if (list_conversions(expansion(*format), seen, count, why) < 0)
                 return -1;
             continue;
         }
@@ -400,27 +398,27 @@ static int note_conversions(const char *format, char *told, size_t *count, struc
                 format);
             return -1;
         }
-        if (memchr(told, meaning(*format), *count) != NULL) {
+        if (memchr(seen, part_letter(*format), *count) != NULL) {
             buffer_printf(why, "%%%c tells again what is told before it", *format);
             return -1;
         }
-        told[(*count)++] = meaning(*format);
+        seen[(*count)++] = part_letter(*format);
     }
     return 0;
 }
 
 int datetime_check_format(const char *format, struct buffer *why)
 {
-    char told[16];
+    char seen[16];
     size_t count = 0;
     bool epoch, day;
 
-    if (note_conversions(format, told, &count, why) < 0)
+    if (list_conversions(format, seen, &count, why) < 0)
         return -1;
-#define TOLD(c) (memchr(told, (c), count) != NULL)
-    epoch = TOLD('s');
-    day = TOLD('Y') && (TOLD('j') || (TOLD('m') && TOLD('d')));
-    if (epoch && count > 1u + TOLD('f')) {
+#define HAS(c) (memchr(seen, (c), count) != NULL)
+    epoch = HAS('s');
+    day = HAS('Y') && (HAS('j') || (HAS('m') && HAS('d')));
+    if (epoch && count > 1u + HAS('f')) {
         buffer_string(why, "%s tells the whole time; nothing but %f can stand beside it");
         return -1;
     }
@@ -428,11 +426,11 @@ int datetime_check_format(const char *format, struct buffer *why)
         buffer_string(why, "year, month and day are needed: %Y, %m and %d");
         return -1;
     }
-    if (TOLD('p') != (strstr(format, "%I") != NULL)) {
+    if (HAS('p') != (strstr(format, "%I") != NULL)) {
         buffer_string(why, "%I and %p need each other");
         return -1;
     }
-#undef TOLD
+#undef HAS
     return 0;
 }
 

@@ -44,7 +44,7 @@ void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len)
     }
 }
 
-/* The digit's value plus one; 0: no digit. */
+/* The values of the hex digits, plus one; 0: no digit. */
 static const unsigned char hex_digits[256] = {
     ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
@@ -74,16 +74,18 @@ uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed)
     return XXH3_64bits_withSeed(bytes, len, seed);
 }
 
-/* Strangers choose what is indexed. Whoever does not know the seed cannot make keys collide. */
+/* Return the seed of this process. Other users choose the names that are indexed; without the seed
+ * they cannot make keys collide. */
 static uint64_t process_seed(void)
 {
     static _Atomic uint64_t shared;
     uint64_t seed = shared, fresh = 0;
 
     while (seed == 0) {
-        if (getrandom(&fresh, sizeof fresh, 0) != sizeof fresh) /* an old kernel in a sandbox */
+        if (getrandom(&fresh, sizeof fresh, 0) !=
+            sizeof fresh) /* fails in a sandbox of an old kernel */
             fresh = (uint64_t)(uintptr_t)&fresh ^ (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid();
-        /* Another thread may have been first: its seed is everybody's. */
+        /* If another thread was first, use its seed. */
         if (fresh != 0 && atomic_compare_exchange_strong(&shared, &seed, fresh))
             seed = fresh;
     }

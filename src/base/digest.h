@@ -1,8 +1,8 @@
 /*
- * digest: SHA-256 for the identity of content, XXH3-64 for checks against damage.
+ * digest: SHA-256 for the identity of content, XXH3-64 against damage, and keys for hash tables.
  *
- * The only module that includes nettle and xxhash. A struct digest is plain memory: a copy of it is
- * the state of the bytes so far, which is how a prefix's hash comes for nothing.
+ * The only module that includes nettle and xxhash. A struct digest is plain memory: a copy is the
+ * state of the bytes so far, so the hash of a prefix costs nothing extra.
  */
 #ifndef PHASESENTINEL_DIGEST_H
 #define PHASESENTINEL_DIGEST_H
@@ -21,20 +21,23 @@ struct digest {
 
 void digest_init(struct digest *digest);
 void digest_update(struct digest *digest, const void *bytes, size_t len);
-void digest_final(const struct digest *digest,
-                  unsigned char out[DIGEST_SIZE]); /* leaves it as it is */
 
+/* Write the hash of the bytes so far; more may follow. */
+void digest_final(const struct digest *digest, unsigned char out[DIGEST_SIZE]);
+
+/* Append the bytes as hex digits in lower case. */
 void digest_hex(struct buffer *out, const unsigned char *bytes, size_t len);
 
-/* `len` bytes from twice as many hex digits in lower case; false if they are others. */
+/* Read `len` bytes from 2 * len hex digits in lower case. Return false for other characters. */
 bool digest_unhex(unsigned char *out, const char *digits, size_t len);
 
 uint64_t digest_check(const void *bytes, size_t len); /* XXH3-64 */
 uint64_t digest_seeded(const void *bytes, size_t len, uint64_t seed);
 
 /*
- * Keys of an index in memory, of this process only: XXH3 with a seed that nobody knows. Of 64 bits,
- * for who compares the real thing behind a match; of 128 bits, for who does not.
+ * Keys of hash tables: XXH3 with a secret seed of this process, so that nobody can choose names
+ * that collide. Two entries may have the same 64-bit key: compare what they stand for. A 128-bit
+ * key needs no such comparison.
  */
 struct digest_wide {
     uint64_t high, low;
@@ -43,7 +46,7 @@ struct digest_wide {
 uint64_t digest_key(const void *bytes, size_t len);
 struct digest_wide digest_wide_key(const void *bytes, size_t len);
 
-/* XXH3-64 of bytes that come in pieces. NULL when memory is out. */
+/* XXH3-64 of bytes that come in pieces. digest_stream_new returns NULL when out of memory. */
 struct digest_stream;
 struct digest_stream *digest_stream_new(void);
 void digest_stream_free(struct digest_stream *stream);

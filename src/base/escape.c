@@ -2,9 +2,8 @@
 
 #include <stdio.h>
 
-/* The length of the valid sequence at the start of text, or 0. After RFC 3629, table of well-formed
- * bytes. */
-static size_t sequence(const unsigned char *text, size_t len)
+/* Return the length of the valid UTF-8 sequence at the start of the text, or 0 (RFC 3629). */
+static size_t sequence_length(const unsigned char *text, size_t len)
 {
     unsigned char low = 0x80, high = 0xBF;
     size_t need, i;
@@ -47,7 +46,7 @@ size_t escape_invalid_utf8(const char *text, size_t len)
                 continue;
             }
         }
-        step = sequence(bytes + i, len - i);
+        step = sequence_length(bytes + i, len - i);
         if (step == 0)
             return i;
         i += step;
@@ -64,9 +63,9 @@ size_t escape_code_points(const char *text, size_t len)
     return count;
 }
 
-/* What a terminal may obey, or what makes the text beside it look like another: control characters
- * (U+0080 to U+009F too), line separators, marks of direction. `step` is its length, 0 if invalid.
- */
+/* Return true for a character that a terminal may execute, or that changes how the text beside it
+ * looks: control characters (U+0080 to U+009F too), line separators, direction marks. `step` is its
+ * length; 0: invalid UTF-8. */
 static bool is_unprintable(const unsigned char *c, size_t step)
 {
     switch (step) {
@@ -91,7 +90,7 @@ void escape_printable(struct buffer *out, const char *text, size_t len)
     size_t i = 0, step;
 
     while (i < len) {
-        step = sequence(bytes + i, len - i);
+        step = sequence_length(bytes + i, len - i);
         if (is_unprintable(bytes + i, step)) {
             do
                 buffer_printf(out, "\\x%02X", bytes[i++]);
@@ -106,15 +105,15 @@ void escape_printable(struct buffer *out, const char *text, size_t len)
     }
 }
 
-/* Bit n of word n / 64: A-Z a-z 0-9 . _ ~ - / stand as they are. */
-static const uint64_t plain_in_ledger[4] = {UINT64_C(0x03FFE00000000000),
+/* A bit for each byte that is not escaped in the ledger: A-Z a-z 0-9 . _ ~ - / */
+static const uint64_t unescaped_bytes[4] = {UINT64_C(0x03FFE00000000000),
                                             UINT64_C(0x47FFFFFE87FFFFFE)};
 
-static bool is_plain(char c)
+static bool is_plain_in_ledger(char c)
 {
     unsigned char byte = (unsigned char)c;
 
-    return plain_in_ledger[byte >> 6] >> (byte & 63) & 1;
+    return unescaped_bytes[byte >> 6] >> (byte & 63) & 1;
 }
 
 void escape_percent(struct buffer *out, const char *text, size_t len)
@@ -122,7 +121,7 @@ void escape_percent(struct buffer *out, const char *text, size_t len)
     size_t from = 0, i;
 
     for (i = 0; i < len; i++) {
-        if (is_plain(text[i]))
+        if (is_plain_in_ledger(text[i]))
             continue;
         buffer_append(out, text + from, i - from);
         buffer_printf(out, "%%%02X", (unsigned)(unsigned char)text[i]);
@@ -147,7 +146,7 @@ ssize_t escape_unpercent_into(char *out, size_t size, const char *text, size_t l
 
     for (i = n = 0; i < len && n < size; i++, n++) {
         out[n] = text[i];
-        if (is_plain(text[i]))
+        if (is_plain_in_ledger(text[i]))
             continue;
         if (text[i] != '%' || len - i < 3)
             return -1;

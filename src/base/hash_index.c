@@ -6,50 +6,51 @@
 
 #define LARGE_PAGE ((size_t)2 << 20)
 
-/* The kept half of a hash spreads over any capacity below 2^32, not only over powers of two. */
-static size_t home(const struct hash_index *map, uint32_t key)
+/* Return the first slot for a key: its 32 bits, scaled to the capacity, which is any number below
+ * 2^32. */
+static size_t home_slot(const struct hash_index *index, uint32_t key)
 {
-    return (size_t)((uint64_t)key * map->cap >> 32);
+    return (size_t)((uint64_t)key * index->cap >> 32);
 }
 
-static size_t next(const struct hash_index *map, size_t i)
+static size_t next_slot(const struct hash_index *index, size_t i)
 {
-    return i + 1 == map->cap ? 0 : i + 1;
+    return i + 1 == index->cap ? 0 : i + 1;
 }
 
-/* Four of five slots are used before it grows. */
-static size_t limit(const struct hash_index *map)
+/* Return how many entries the table takes before it grows: four for five slots. */
+static size_t entry_limit(const struct hash_index *index)
 {
-    return map->cap - map->cap / 5;
+    return index->cap - index->cap / 5;
 }
 
-void hash_index_free(struct hash_index *map)
+void hash_index_free(struct hash_index *index)
 {
-    free(map->slots);
-    *map = (struct hash_index){0};
+    free(index->slots);
+    *index = (struct hash_index){0};
 }
 
 void hash_index_use_large_pages(void *memory, size_t size)
 {
     size_t skip = (LARGE_PAGE - (uintptr_t)memory % LARGE_PAGE) % LARGE_PAGE;
 
-    /* A kernel that cannot does without. */
+    /* Ignore errors: small pages work, too. */
     if (size >= 2 * LARGE_PAGE)
         (void)madvise((char *)memory + skip, (size - skip) / LARGE_PAGE * LARGE_PAGE,
                       MADV_HUGEPAGE);
 }
 
-static void insert(struct hash_index *map, uint32_t key, uint32_t value)
+static void insert_entry(struct hash_index *index, uint32_t key, uint32_t value)
 {
-    size_t i = home(map, key);
+    size_t i = home_slot(index, key);
 
-    while (map->slots[i].value != 0)
-        i = next(map, i);
-    map->slots[i] = (struct hash_index_slot){key, value};
-    map->used++;
+    while (index->slots[i].value != 0)
+        i = next_slot(index, i);
+    index->slots[i] = (struct hash_index_slot){key, value};
+    index->used++;
 }
 
-static int grow(struct hash_index *map, size_t cap)
+static int grow_table(struct hash_index *index, size_t cap)
 {
     struct hash_index larger = {.cap = cap};
     size_t i;
@@ -60,71 +61,75 @@ static int grow(struct hash_index *map, size_t cap)
         return -1;
     }
     hash_index_use_large_pages(larger.slots, larger.cap * sizeof *larger.slots);
-    for (i = 0; i < map->cap; i++)
-        if (map->slots[i].value != 0)
-            insert(&larger, map->slots[i].key, map->slots[i].value);
-    hash_index_free(map);
-    *map = larger;
+    for (i = 0; i < index->cap; i++)
+        if (index->slots[i].value != 0)
+            insert_entry(&larger, index->slots[i].key, index->slots[i].value);
+    hash_index_free(index);
+    *index = larger;
     return 0;
 }
 
-int hash_index_reserve(struct hash_index *map, size_t count)
+int hash_index_reserve(struct hash_index *index, size_t count)
 {
-    return count <= limit(map) ? 0 : grow(map, count < 48 ? 64 : count + count / 4 + 1);
+    return count <= entry_limit(index) ? 0
+                                       : grow_table(index, count < 48 ? 64 : count + count / 4 + 1);
 }
 
-int hash_index_put(struct hash_index *map, uint64_t key, uint64_t value)
+int hash_index_put(struct hash_index *index, uint64_t key, uint64_t value)
 {
     if (value > UINT32_MAX) {
         errno = ENOMEM;
         return -1;
     }
-    if (map->used >= limit(map) && grow(map, map->cap < 48 ? 64 : map->cap + map->cap / 3) < 0)
+    if (index->used >= entry_limit(index) &&
+        grow_table(index, index->cap < 48 ? 64 : index->cap + index->cap / 3) < 0)
         return -1;
-    insert(map, (uint32_t)(key >> 32), (uint32_t)value);
+    insert_entry(index, (uint32_t)(key >> 32), (uint32_t)value);
     return 0;
 }
 
-struct hash_index_slot *hash_index_find(const struct hash_index *map, uint64_t key, size_t *cursor)
+struct hash_index_slot *hash_index_find(const struct hash_index *index, uint64_t key,
+                                        size_t *cursor)
 {
     const uint32_t half = (uint32_t)(key >> 32);
     size_t i;
 
-    if (map->cap == 0)
+    if (index->cap == 0)
         return NULL;
-    /* The cursor is the slot to look at next, plus one. */
-    for (i = *cursor == 0 ? home(map, half) : *cursor - 1; map->slots[i].value != 0;
-         i = next(map, i)) {
-        if (map->slots[i].key == half) {
-            *cursor = next(map, i) + 1;
-            return &map->slots[i];
+    /* The cursor is the index of the slot to try, plus 1. */
+    for (i = *cursor == 0 ? home_slot(index, half) : *cursor - 1; index->slots[i].value != 0;
+         i = next_slot(index, i)) {
+        if (index->slots[i].key == half) {
+            *cursor = next_slot(index, i) + 1;
+            return &index->slots[i];
         }
     }
     *cursor = i + 1;
     return NULL;
 }
 
-void hash_index_prefetch(const struct hash_index *map, uint64_t key)
+void hash_index_prefetch(const struct hash_index *index, uint64_t key)
 {
-    if (map->cap > 0)
-        __builtin_prefetch(&map->slots[home(map, (uint32_t)(key >> 32))], 1);
+    if (index->cap > 0)
+        __builtin_prefetch(&index->slots[home_slot(index, (uint32_t)(key >> 32))], 1);
 }
 
-void hash_index_remove(struct hash_index *map, struct hash_index_slot *slot)
+void hash_index_remove(struct hash_index *index, struct hash_index_slot *slot)
 {
-    size_t hole = (size_t)(slot - map->slots), i;
+    size_t hole = (size_t)(slot - index->slots), i;
 
-    /* Shift back what the hole would cut off from its home, so that no search ends early. */
-    for (i = next(map, hole); map->slots[i].value != 0; i = next(map, i)) {
-        size_t wanted = home(map, map->slots[i].key);
-        size_t from_home = i >= wanted ? i - wanted : i + map->cap - wanted;
-        size_t from_hole = i >= hole ? i - hole : i + map->cap - hole;
+    /* Move back each entry that the hole would separate from its first slot, so that no search ends
+     * early. */
+    for (i = next_slot(index, hole); index->slots[i].value != 0; i = next_slot(index, i)) {
+        size_t wanted = home_slot(index, index->slots[i].key);
+        size_t from_home = i >= wanted ? i - wanted : i + index->cap - wanted;
+        size_t from_hole = i >= hole ? i - hole : i + index->cap - hole;
 
         if (from_home >= from_hole) {
-            map->slots[hole] = map->slots[i];
+            index->slots[hole] = index->slots[i];
             hole = i;
         }
     }
-    map->slots[hole] = (struct hash_index_slot){0};
-    map->used--;
+    index->slots[hole] = (struct hash_index_slot){0};
+    index->used--;
 }

@@ -1,10 +1,10 @@
 /*
- * map: keys to small numbers, in one flat table.
+ * hash_index: a hash table from keys to small numbers.
  *
- * The index of everything known: a million entries cost 10 to 14 bytes each. Keys are hashes, of
- * which the high half is kept, so a match may be of another key, and several values of one key
- * stand side by side: who looks something up walks the matches and compares with the real thing. A
- * value is never 0; mostly it is a place in an array, plus one.
+ * Used for what is known of a million files: an entry takes 10 to 14 bytes. Keys are hashes of
+ * which only the high half is stored, and a key may have several values. So a lookup returns
+ * candidates: walk them and compare what they stand for. A value is never 0; mostly it is an array
+ * index plus 1.
  */
 #ifndef PHASESENTINEL_HASH_INDEX_H
 #define PHASESENTINEL_HASH_INDEX_H
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 struct hash_index_slot {
-    uint32_t key;   /* the high half */
-    uint32_t value; /* 0: free */
+    uint32_t key;   /* the high half of the hash */
+    uint32_t value; /* 0: the slot is free */
 };
 
 struct hash_index {
@@ -23,28 +23,28 @@ struct hash_index {
     size_t used;
 };
 
-void hash_index_free(struct hash_index *map); /* leaves it zeroed: an empty map */
+/* Free the memory and leave an empty table. */
+void hash_index_free(struct hash_index *index);
 
-/* -1 with errno ENOMEM, also for a value that does not fit into 32 bits. */
-int hash_index_put(struct hash_index *map, uint64_t key, uint64_t value);
+/* Add an entry. Return 0, or -1 with errno ENOMEM, also if the value does not fit into 32 bits. */
+int hash_index_put(struct hash_index *index, uint64_t key, uint64_t value);
 
-/* Room for as many in all, without growing again. */
-int hash_index_reserve(struct hash_index *map, size_t count);
+/* Make room for `count` entries in all. Return 0, or -1 with errno ENOMEM. */
+int hash_index_reserve(struct hash_index *index, size_t count);
 
-/*
- * Walks the entries of a key: start with *cursor = 0, ends with NULL. The slot may be written to
- * (value) until the next put or removal.
- */
-struct hash_index_slot *hash_index_find(const struct hash_index *map, uint64_t key, size_t *cursor);
+/* Return the next candidate for the key, or NULL; *cursor is 0 at first. The slot's value may be
+ * changed until the next put or remove. */
+struct hash_index_slot *hash_index_find(const struct hash_index *index, uint64_t key,
+                                        size_t *cursor);
 
-/* This key will be looked for soon: in a large table most of the time goes into waiting for memory.
- */
-void hash_index_prefetch(const struct hash_index *map, uint64_t key);
+/* Prefetch the slot of a key that will be looked up soon: in a large table most of the time is
+ * spent waiting for memory. */
+void hash_index_prefetch(const struct hash_index *index, uint64_t key);
 
-void hash_index_remove(struct hash_index *map, struct hash_index_slot *slot);
+void hash_index_remove(struct hash_index *index, struct hash_index_slot *slot);
 
-/* For a table or an array that is about to be filled: if it is large, looking anything up is mostly
- * waiting for the page tables, and there are fewer of them with large pages. */
+/* Advise the kernel to use large pages for memory that is about to be filled: lookups in a large
+ * table mostly wait for page tables, which are smaller then. */
 void hash_index_use_large_pages(void *memory, size_t size);
 
 #endif

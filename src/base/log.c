@@ -19,7 +19,7 @@ static struct {
     enum log_level level;
     bool with_time;
     bool journal;
-} settings = {.program = "phasesentinel", .level = LOG_LEVEL_INFO};
+} log_settings = {.program = "phasesentinel", .level = LOG_LEVEL_INFO};
 
 int log_level_from_name(const char *name)
 {
@@ -31,8 +31,8 @@ int log_level_from_name(const char *name)
     return -1;
 }
 
-/* systemd sets JOURNAL_STREAM to DEVICE:INODE of the stream; a redirected stderr no longer matches
- * it. */
+/* Compare stderr with JOURNAL_STREAM, which systemd sets to DEVICE:INODE of the stream: stderr may
+ * have been redirected since. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -48,14 +48,14 @@ static bool stderr_is_journal(void)
 
 void log_open(const char *program, bool with_time)
 {
-    settings.program = program;
-    settings.with_time = with_time;
-    settings.journal = stderr_is_journal();
+    log_settings.program = program;
+    log_settings.with_time = with_time;
+    log_settings.journal = stderr_is_journal();
 }
 
 void log_set_level(enum log_level level)
 {
-    settings.level = level;
+    log_settings.level = level;
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -66,7 +66,7 @@ void log_line(enum log_level level, const char *format, ...)
     char small[2048];
     int len;
 
-    if (level > settings.level)
+    if (level > log_settings.level)
         return;
     va_start(args, format);
     len = vsnprintf(small, sizeof small, format, args);
@@ -75,16 +75,16 @@ void log_line(enum log_level level, const char *format, ...)
         return;
     buffer_append(&text, small, (size_t)len < sizeof small ? (size_t)len : sizeof small - 1);
 
-    if (settings.journal)
+    if (log_settings.journal)
         buffer_printf(&line, "<%d>", journal_priorities[level]);
-    else if (settings.with_time)
+    else if (log_settings.with_time)
         buffer_printf(&line, "%s %-7s ", clock_print(when, clock_real()), level_names[level]);
     else
-        buffer_printf(&line, "%s: ", settings.program);
+        buffer_printf(&line, "%s: ", log_settings.program);
     escape_printable(&line, text.data, text.len);
     buffer_byte(&line, '\n');
-    /* One write a line, so that lines of several processes do not mix. A log that cannot be written
-     * to must not stop the work. */
+    /* Write each line with one call, so that lines of several processes do not mix. Ignore errors:
+     * a log that cannot be written must not stop the work. */
     if (!buffer_failed(&line))
         (void)!write(STDERR_FILENO, line.data, line.len);
     buffer_free(&text);

@@ -1,9 +1,9 @@
 /*
- * log: one line an event, to stderr.
+ * log: one line per event, to stderr.
  *
- * Under journald (JOURNAL_STREAM names our stderr) a line begins with journald's priority prefix
- * and has no time; elsewhere with time and level. Every line is made printable, so texts may hold
- * raw file names.
+ * If stderr is journald's stream (JOURNAL_STREAM), a line begins with journald's priority prefix
+ * and has no time; else a daemon's line begins with time and level. Unprintable bytes are escaped,
+ * so texts may contain raw file names.
  */
 #ifndef PHASESENTINEL_LOG_H
 #define PHASESENTINEL_LOG_H
@@ -19,11 +19,13 @@ enum log_level {
     LOG_LEVEL_DEBUG
 };
 
-/* "error warning notice info debug"; -1 for any other word. */
+/* Return the level named error, warning, notice, info or debug; -1 for any other word. */
 int log_level_from_name(const char *name);
 
-/* Times in front of the lines are the daemon's way; without, a line reads "PROGRAM: text". */
+/* Set how lines begin: with time and level, or with "PROGRAM: ". `program` is borrowed. */
 void log_open(const char *program, bool with_time);
+
+/* Drop lines of less important levels from now on. */
 void log_set_level(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

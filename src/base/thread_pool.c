@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#define MANY 16 /* short jobs are worth a thread */
+#define SHORT_JOBS 16 /* queued short jobs that are worth waking a thread */
 
 struct worker {
     struct thread_pool *pool;
@@ -15,18 +15,18 @@ struct worker {
 
 struct thread_pool {
     pthread_mutex_t mutex;
-    pthread_cond_t work; /* a job was queued, or the end has come */
+    pthread_cond_t work; /* a job was queued, or the pool is closing */
     pthread_cond_t done;
     struct job *first, **last;
-    unsigned idle;   /* threads that wait for work */
-    unsigned untold; /* short jobs since one was woken */
+    unsigned idle;        /* threads that wait for a job */
+    unsigned unannounced; /* short jobs queued since a thread was woken */
     unsigned size;
     bool closing;
     struct worker workers[THREAD_POOL_MOST];
 };
 
-/* With the mutex held, as it is again afterwards. */
-static void run(struct thread_pool *pool, struct job *job, unsigned worker)
+/* Run a job. The mutex is held before and after, but not meanwhile. */
+static void run_job(struct thread_pool *pool, struct job *job, unsigned worker)
 {
     job->state = JOB_RUNNING;
     pthread_mutex_unlock(&pool->mutex);
@@ -45,7 +45,7 @@ static void unlink_job(struct thread_pool *pool, struct job **at)
         pool->last = at;
 }
 
-static void *work(void *context)
+static void *run_jobs(void *context)
 {
     const struct worker *worker = context;
     struct thread_pool *pool = worker->pool;
@@ -61,13 +61,14 @@ static void *work(void *context)
             continue;
         }
         unlink_job(pool, &pool->first);
-        run(pool, job, worker->number);
+        run_job(pool, job, worker->number);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
 }
 
-/* One more than there are processors: a job may wait for the disk. */
+/* Return the number of processors plus 1, since a job may wait for the disk; 3 to THREAD_POOL_MOST.
+ */
 static unsigned wanted_threads(void)
 {
     cpu_set_t set;
@@ -96,7 +97,7 @@ struct thread_pool *thread_pool_open(void)
         struct worker *worker = &pool->workers[pool->size];
 
         *worker = (struct worker){.pool = pool, .number = pool->size + 1};
-        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+        if (pthread_create(&worker->thread, NULL, run_jobs, worker) != 0)
             break;
         pool->size++;
     }
@@ -116,9 +117,9 @@ void thread_pool_submit(struct thread_pool *pool, struct job *job, bool is_short
     job->next = NULL;
     *pool->last = job;
     pool->last = &job->next;
-    pool->untold = is_short ? pool->untold + 1 : MANY;
-    if (pool->idle > 0 && pool->untold >= MANY) {
-        pool->untold = 0;
+    pool->unannounced = is_short ? pool->unannounced + 1 : SHORT_JOBS;
+    if (pool->idle > 0 && pool->unannounced >= SHORT_JOBS) {
+        pool->unannounced = 0;
         pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -133,7 +134,7 @@ void thread_pool_wait(struct thread_pool *pool, struct job *job, unsigned worker
         for (at = &pool->first; *at != job;)
             at = &(*at)->next;
         unlink_job(pool, at);
-        run(pool, job, worker);
+        run_job(pool, job, worker);
     }
     while (job->state != JOB_IDLE)
         pthread_cond_wait(&pool->done, &pool->mutex);

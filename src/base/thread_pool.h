@@ -1,10 +1,10 @@
 /*
- * pool: threads that do jobs.
+ * thread_pool: threads that run jobs.
  *
- * A job is begun once, by a thread of the pool or by whoever waits for it: waiting never idles
- * while the job itself lies untouched, so a pool without threads works too, only later. Jobs are
- * begun in the order in which they were submitted. The caller owns a job and leaves it alone from
- * thread_pool_submit until thread_pool_wait has returned. The threads take no signals.
+ * Jobs start in the order in which they were submitted, each by a thread of the pool or by the
+ * caller of thread_pool_wait: a job that no thread has started is run there, so a pool without
+ * threads works too. The caller owns a job and must not touch it between thread_pool_submit and the
+ * end of thread_pool_wait. The threads block all signals.
  */
 #ifndef PHASESENTINEL_THREAD_POOL_H
 #define PHASESENTINEL_THREAD_POOL_H
@@ -12,31 +12,32 @@
 #include <stdbool.h>
 
 struct job {
-    void (*run)(struct job *job, unsigned worker); /* worker: 1 to thread_pool_size, or what
-                                                      thread_pool_wait was told */
+    /* `worker` is 1 to thread_pool_size, or the argument of thread_pool_wait. */
+    void (*run)(struct job *job, unsigned worker);
     struct job *next;
     enum job_state { JOB_IDLE, JOB_QUEUED, JOB_RUNNING } state;
 };
 
-#define THREAD_POOL_MOST 16 /* threads */
+#define THREAD_POOL_MOST 16 /* the largest number of threads */
 
 struct thread_pool;
 
-/* A thread for each processor that we may run on, and one more: a job may wait for the disk. Three
- * at least; fewer where the system gives no more. NULL: out of memory. */
+/* Start one thread more than there are processors for this process, 3 to 16: a job may wait for the
+ * disk. The system may allow fewer. Return NULL when out of memory. */
 struct thread_pool *thread_pool_open(void);
 unsigned thread_pool_size(const struct thread_pool *pool);
 
-/* A short job may wait until there are some of them, or for thread_pool_wait: waking a thread costs
- * more.
- */
+/* Queue a job. Short jobs may stay queued until there are several, or until thread_pool_wait:
+ * waking a thread costs more than running one. */
 void thread_pool_submit(struct thread_pool *pool, struct job *job, bool is_short);
-void thread_pool_wait(struct thread_pool *pool, struct job *job,
-                      unsigned worker); /* returns at once if idle */
-bool thread_pool_is_done(struct thread_pool *pool,
-                         const struct job *job); /* as after thread_pool_wait */
 
-/* What runs is waited for, what is queued is not begun any more. Takes NULL. */
+/* Run the job if no thread has started it; else wait for its end. Return at once if it is idle. */
+void thread_pool_wait(struct thread_pool *pool, struct job *job, unsigned worker);
+
+/* Return true if the job is idle, as after thread_pool_wait. */
+bool thread_pool_is_done(struct thread_pool *pool, const struct job *job);
+
+/* Wait for the running jobs and free the pool. Queued jobs are never started. NULL does nothing. */
 void thread_pool_close(struct thread_pool *pool);
 
 #endif

@@ -1,18 +1,13 @@
 #include "schema/decimal.h"
 
-static bool is_digit(char c)
-{
-    return (unsigned char)(c - '0') <= 9;
-}
-
 static const char *skip_digits(const char *p, const char *end)
 {
-    while (p < end && is_digit(*p))
+    while (p < end && decimal_is_digit(*p))
         p++;
     return p;
 }
 
-/* Parses what stands behind an 'e'; returns its end, or NULL. */
+/* Read the exponent that follows an 'e'. Return its end, or NULL. */
 static const char *parse_exponent(struct decimal *number, const char *p, const char *end)
 {
     const char *digits;
@@ -64,8 +59,8 @@ bool decimal_parse(const char *text, size_t len, struct decimal *ret_number)
     return true;
 }
 
-/* The digit at place i from the left of an exponent that is padded with zeros to `len` places,
- * signed. */
+/* Return digit i from the left, with the exponent's sign, of an exponent that is padded with zeros
+ * to `len` digits. */
 static int exponent_digit(const struct decimal *number, size_t len, size_t i)
 {
     size_t padding = len - number->exponent_len;
@@ -75,8 +70,8 @@ static int exponent_digit(const struct decimal *number, size_t len, size_t i)
 }
 
 /*
- * The difference of the exponents. One beyond 10^17 is only told to be so: no digits of a text in
- * memory can make up for it, and further places cannot bring it back.
+ * Return the difference of the exponents. Stop beyond 10^17: no text in memory has enough digits to
+ * make up for that, and the remaining digits cannot reverse it.
  */
 static long long exponent_difference(const struct decimal *left, const struct decimal *right)
 {
