@@ -45,7 +45,7 @@ static enum file_kind kind_of_entry(const struct dir_list_entry *entry, struct f
 {
     if (entry->type == DT_DIR)
         return FILE_DIRECTORY;
-    if (!entry->looked)
+    if (!entry->has_stat)
         return entry->type == DT_REG ? FILE_REGULAR : FILE_OTHER;
     errno = entry->errnum;
     if (errno != 0)

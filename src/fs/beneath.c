@@ -49,7 +49,7 @@ static int open_beneath(int dir_fd, const char *name, int flags)
 
     if (fd < 0 && errno == EPERM && (flags & O_NOATIME) != 0) /* only the owner may ask for that */
         return open_beneath(dir_fd, name, flags & ~O_NOATIME);
-    /* Kernels before 5.6, and sandboxes that do not know the call (EPERM too, from seccomp). */
+    /* ENOSYS: kernels before 5.6. EPERM: sandboxes whose seccomp filter does not know the call. */
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         fd = open_by_parts(dir_fd, name, (int)how.flags);
     return (int)fd;
@@ -91,7 +91,7 @@ enum file_kind beneath_open_dir(int dir_fd, const char *name, int *ret_fd)
     return FILE_DIRECTORY;
 }
 
-/* Look at a name that contains no directories. */
+/* Stat a name that contains no directories. */
 static enum file_kind stat_base(int dir_fd, const char *base, struct file_id *ret_id,
                                 struct file_access *ret_access)
 {
@@ -130,13 +130,13 @@ enum file_kind beneath_stat_access(int dir_fd, const char *name, struct file_id 
     return kind;
 }
 
-static enum file_kind open_file(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
+static enum file_kind open_regular(int dir_fd, const char *name, int *ret_fd, struct stat *ret_st)
 {
     struct file_id before;
     enum file_kind kind = beneath_stat(dir_fd, name, &before);
     int fd;
 
-    /* Look before opening: opening a FIFO or a device may already have an effect. */
+    /* Stat before opening: to open a FIFO or a device may have an effect. */
     if (kind != FILE_REGULAR)
         return kind;
     /* Updating the access time would cost more than reading a small file. */
@@ -154,7 +154,7 @@ static enum file_kind open_file(int dir_fd, const char *name, int *ret_fd, struc
 enum file_kind beneath_open(int dir_fd, const char *name, int *ret_fd, struct file_id *ret_id)
 {
     struct stat st;
-    enum file_kind kind = open_file(dir_fd, name, ret_fd, &st);
+    enum file_kind kind = open_regular(dir_fd, name, ret_fd, &st);
 
     if (kind == FILE_REGULAR)
         file_id_of_stat(&st, ret_id);
@@ -166,7 +166,7 @@ void opened_file_open(int dir_fd, const char *name, struct opened_file *ret_file
     struct stat st;
 
     *ret_file = (struct opened_file){.fd = -1};
-    ret_file->kind = open_file(dir_fd, name, &ret_file->fd, &st);
+    ret_file->kind = open_regular(dir_fd, name, &ret_file->fd, &st);
     ret_file->errnum = errno;
     if (ret_file->kind != FILE_REGULAR)
         return;

@@ -17,7 +17,7 @@
 
 enum file_kind beneath_stat(int dir_fd, const char *name, struct file_id *ret_id);
 
-/* Do the same, and fill *ret_access for whatever exists. */
+/* Do the same, and fill *ret_access for every kind of file that exists. */
 enum file_kind beneath_stat_access(int dir_fd, const char *name, struct file_id *ret_id,
                                    struct file_access *ret_access);
 
@@ -32,7 +32,7 @@ enum file_kind beneath_open_dir(int dir_fd, const char *name, int *ret_fd);
 /* Open the directory that contains the name. Return -1 with errno on failure. */
 int beneath_open_parent(int dir_fd, const char *name);
 
-/* A dropped file as opened for reading. */
+/* A dropped file that opened_file_open opened for reading. */
 struct opened_file {
     enum file_kind kind;
     int errnum; /* the error of FILE_TROUBLE */
@@ -42,6 +42,7 @@ struct opened_file {
     enum lease_state writer;
 };
 
+/* Open a file and ask for writers. `kind` tells the result. */
 void opened_file_open(int dir_fd, const char *name, struct opened_file *ret_file);
 
 #endif

@@ -14,10 +14,10 @@
 #include "base/vector.h"
 
 #define NAMES_SIZE (64 * 1024) /* bytes of one call of getdents64 */
-#define SHARE      32          /* names that a thread takes at once */
+#define SHARE      32          /* names that a thread takes at a time */
 #define BATCHES    3
 
-/* What getdents64 writes. */
+/* The records that getdents64 writes. */
 struct record {
     uint64_t inode;
     int64_t offset;
@@ -26,43 +26,43 @@ struct record {
     char name[];
 };
 
-/* As many names as one call gives. */
+/* The names of one call of getdents64. */
 struct batch {
     char *names;
     struct dir_list_entry *entries;
     size_t count, cap;
-    atomic_size_t taken; /* those before it are looked at, or are going to be */
+    atomic_size_t taken; /* entries whose stat is done or under way */
 };
 
 /*
- * While a batch is gone through, the next one is looked at, and the one after that is filled:
+ * Three batches are in use at a time:
  *
- *     the caller's thread    goes through batch n, fills n + 2, helps with n + 1, waits until it is
- *                            done
- *     a second thread        looks at n + 1
+ *     the caller's thread    returns the entries of batch n, then reads the names of n + 2, helps
+ *                            with n + 1 and waits for the second thread
+ *     the second thread      calls stat for n + 1
  */
 struct dir_list {
     int fd;
-    dir_list_wants *wants;
+    dir_list_wants_stat *wants_stat;
     struct batch batches[BATCHES];
-    size_t turn; /* the batch that is gone through */
-    size_t next; /* in it */
+    size_t current; /* number of the batch whose entries are returned */
+    size_t next;    /* index of the next entry in that batch */
     bool at_end;
     int errnum;
-    struct thread_pool *pool; /* owned; NULL: there is no second thread */
-    struct looking {
+    struct thread_pool *pool; /* owned; NULL: no second thread */
+    struct stat_job {
         struct job job;
-        const struct dir_list *listing;
+        const struct dir_list *list;
         struct batch *batch;
-    } looking;
+    } stat_job;
 };
 
-static struct batch *batch_at(struct dir_list *listing, size_t prefetch)
+static struct batch *batch_at(struct dir_list *list, size_t ahead)
 {
-    return &listing->batches[(listing->turn + prefetch) % BATCHES];
+    return &list->batches[(list->current + ahead) % BATCHES];
 }
 
-static void look_at(const struct dir_list *listing, struct batch *batch)
+static void stat_entries(const struct dir_list *list, struct batch *batch)
 {
     size_t i, end;
 
@@ -71,22 +71,22 @@ static void look_at(const struct dir_list *listing, struct batch *batch)
         for (; i < end; i++) {
             struct dir_list_entry *entry = &batch->entries[i];
 
-            if (entry->looked && fstatat(listing->fd, entry->name, &entry->st,
-                                         AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+            if (entry->has_stat && fstatat(list->fd, entry->name, &entry->st,
+                                           AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
                 entry->errnum = errno;
         }
     }
 }
 
-static void upload(struct job *job, unsigned worker)
+static void run_stat_job(struct job *job, unsigned worker)
 {
-    const struct looking *looking = (const struct looking *)(void *)job;
+    const struct stat_job *stat_job = (const struct stat_job *)(void *)job;
 
     (void)worker;
-    look_at(looking->listing, looking->batch);
+    stat_entries(stat_job->list, stat_job->batch);
 }
 
-static int add_entry(struct dir_list *listing, struct batch *batch, const struct record *record)
+static int append_entry(struct dir_list *list, struct batch *batch, const struct record *record)
 {
     struct dir_list_entry *entry;
 
@@ -97,13 +97,13 @@ static int add_entry(struct dir_list *listing, struct batch *batch, const struct
     entry = &batch->entries[batch->count++];
     entry->name = record->name;
     entry->type = record->type;
-    entry->looked = listing->wants(record->name, record->type);
+    entry->has_stat = list->wants_stat(record->name, record->type);
     entry->errnum = 0;
     return 0;
 }
 
-/* Reads names into the batch; none are left when it stays empty. */
-static void fill(struct dir_list *listing, struct batch *batch)
+/* Read names into the batch. An empty batch means the end, or an error in list->errnum. */
+static void read_batch(struct dir_list *list, struct batch *batch)
 {
     long n = 0, at;
 
@@ -112,85 +112,84 @@ static void fill(struct dir_list *listing, struct batch *batch)
     if (batch->names == NULL)
         batch->names = malloc(NAMES_SIZE);
     if (batch->names == NULL)
-        listing->errnum = ENOMEM;
-    while (!listing->at_end && listing->errnum == 0 && batch->count == 0) {
-        n = syscall(SYS_getdents64, listing->fd, batch->names, NAMES_SIZE);
+        list->errnum = ENOMEM;
+    while (!list->at_end && list->errnum == 0 && batch->count == 0) {
+        n = syscall(SYS_getdents64, list->fd, batch->names, NAMES_SIZE);
         if (n < 0)
-            listing->errnum = errno;
-        listing->at_end = n <= 0;
+            list->errnum = errno;
+        list->at_end = n <= 0;
         for (at = 0; at < n;) {
             const struct record *record = (const struct record *)(void *)(batch->names + at);
 
-            if (add_entry(listing, batch, record) < 0)
-                listing->errnum = ENOMEM;
+            if (append_entry(list, batch, record) < 0)
+                list->errnum = ENOMEM;
             at += record->size;
         }
     }
 }
 
-struct dir_list *dir_list_open(int fd, dir_list_wants *wants)
+struct dir_list *dir_list_open(int fd, dir_list_wants_stat *wants_stat)
 {
-    struct dir_list *listing = calloc(1, sizeof *listing);
+    struct dir_list *list = calloc(1, sizeof *list);
 
-    if (listing == NULL)
+    if (list == NULL)
         return NULL;
-    listing->fd = fd;
-    listing->wants = wants;
-    fill(listing, batch_at(listing, 1));
-    return listing;
+    list->fd = fd;
+    list->wants_stat = wants_stat;
+    read_batch(list, batch_at(list, 1));
+    return list;
 }
 
-/* The batch that was gone through becomes the last, the next one the first. */
-static void turn_over(struct dir_list *listing)
+/* Make the next batch the current one, and start the stat job for the batch after it. */
+static void advance(struct dir_list *list)
 {
-    struct batch *first = batch_at(listing, 1), *second = batch_at(listing, 2);
+    struct batch *first = batch_at(list, 1), *second = batch_at(list, 2);
 
-    fill(listing, second);
-    look_at(listing, first);
-    if (listing->pool != NULL)
-        thread_pool_wait(listing->pool, &listing->looking.job, 0);
-    listing->turn++;
-    listing->next = 0;
+    read_batch(list, second);
+    stat_entries(list, first);
+    if (list->pool != NULL)
+        thread_pool_wait(list->pool, &list->stat_job.job, 0);
+    list->current++;
+    list->next = 0;
     if (second->count == 0)
         return;
-    /* Without a second thread it takes longer. */
-    if (listing->pool == NULL)
-        listing->pool = thread_pool_open();
-    if (listing->pool == NULL)
+    /* Without a second thread, the loop in stat_entries does all the work. */
+    if (list->pool == NULL)
+        list->pool = thread_pool_open();
+    if (list->pool == NULL)
         return;
-    listing->looking =
-        (struct looking){.job = {.run = upload}, .listing = listing, .batch = second};
-    thread_pool_submit(listing->pool, &listing->looking.job, false);
+    list->stat_job = (struct stat_job){.job = {.run = run_stat_job}, .list = list, .batch = second};
+    thread_pool_submit(list->pool, &list->stat_job.job, false);
 }
 
-int dir_list_next(struct dir_list *listing, const struct dir_list_entry **ret_entry)
+int dir_list_next(struct dir_list *list, const struct dir_list_entry **ret_entry)
 {
-    struct batch *current = batch_at(listing, 0);
+    struct batch *batch = batch_at(list, 0);
 
-    if (listing->next == current->count) {
-        turn_over(listing);
-        current = batch_at(listing, 0);
+    if (list->next == batch->count) {
+        advance(list);
+        batch = batch_at(list, 0);
     }
-    if (listing->next < current->count) {
-        *ret_entry = &current->entries[listing->next++];
+    if (list->next < batch->count) {
+        *ret_entry = &batch->entries[list->next++];
         return 1;
     }
-    errno = listing->errnum;
-    return listing->errnum == 0 ? 0 : -1;
+    errno = list->errnum;
+    return list->errnum == 0 ? 0 : -1;
 }
 
-void dir_list_close(struct dir_list *listing)
+void dir_list_close(struct dir_list *list)
 {
     size_t i;
 
-    if (listing == NULL)
+    if (list == NULL)
         return;
-    if (listing->pool != NULL)
-        thread_pool_wait(listing->pool, &listing->looking.job, 0);
-    thread_pool_close(listing->pool);
+    if (list->pool != NULL)
+        thread_pool_wait(list->pool, &list->stat_job.job, 0);
+    thread_pool_close(list->pool);
     for (i = 0; i < BATCHES; i++) {
-        free(listing->batches[i].names);
-        free(listing->batches[i].entries);
+        free(list->batches[i].names);
+        free(list->batches[i].entries);
     }
-    free(listing);
+    free(list);
 }

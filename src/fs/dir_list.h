@@ -1,13 +1,13 @@
 /*
- * listing: the names in a directory, with what stands behind them.
+ * dir_list: the names in a directory, with the stat of each.
  *
- * A directory may hold a million files, and each has to be looked at: that is nothing but waiting
- * for memory inside the kernel. So a second thread looks while the first one lists and goes through
- * what has been found, and both look at what neither has taken yet. A small directory needs none.
+ * A directory may hold a million files that all need a stat, which mostly waits for memory in the
+ * kernel. So a second thread calls stat while the first lists names and processes the results; both
+ * take names that neither has taken. A small directory uses one thread.
  *
- *     dir_list_open
- *     while ((next = dir_list_next(&listing, &entry, cause)) > 0) ...
- *     dir_list_close
+ *     list = dir_list_open(fd, wants_stat);
+ *     while ((next = dir_list_next(list, &entry)) > 0) ...
+ *     dir_list_close(list);
  */
 #ifndef PHASESENTINEL_DIR_LIST_H
 #define PHASESENTINEL_DIR_LIST_H
@@ -18,24 +18,25 @@
 #include "base/cause.h"
 
 struct dir_list_entry {
-    const char *name;   /* borrowed until the next one */
-    unsigned char type; /* DT_REG and so on, as the directory says; DT_UNKNOWN: look at it */
-    bool looked;
-    int errnum;     /* why there is no stat */
-    struct stat st; /* of the name itself, never of what it points to */
+    const char *name;   /* borrowed until the next call */
+    unsigned char type; /* DT_REG etc. from the directory; DT_UNKNOWN: only stat tells */
+    bool has_stat;      /* wants_stat asked for it; see errnum */
+    int errnum;         /* the error of stat, or 0 */
+    struct stat st;     /* a link is not followed */
 };
 
-struct dir_list; /* opaque */
+struct dir_list;
 
-/* Is this name to be looked at? Called by one thread only. */
-typedef bool dir_list_wants(const char *name, unsigned char type);
+/* Return true if the entry of this name needs a stat. Called by one thread only. */
+typedef bool dir_list_wants_stat(const char *name, unsigned char type);
 
-/* fd is borrowed, listed from where it stands. NULL when memory is out. */
-struct dir_list *dir_list_open(int fd, dir_list_wants *wants);
-void dir_list_close(struct dir_list *listing); /* takes NULL */
+/* List a directory from the current offset of fd, which is borrowed. Return NULL when out of
+ * memory. */
+struct dir_list *dir_list_open(int fd, dir_list_wants_stat *wants_stat);
+void dir_list_close(struct dir_list *list);
 
-/* 1: the next name, in no order, without . and ..; 0: there are no more; -1 with errno: the
- * directory cannot be read on. */
-int dir_list_next(struct dir_list *listing, const struct dir_list_entry **ret_entry);
+/* Set *ret_entry to the next name, in no order, without . and .. of the directory. Return 1; 0: no
+ * more names; -1 with errno: the directory cannot be read any further. */
+int dir_list_next(struct dir_list *list, const struct dir_list_entry **ret_entry);
 
 #endif

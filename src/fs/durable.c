@@ -21,7 +21,7 @@ int durable_sync(int fd, const char *what, struct cause *cause)
 
 int durable_sync_dir(int dir_fd, const char *what, struct cause *cause)
 {
-    /* EINVAL: a file system that cannot sync a directory has nothing to promise here. */
+    /* EINVAL: this file system cannot sync directories, so there is nothing to wait for. */
     if (fsync(dir_fd) < 0 && errno != EINVAL)
         return cause_errno(cause, CAUSE_PANIC, "cannot sync the directory of %s", what);
     return 0;
@@ -103,9 +103,10 @@ int durable_mkdir(int dir_fd, const char *name, mode_t mode, struct cause *cause
     return 0;
 }
 
-/* The whole file, with its name; durable, but for its name, with `sync`. Its descriptor, or -1. */
-static int replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
-                   struct cause *cause)
+/* Write the file under a temporary name, sync it if `sync`, and rename it. The directory is not
+ * synced. Return the descriptor, or -1. */
+static int write_and_rename(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
+                            struct cause *cause)
 {
     char temporary[300];
     int fd;
@@ -126,7 +127,7 @@ static int replace(int dir_fd, const char *name, const void *bytes, size_t len, 
 int durable_replace(int dir_fd, const char *name, const void *bytes, size_t len, bool sync,
                     struct cause *cause)
 {
-    int fd = replace(dir_fd, name, bytes, len, sync, cause);
+    int fd = write_and_rename(dir_fd, name, bytes, len, sync, cause);
 
     if (fd < 0)
         return -1;
@@ -140,7 +141,7 @@ static void close_group(struct durable_group *group)
         close(group->fds[--group->count]);
 }
 
-/* Their bytes, not their names. */
+/* Sync the content of the files, not their names. */
 static int sync_group(struct durable_group *group, const char *what, struct cause *cause)
 {
     size_t i;
@@ -159,10 +160,10 @@ int durable_group_write(struct durable_group *group, int dir_fd, const char *nam
 
     if (group->count == DURABLE_GROUP && sync_group(group, name, cause) < 0)
         return -1;
-    fd = replace(dir_fd, name, bytes, len, false, cause);
+    fd = write_and_rename(dir_fd, name, bytes, len, false, cause);
     if (fd < 0)
         return -1;
-    /* All are on their way when the first is waited for. */
+    /* Start writing all files to disk before the first sync waits. */
     durable_writeback(fd, 0, len);
     group->fds[group->count++] = fd;
     group->dir_fd = dir_fd;
@@ -241,7 +242,7 @@ int durable_copy_range(int from_fd, uint64_t from, uint64_t length, int to_fd, u
             break;
         done = (uint64_t)source - from;
     }
-    /* Not every file system knows how; and what is wrong with this one a plain copy will say. */
+    /* Not every file system supports copy_file_range. A plain copy also reports the real error. */
     return copy_bytes(from_fd, from + done, length - done, to_fd, to + done, what, cause);
 }
 
@@ -256,7 +257,7 @@ int durable_tmpfile(int dir_fd, struct cause *cause)
     int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
-        /* A file system that cannot: a name that durable_sweep knows, for a moment. */
+        /* This file system has no O_TMPFILE: give the file a name that durable_sweep removes. */
         snprintf(name, sizeof name, ".unnamed.%ld.tmp", (long)gettid());
         fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fd >= 0)
@@ -266,7 +267,7 @@ int durable_tmpfile(int dir_fd, struct cause *cause)
                   : fd;
 }
 
-/* Gives `temporary` its name, which nobody may have; both in one directory. */
+/* Rename `temporary` to a name of the same directory that must not exist yet. */
 static int name_new_file(int dir_fd, const char *temporary, const char *name, struct cause *cause)
 {
     if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) == 0)
@@ -306,8 +307,8 @@ done:
     return result;
 }
 
-static int move_by_copy(int from_dir, const char *from, int to_dir, const char *to,
-                        struct cause *cause)
+static int copy_and_unlink(int from_dir, const char *from, int to_dir, const char *to,
+                           struct cause *cause)
 {
     int fd = openat(from_dir, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), result;
 
@@ -327,9 +328,9 @@ int durable_move(int from_dir, const char *from, int to_dir, const char *to, str
     if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
         return 0;
     if (errno == EXDEV)
-        return move_by_copy(from_dir, from, to_dir, to, cause);
+        return copy_and_unlink(from_dir, from, to_dir, to, cause);
     if (errno == EINVAL) {
-        /* A file system without NOREPLACE: a link never replaces either. */
+        /* This file system has no NOREPLACE, but link does not replace a file either. */
         if (linkat(from_dir, from, to_dir, to, 0) == 0 && unlinkat(from_dir, from, 0) == 0)
             return 0;
     }

@@ -6,7 +6,7 @@
 
 #include "base/digest.h"
 
-static int64_t nanoseconds(struct timespec time)
+static int64_t timespec_ns(struct timespec time)
 {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
@@ -28,7 +28,7 @@ uint64_t file_id_hash(const struct file_id *file_id, uint64_t seed)
 void file_id_of_stat(const struct stat *st, struct file_id *ret_id)
 {
     *ret_id = (struct file_id){st->st_dev, st->st_ino, (uint64_t)st->st_size,
-                               nanoseconds(st->st_mtim), nanoseconds(st->st_ctim)};
+                               timespec_ns(st->st_mtim), timespec_ns(st->st_ctim)};
 }
 
 enum file_kind file_kind_of_stat(const struct stat *st)

@@ -1,8 +1,8 @@
 /*
- * file_id: what fstat says about a file, reduced to what tells it from another one.
+ * file_id: the part of a stat that tells whether a file was changed or replaced.
  *
- * Two equal file_ids taken with time between them mean that the file was not written to. They do
- * not prove that the content is the same: see file_cache.h for timestamps that are too fresh.
+ * Two equal file_ids, taken with time between them, mean that the file was not written to. They do
+ * not prove equal content if the timestamps are recent: see file_cache.h.
  */
 #ifndef PHASESENTINEL_FILE_ID_H
 #define PHASESENTINEL_FILE_ID_H
@@ -33,7 +33,7 @@ enum file_kind {
     FILE_OTHER, /* a link, FIFO, device or socket */
     FILE_DIRECTORY,
     FILE_UNREADABLE, /* no permission */
-    FILE_TROUBLE,    /* another error, which is in errno */
+    FILE_TROUBLE,    /* any other error, in errno */
 };
 
 enum file_kind file_kind_of_stat(const struct stat *st);
@@ -48,12 +48,12 @@ enum file_kind file_id_of_fd(int fd, struct file_id *ret_id);
  * not record that. */
 int64_t file_id_birth_time(int fd);
 
-/* Who may read the file, and whether it has other names. A hard link may have been made by somebody
- * who cannot read the file (where the kernel does not protect hard links). */
+/* Owner, permission and links of a file. Where the kernel does not protect hard links, a link may
+ * be made by a user who cannot read the file. */
 struct file_access {
     uid_t owner;
     bool linked;       /* has another name */
-    bool is_protected; /* not readable by everybody */
+    bool is_protected; /* not readable by all users */
 };
 
 void file_access_of_stat(const struct stat *st, struct file_access *ret_access);

@@ -4,8 +4,7 @@
 #include <stddef.h>
 #include <sys/vfs.h>
 
-/* The numbers are those of linux/magic.h; those without a name there are known to stat(1) of the
- * coreutils. */
+/* The numbers of linux/magic.h; the others are those of stat(1) in coreutils. */
 static const struct {
     uint32_t type;
     const char *name;

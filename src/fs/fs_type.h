@@ -1,17 +1,20 @@
 /*
- * blind: file systems of which inotify does not tell all. What another machine does on NFS, a FUSE
- * daemon behind its mount, somebody in the directories below an overlay: there is no event for it.
- * A directory on such a file system is watched, and looked at often as well.
+ * fs_type: file systems for which inotify misses events.
+ *
+ * There is no event for what another machine does on NFS, a FUSE daemon behind its mount, or a user
+ * in the directories below an overlay. Directories on such file systems are watched and also
+ * scanned often.
  */
 #ifndef PHASESENTINEL_FS_TYPE_H
 #define PHASESENTINEL_FS_TYPE_H
 
 #include <stdint.h>
 
-/* The name of the file system that the open file is on, if it is such a one; else NULL. */
+/* Return the name of the file system that contains the open file, if inotify misses events there;
+ * else NULL. */
 const char *fs_type_name(int fd);
 
-/* The same for the f_type of statfs(2). */
+/* Return the same for an f_type of statfs(2). */
 const char *fs_type_misses_events(uint32_t type);
 
 #endif

@@ -12,12 +12,12 @@
 
 enum lease_state { LEASE_NO_WRITER, LEASE_WRITER, LEASE_UNKNOWN };
 
-/* Take a lease and give it back. */
+/* Take a lease and release it at once. */
 enum lease_state lease_probe(int fd);
 
 /*
- * Take a lease and keep it until lease_release or close. Whoever opens the file for writing
- * meanwhile is blocked by the kernel, for up to /proc/sys/fs/lease-break-time seconds.
+ * Take a lease and keep it until lease_release or close. The kernel blocks a process that opens the
+ * file for writing meanwhile, for up to /proc/sys/fs/lease-break-time seconds.
  */
 enum lease_state lease_hold(int fd);
 

@@ -11,7 +11,7 @@ int privilege_drop(const char *data_dir, bool allow_root, struct cause *cause)
 {
     const struct passwd *owner;
     gid_t group;
-    struct stat st = {0}; /* where it is missing we would create it, as root */
+    struct stat st = {0}; /* st_uid 0: a missing directory would be created by root */
     bool missing = false;
     int groups;
 

@@ -1,8 +1,8 @@
 /*
- * privilege: root reads no stranger's files.
+ * privilege: become the owner of the data directory.
  *
- * Started as root, a program becomes the owner of the data directory before it opens anything in
- * it. Where that is root too, the user must say so (--allow-root).
+ * A program that is started as root takes the user and groups of that owner before it opens any
+ * file in the data directory. If the owner is root, the user must allow that with --allow-root.
  */
 #ifndef PHASESENTINEL_PRIVILEGE_H
 #define PHASESENTINEL_PRIVILEGE_H
@@ -11,6 +11,8 @@
 
 #include "base/cause.h"
 
+/* Change the user if this process is root. Fail with CAUSE_CONFIG for a directory of root without
+ * `allow_root`. */
 int privilege_drop(const char *data_dir, bool allow_root, struct cause *cause);
 
 #endif

@@ -16,7 +16,8 @@
 /* ---- capabilities ---- */
 
 /* CAP_LEASE allows a read lease on another user's file, CAP_DAC_READ_SEARCH reading one without
- * permission. A process that stays root (--allow-root) keeps its rights in directories of others. */
+ * permission. A process that stays root (--allow-root) keeps its rights in directories of others.
+ */
 static const struct {
     int number;
     bool root_only;

@@ -23,10 +23,10 @@ static bool wants_none(const char *name, unsigned char type)
 
 /* Goes through the files 0 to count - 1, of which number n has n % 1000 bytes; the names that are
  * wrong, or met other than once. */
-static size_t go_through(size_t count, dir_list_wants *wants, size_t stop)
+static size_t go_through(size_t count, dir_list_wants_stat *wants_stat, size_t stop)
 {
     int fd = openat(dir, "many", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = 0;
-    struct dir_list *listing = dir_list_open(fd, wants);
+    struct dir_list *listing = dir_list_open(fd, wants_stat);
     const struct dir_list_entry *entry;
     size_t number, wrong = 0, file_cache = 0;
 
@@ -34,8 +34,8 @@ static size_t go_through(size_t count, dir_list_wants *wants, size_t stop)
     while (file_cache < stop && (next = dir_list_next(listing, &entry)) > 0) {
         number = strtoul(entry->name, NULL, 10);
         wrong += number >= count || met[number < count ? number : count]++ != 0 ||
-                 entry->looked != wants(entry->name, entry->type) || entry->errnum != 0 ||
-                 (entry->looked && (size_t)entry->st.st_size != number % 1000) ||
+                 entry->has_stat != wants_stat(entry->name, entry->type) || entry->errnum != 0 ||
+                 (entry->has_stat && (size_t)entry->st.st_size != number % 1000) ||
                  (entry->type != DT_REG && entry->type != DT_UNKNOWN);
         file_cache++;
     }
@@ -84,11 +84,11 @@ static void test_kinds(void)
         abort();
     listing = dir_list_open(kinds, wants_all);
     while ((next = dir_list_next(listing, &entry)) > 0) {
-        files += entry->looked && S_ISREG(entry->st.st_mode) && entry->st.st_size == 3;
-        links += entry->looked && S_ISLNK(entry->st.st_mode);
-        directories += entry->looked && S_ISDIR(entry->st.st_mode);
-        others += entry->looked && S_ISFIFO(entry->st.st_mode);
-        hidden += !entry->looked && strcmp(entry->name, ".hidden") == 0;
+        files += entry->has_stat && S_ISREG(entry->st.st_mode) && entry->st.st_size == 3;
+        links += entry->has_stat && S_ISLNK(entry->st.st_mode);
+        directories += entry->has_stat && S_ISDIR(entry->st.st_mode);
+        others += entry->has_stat && S_ISFIFO(entry->st.st_mode);
+        hidden += !entry->has_stat && strcmp(entry->name, ".hidden") == 0;
     }
     check(next == 0 && files == 1 && links == 2 && directories == 1 && others == 1 && hidden == 1,
           "what stands behind names, never behind links");
@@ -133,8 +133,8 @@ static void test_gone(void)
     place_put_text(going, "there", "x");
     listing = dir_list_open(going, unlinks);
     while ((next = dir_list_next(listing, &entry)) > 0)
-        met_it |= entry->looked && entry->errnum == ENOENT && strcmp(entry->name, "gone") == 0;
-    check(next == 0 && met_it, "what is gone when it is looked at is said to be");
+        met_it |= entry->has_stat && entry->errnum == ENOENT && strcmp(entry->name, "gone") == 0;
+    check(next == 0 && met_it, "what is gone when it is has_stat at is said to be");
     dir_list_close(listing);
     close(going);
 }
