@@ -6,11 +6,13 @@
 
 #include "base/digest.h"
 #include "base/vector.h"
+#include "schema/schema.h"
 
 #define FEW  8  /* up to so many values are found sooner without an index */
 #define KEPT 64 /* up to so many values counter_clear keeps the memory */
 
-static const char *const counted_fields[TALLY_COUNT] = {"user_id", "source", "label", "phase"};
+static const char *const counted_fields[TALLY_COUNT] = {SCHEMA_USER_ID, SCHEMA_SOURCE, SCHEMA_LABEL,
+                                                        SCHEMA_PHASE};
 
 const char *tally_field(enum tally_by by)
 {

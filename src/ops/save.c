@@ -33,11 +33,12 @@ static int check_word(const struct schema *schema, const char *field, const char
 int save_check_request(const struct save_request *request, const struct schema *schema,
                        struct cause *cause)
 {
-    if (check_word(schema, "user_id", "--user-id", request->user_id, cause) < 0 ||
-        check_word(schema, "source", "--source", request->source, cause) < 0)
+    if (check_word(schema, SCHEMA_USER_ID, "--user-id", request->user_id, cause) < 0 ||
+        check_word(schema, SCHEMA_SOURCE, "--source", request->source, cause) < 0)
         return -1;
-    return request->label == NULL ? 0
-                                  : check_word(schema, "label", "--label", request->label, cause);
+    return request->label == NULL
+               ? 0
+               : check_word(schema, SCHEMA_LABEL, "--label", request->label, cause);
 }
 
 /* ---- added columns ------------------------------------------------------------------------ */
@@ -65,8 +66,9 @@ static int find_added_columns(const struct schema *schema, const struct save_req
                               const char *name, const struct row *header,
                               struct added_column added[MAX_ADDED], struct cause *cause)
 {
-    const struct added_column wanted[MAX_ADDED] = {
-        {"user_id", request->user_id}, {"source", request->source}, {"label", request->label}};
+    const struct added_column wanted[MAX_ADDED] = {{SCHEMA_USER_ID, request->user_id},
+                                                   {SCHEMA_SOURCE, request->source},
+                                                   {SCHEMA_LABEL, request->label}};
     char **derived = calloc(schema->count + 1, sizeof *derived);
     int count = 0;
     size_t i;

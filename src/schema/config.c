@@ -7,6 +7,7 @@
 
 #include "base/csv_name.h"
 #include "schema/ini.h"
+#include "schema/suggestion.h"
 
 enum {
     DATA_DIR,
@@ -41,8 +42,7 @@ enum {
 #define DAY  86400
 #define YEAR 31536000
 
-/* Every key, its default and what it may be: a path, one of some words (by their index) or a
- * number. */
+/* Every key with its default and its type: a path, a word (the value is its index) or a number. */
 static const struct setting {
     const char *section, *key;
     const char *path;
@@ -81,8 +81,8 @@ static const struct setting {
 
 static const char *const sections[] = {"paths", "watch", "merge", "limits", "log", NULL};
 
-/* What the file says, over the defaults. */
-struct choice {
+/* The values of the file, or the defaults. */
+struct chosen {
     const char *paths[SETTING_COUNT];
     uint64_t values[SETTING_COUNT];
 };
@@ -122,7 +122,7 @@ static bool known_section(const char *section)
     return false;
 }
 
-static void report_key(struct ini *ini, const struct ini_entry *entry)
+static void report_setting(struct ini *ini, const struct ini_entry *entry)
 {
     const struct setting *elsewhere = find_setting(NULL, entry->key);
     const char *keys[SETTING_COUNT + 1] = {NULL}, *nearest;
@@ -157,7 +157,7 @@ static bool read_dropped_key(struct ini *ini, const struct ini_entry *entry)
     return true;
 }
 
-static void read_entry(struct ini *ini, const struct ini_entry *entry, struct choice *choice)
+static void read_entry(struct ini *ini, const struct ini_entry *entry, struct chosen *chosen)
 {
     const struct setting *setting = find_setting(entry->section, entry->key);
     size_t i;
@@ -166,16 +166,16 @@ static void read_entry(struct ini *ini, const struct ini_entry *entry, struct ch
     if (setting == NULL && read_dropped_key(ini, entry))
         return;
     if (setting == NULL) {
-        report_key(ini, entry);
+        report_setting(ini, entry);
         return;
     }
     i = (size_t)(setting - settings);
     if (setting->words != NULL) {
         word = ini_word(ini, entry, setting->words);
         if (word >= 0)
-            choice->values[i] = (uint64_t)word;
+            chosen->values[i] = (uint64_t)word;
     } else if (setting->path == NULL) {
-        ini_number(ini, entry, setting->min, setting->max, setting->unit, &choice->values[i]);
+        ini_number(ini, entry, setting->min, setting->max, setting->unit, &chosen->values[i]);
     } else if (*entry->value == '\0') {
         ini_problems_add(&ini->problems, entry->line, "%s: a path is needed", entry->key);
     } else if (*entry->value == '~' || *entry->value == '$') {
@@ -183,7 +183,7 @@ static void read_entry(struct ini *ini, const struct ini_entry *entry, struct ch
                          "%s: '%c' is not expanded here; write the whole path", entry->key,
                          *entry->value);
     } else {
-        choice->paths[i] = entry->value;
+        chosen->paths[i] = entry->value;
     }
 }
 
@@ -208,9 +208,9 @@ static char *absolute_path(const char *file, const char *path, struct cause *cau
     return absolute;
 }
 
-static void take_choice(struct config *config, const struct choice *choice)
+static void fill_config(struct config *config, const struct chosen *chosen)
 {
-    const uint64_t *values = choice->values;
+    const uint64_t *values = chosen->values;
 
     config->merge = (enum config_merge)values[MERGE];
     config->interval = (unsigned)values[INTERVAL];
@@ -233,20 +233,20 @@ static void take_choice(struct config *config, const struct choice *choice)
     config->level = (enum log_level)values[LEVEL];
 }
 
-static void read_entries(struct ini *ini, struct choice *choice)
+static void read_entries(struct ini *ini, struct chosen *chosen)
 {
     bool known = true;
     size_t i;
 
     for (i = 0; i < SETTING_COUNT; i++) {
-        choice->paths[i] = settings[i].path;
-        choice->values[i] = settings[i].value;
+        chosen->paths[i] = settings[i].path;
+        chosen->values[i] = settings[i].value;
     }
     for (i = 0; i < ini->count; i++) {
         const struct ini_entry *entry = &ini->entries[i];
 
         if (entry->key != NULL && known)
-            read_entry(ini, entry, choice);
+            read_entry(ini, entry, chosen);
         if (entry->key != NULL)
             continue;
         known = known_section(entry->section);
@@ -257,7 +257,7 @@ static void read_entries(struct ini *ini, struct choice *choice)
 
 int config_load(struct config *config, const char *path, struct cause *cause)
 {
-    struct choice choice;
+    struct chosen chosen;
     struct ini ini;
 
     *config = (struct config){0};
@@ -269,11 +269,11 @@ int config_load(struct config *config, const char *path, struct cause *cause)
                       path);
         return -1;
     }
-    read_entries(&ini, &choice);
-    take_choice(config, &choice);
-    config->data_dir = absolute_path(path, choice.paths[DATA_DIR], cause);
+    read_entries(&ini, &chosen);
+    fill_config(config, &chosen);
+    config->data_dir = absolute_path(path, chosen.paths[DATA_DIR], cause);
     if (config->data_dir != NULL)
-        config->schema = absolute_path(path, choice.paths[SCHEMA], cause);
+        config->schema = absolute_path(path, chosen.paths[SCHEMA], cause);
     if (ini_finish(&ini, cause) < 0 || config->schema == NULL) {
         config_free(config);
         return -1;

@@ -11,8 +11,8 @@
 #include "schema/regex.h"
 #include "base/escape.h"
 
-/* A value of its type, ready to be compared. */
-union reading {
+/* A value as read by its type. */
+union typed_value {
     struct decimal number;
     struct datetime datetime;
 };
@@ -57,9 +57,9 @@ static bool is_boolean(const char *text, size_t len)
     return false;
 }
 
-/* Is the text of the field's type? */
+/* Read the text by the field's type. Return false if it is not of that type. */
 static bool read_value(const struct field *field, const char *text, size_t len,
-                       union reading *ret_value)
+                       union typed_value *ret_value)
 {
     switch (field->type) {
     case FIELD_STRING:
@@ -83,7 +83,8 @@ static bool read_value(const struct field *field, const char *text, size_t len,
     return datetime_parse_datetime(text, len, &ret_value->datetime);
 }
 
-static int compare(const struct field *field, const union reading *left, const union reading *right)
+static int compare_typed(const struct field *field, const union typed_value *left,
+                         const union typed_value *right)
 {
     if (field->type == FIELD_DATE || field->type == FIELD_DATETIME)
         return datetime_compare(&left->datetime, &right->datetime);
@@ -92,11 +93,11 @@ static int compare(const struct field *field, const union reading *left, const u
 
 int field_compare(const struct field *field, const char *left, const char *right)
 {
-    union reading a, b;
+    union typed_value a, b;
 
     if (!read_value(field, left, strlen(left), &a) || !read_value(field, right, strlen(right), &b))
         return 0;
-    return compare(field, &a, &b);
+    return compare_typed(field, &a, &b);
 }
 
 bool field_is_missing(const struct field *field, const char *text, size_t len)
@@ -147,16 +148,16 @@ static enum field_fault explain_type(const struct field *field, const char *text
     return FIELD_TYPE_ERROR;
 }
 
-static enum field_fault check_bounds(const struct field *field, const union reading *value,
+static enum field_fault check_bounds(const struct field *field, const union typed_value *value,
                                      const char *text, size_t len, struct buffer *why)
 {
-    union reading bound;
+    union typed_value bound;
     bool low = field->minimum != NULL &&
                read_value(field, field->minimum, strlen(field->minimum), &bound) &&
-               compare(field, value, &bound) < 0;
+               compare_typed(field, value, &bound) < 0;
     bool high = !low && field->maximum != NULL &&
                 read_value(field, field->maximum, strlen(field->maximum), &bound) &&
-                compare(field, value, &bound) > 0;
+                compare_typed(field, value, &bound) > 0;
 
     if (!low && !high)
         return FIELD_FITS;
@@ -234,11 +235,11 @@ static enum field_fault check_pattern(const struct field *field, const char *tex
     return FIELD_CONSTRAINT_ERROR;
 }
 
-/* Does a number that is written without sign and exponent surely fit? Its fraction need not be
- * looked at. */
+/* Return true if the text is a number without sign and exponent that certainly fits; the value of
+ * its fraction does not matter. */
 static bool fits_quickly(const struct field *field, const char *text, size_t len)
 {
-    const size_t enough = 18; /* digits that a uint64_t surely holds */
+    const size_t enough = 18; /* digits that always fit into a uint64_t */
     uint64_t whole = 0;
     size_t i, point;
 
@@ -254,12 +255,13 @@ static bool fits_quickly(const struct field *field, const char *text, size_t len
     if (text[i] != '.' || field->type != FIELD_NUMBER)
         return false;
     point = i++;
-    while (i < len && (unsigned char)(text[i] - '0') <= 9)
+    while (i < len && decimal_is_digit(text[i]))
         i++;
     return i == len && i > point + 1;
 }
 
-/* The least whole number from 0 to 10^18 that is at least (with `above`: is above) the bound. */
+/* Return the least whole number from 0 to 10^18 that is at least the bound; `above`: that is above
+ * it. */
 static uint64_t least_whole(const char *bound, bool above)
 {
     uint64_t low = 0, high = 1000000000000000000, middle;
@@ -289,7 +291,7 @@ void field_prepare(struct field *field)
         field->values != NULL || field->pattern != NULL || field->min_length > 0 ||
         field->max_length != SIZE_MAX)
         return;
-    /* A number with the whole part n lies from n to below n + 1, which must not be above the
+    /* A number with the whole part n is at least n and below n + 1, so n + 1 must not be above the
      * maximum. */
     field->quick_start = field->minimum == NULL ? 0 : least_whole(field->minimum, false);
     field->quick_end = field->maximum == NULL ? UINT64_MAX : least_whole(field->maximum, true);
@@ -301,7 +303,7 @@ enum field_fault field_check(const struct field *field, const char *text, size_t
                              struct buffer *why)
 {
     enum field_fault fault = FIELD_FITS;
-    union reading value;
+    union typed_value value;
 
     if (fits_quickly(field, text, len))
         return FIELD_FITS;

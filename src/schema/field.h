@@ -1,9 +1,9 @@
 /*
  * field: one column of the schema, and whether a value fits it.
  *
- * The words are those of Frictionless Table Schema. Checking is exact: numbers are compared digit
- * by digit, never as doubles, and a value is never changed. What field_check needs from the schema
- * file is prepared by schema_load; a field is read-only afterwards.
+ * The words are those of Frictionless Table Schema. Checks are exact: numbers are compared digit by
+ * digit, never as doubles, and a value is never changed. schema_load fills the struct; it is
+ * read-only afterwards.
  */
 #ifndef PHASESENTINEL_FIELD_H
 #define PHASESENTINEL_FIELD_H
@@ -24,23 +24,23 @@ enum field_type {
 };
 
 struct field {
-    char *name;        /* owned, as all pointers here; UTF-8 */
+    char *name;        /* owned, like all pointers here; UTF-8 */
     char *description; /* NULL: none */
     enum field_type type;
     bool required;
     char *minimum; /* number, integer, date, datetime: as written in the schema; NULL: none */
     char *maximum;
-    size_t min_length;       /* in code points */
-    size_t max_length;       /* SIZE_MAX: none */
-    struct pattern *pattern; /* NULL: none */
-    char **values;           /* enum; NULL: any */
+    size_t min_length;     /* in code points */
+    size_t max_length;     /* SIZE_MAX: none */
+    struct regex *pattern; /* NULL: none */
+    char **values;         /* enum; NULL: any */
     size_t value_count;
     char *format;   /* date, datetime: strptime's; NULL: ISO 8601 */
-    char *fallback; /* the schema's `default`, for a column that is missing; NULL: none */
-    char **missing; /* missingValues beside the empty cell */
+    char *fallback; /* the schema's `default`, for a missing column; NULL: none */
+    char **missing; /* missingValues, besides the empty cell */
     size_t missing_count;
-    /* Set by field_prepare: numbers from quick_start to below quick_end surely fit; both 0: ask for
-     * each. */
+    /* Set by field_prepare: numbers from quick_start to below quick_end certainly fit. Both are 0
+     * if each value must be checked. */
     uint64_t quick_start, quick_end;
 };
 
@@ -48,30 +48,31 @@ enum field_fault {
     FIELD_FITS,
     FIELD_TYPE_ERROR,
     FIELD_CONSTRAINT_ERROR,
-    FIELD_NO_MEMORY, /* no verdict: there was no memory to try the pattern */
+    FIELD_NO_MEMORY, /* not known: memory ran out while the pattern was matched */
 };
 
 /*
- * Checks one value: valid UTF-8 without NUL. If it does not fit and `why` is not NULL, a sentence
- * with value, rule and the usual cause is appended to it.
+ * Check one value, which is valid UTF-8 without NUL. If it does not fit and `why` is not NULL,
+ * append a sentence with the value, the rule and the probable cause.
  */
 enum field_fault field_check(const struct field *field, const char *text, size_t len,
                              struct buffer *why);
 
-/* Looks for shortcuts, once all else is set. field_check says the same without, only later. */
+/* Compute the shortcuts of field_check, when all else is set. They change speed only. */
 void field_prepare(struct field *field);
 
-/* Is it one of the field's missing values (the empty cell always is)? */
+/* Return true for the empty cell and for the missing values of the field. */
 bool field_is_missing(const struct field *field, const char *text, size_t len);
 
-/* Sets *ret_type from a Table Schema type name; -1 for any other word. */
+/* Set *ret_type from a type name of Table Schema. Return 0, or -1 for any other word. */
 int field_type_from_name(const char *name, enum field_type *ret_type);
 const char *field_type_name(enum field_type type);
 
-/* Compares two values of a number, integer, date or datetime field: <0, 0, >0; 0 where one is not
- * of its type. */
+/* Compare two values of a number, integer, date or datetime field. Return <0, 0 or >0; 0 also if
+ * one is not of its type. */
 int field_compare(const struct field *field, const char *left, const char *right);
 
-void field_free(struct field *field); /* what it owns; takes half-built ones */
+/* Free the contents of the struct, which may be incomplete. */
+void field_free(struct field *field);
 
 #endif

@@ -18,9 +18,10 @@ static void no_memory(struct ini *ini)
     ini->problems.failed = true;
 }
 
-__attribute__((format(printf, 4, 5))) static void report(const struct field_parser *field_parser,
-                                                         struct ini *ini, enum field_parser_key key,
-                                                         const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void report_value(const struct field_parser *parser,
+                                                               struct ini *ini,
+                                                               enum field_parser_key key,
+                                                               const char *format, ...)
 {
     va_list args;
     char *text;
@@ -32,19 +33,19 @@ __attribute__((format(printf, 4, 5))) static void report(const struct field_pars
     if (text == NULL)
         no_memory(ini);
     else
-        ini_problems_add(&ini->problems, field_parser->entries[key]->line, "%s: %s",
+        ini_problems_add(&ini->problems, parser->entries[key]->line, "%s: %s",
                          field_parser_keys[key], text);
     free(text);
 }
 
-/* The value of a key, or NULL where it is not given. */
-static const char *value_of(const struct field_parser *field_parser, enum field_parser_key key)
+/* Return the value of a key, or NULL if it is not given. */
+static const char *value_of(const struct field_parser *parser, enum field_parser_key key)
 {
-    return field_parser->entries[key] == NULL ? NULL : field_parser->entries[key]->value;
+    return parser->entries[key] == NULL ? NULL : parser->entries[key]->value;
 }
 
-/* A copy that the field owns; of NULL, NULL. */
-static char *copy(struct ini *ini, const char *text)
+/* Return a copy that the field owns. The copy of NULL is NULL. */
+static char *copy_text(struct ini *ini, const char *text)
 {
     char *result = text == NULL ? NULL : strdup(text);
 
@@ -53,86 +54,83 @@ static char *copy(struct ini *ini, const char *text)
     return result;
 }
 
-static void take_name(const struct field_parser *field_parser, struct ini *ini, struct field *field)
+static void parse_name(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    const char *name = value_of(field_parser, FIELD_PARSER_NAME);
+    const char *name = value_of(parser, FIELD_PARSER_NAME);
 
     if (name == NULL)
-        ini_problems_add(&ini->problems, field_parser->line,
+        ini_problems_add(&ini->problems, parser->line,
                          "the field has no name; write name = COLUMN");
     else if (*name == '\0')
-        report(field_parser, ini, FIELD_PARSER_NAME, "it is empty; write the name of the column");
-    field->name = copy(ini, name == NULL ? "" : name);
-    field->description = copy(ini, value_of(field_parser, FIELD_PARSER_DESCRIPTION));
+        report_value(parser, ini, FIELD_PARSER_NAME, "it is empty; write the name of the column");
+    field->name = copy_text(ini, name == NULL ? "" : name);
+    field->description = copy_text(ini, value_of(parser, FIELD_PARSER_DESCRIPTION));
 }
 
-static void take_words(const struct field_parser *field_parser, struct ini *ini,
-                       struct field *field)
+static void parse_words(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
     static const char *const types[] = {"string", "number",   "integer", "boolean",
                                         "date",   "datetime", NULL};
     static const char *const truths[] = {"false", "true", NULL};
     int word;
 
-    if (field_parser->entries[FIELD_PARSER_TYPE] != NULL) {
-        word = ini_word(ini, field_parser->entries[FIELD_PARSER_TYPE], types);
+    if (parser->entries[FIELD_PARSER_TYPE] != NULL) {
+        word = ini_word(ini, parser->entries[FIELD_PARSER_TYPE], types);
         if (word >= 0)
             field_type_from_name(types[word], &field->type);
     }
-    if (field_parser->entries[FIELD_PARSER_REQUIRED] != NULL)
-        field->required = ini_word(ini, field_parser->entries[FIELD_PARSER_REQUIRED], truths) == 1;
+    if (parser->entries[FIELD_PARSER_REQUIRED] != NULL)
+        field->required = ini_word(ini, parser->entries[FIELD_PARSER_REQUIRED], truths) == 1;
 }
 
-static uint64_t take_length(const struct field_parser *field_parser, struct ini *ini,
-                            const struct field *field, enum field_parser_key key,
-                            uint64_t otherwise)
+static uint64_t parse_length(const struct field_parser *parser, struct ini *ini,
+                             const struct field *field, enum field_parser_key key,
+                             uint64_t otherwise)
 {
     uint64_t length = otherwise;
 
-    if (field_parser->entries[key] == NULL)
+    if (parser->entries[key] == NULL)
         return otherwise;
     if (field->type != FIELD_STRING)
-        report(field_parser, ini, key, "only type string has a length, not %s",
-               field_type_name(field->type));
+        report_value(parser, ini, key, "only type string has a length, not %s",
+                     field_type_name(field->type));
     else
-        ini_number(ini, field_parser->entries[key], 0, 1000000000, " characters", &length);
+        ini_number(ini, parser->entries[key], 0, 1000000000, " characters", &length);
     return length;
 }
 
-static void take_lengths(const struct field_parser *field_parser, struct ini *ini,
-                         struct field *field)
+static void parse_lengths(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    field->min_length = (size_t)take_length(field_parser, ini, field, FIELD_PARSER_MIN_LENGTH, 0);
-    field->max_length =
-        (size_t)take_length(field_parser, ini, field, FIELD_PARSER_MAX_LENGTH, SIZE_MAX);
+    field->min_length = (size_t)parse_length(parser, ini, field, FIELD_PARSER_MIN_LENGTH, 0);
+    field->max_length = (size_t)parse_length(parser, ini, field, FIELD_PARSER_MAX_LENGTH, SIZE_MAX);
     if (field->min_length > field->max_length)
-        report(field_parser, ini, FIELD_PARSER_MAX_LENGTH, "%zu is below minLength %zu",
-               field->max_length, field->min_length);
+        report_value(parser, ini, FIELD_PARSER_MAX_LENGTH, "%zu is below minLength %zu",
+                     field->max_length, field->min_length);
 }
 
-static void take_format(const struct field_parser *field_parser, struct ini *ini,
-                        struct field *field)
+static void parse_format(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    const char *format = value_of(field_parser, FIELD_PARSER_FORMAT);
+    const char *format = value_of(parser, FIELD_PARSER_FORMAT);
     struct buffer why = {0};
 
     if (format == NULL)
         return;
     if (field->type != FIELD_DATE && field->type != FIELD_DATETIME)
-        report(field_parser, ini, FIELD_PARSER_FORMAT,
-               "only the types date and datetime have one, not %s", field_type_name(field->type));
+        report_value(parser, ini, FIELD_PARSER_FORMAT,
+                     "only the types date and datetime have one, not %s",
+                     field_type_name(field->type));
     else if (datetime_check_format(format, &why) < 0)
-        report(field_parser, ini, FIELD_PARSER_FORMAT, "%s", buffer_text(&why));
+        report_value(parser, ini, FIELD_PARSER_FORMAT, "%s", buffer_text(&why));
     else
-        field->format = copy(ini, format);
+        field->format = copy_text(ini, format);
     if (buffer_failed(&why))
         no_memory(ini);
     buffer_free(&why);
 }
 
-/* Does a value of the field's own fit it? Else it is reported. */
-static bool fits(const struct field_parser *field_parser, struct ini *ini,
-                 enum field_parser_key key, const struct field *field, const char *value)
+/* Return true if a value in the schema fits the field itself. If not, add a problem. */
+static bool check_own_value(const struct field_parser *parser, struct ini *ini,
+                            enum field_parser_key key, const struct field *field, const char *value)
 {
     struct buffer why = {0};
     enum field_fault fault = field_check(field, value, strlen(value), &why);
@@ -140,13 +138,12 @@ static bool fits(const struct field_parser *field_parser, struct ini *ini,
     if (fault == FIELD_NO_MEMORY || buffer_failed(&why))
         no_memory(ini);
     else if (fault != FIELD_FITS)
-        report(field_parser, ini, key, "%s", buffer_text(&why));
+        report_value(parser, ini, key, "%s", buffer_text(&why));
     buffer_free(&why);
     return fault == FIELD_FITS;
 }
 
-static void take_bounds(const struct field_parser *field_parser, struct ini *ini,
-                        struct field *field)
+static void parse_bounds(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
     const struct field bare = {
         .type = field->type, .format = field->format, .max_length = SIZE_MAX, .required = true};
@@ -155,42 +152,40 @@ static void take_bounds(const struct field_parser *field_parser, struct ini *ini
     size_t i;
 
     for (i = 0; i < 2; i++) {
-        if (field_parser->entries[keys[i]] == NULL)
+        if (parser->entries[keys[i]] == NULL)
             continue;
         if (field->type == FIELD_STRING || field->type == FIELD_BOOLEAN)
-            report(field_parser, ini, keys[i], "type %s has no order%s",
-                   field_type_name(field->type),
-                   field_parser->entries[FIELD_PARSER_TYPE] == NULL ? "; type = number is missing?"
-                                                                    : "");
-        else if (fits(field_parser, ini, keys[i], &bare, value_of(field_parser, keys[i])))
-            *bounds[i] = copy(ini, value_of(field_parser, keys[i]));
+            report_value(
+                parser, ini, keys[i], "type %s has no order%s", field_type_name(field->type),
+                parser->entries[FIELD_PARSER_TYPE] == NULL ? "; type = number is missing?" : "");
+        else if (check_own_value(parser, ini, keys[i], &bare, value_of(parser, keys[i])))
+            *bounds[i] = copy_text(ini, value_of(parser, keys[i]));
     }
     if (field->minimum != NULL && field->maximum != NULL &&
         field_compare(field, field->minimum, field->maximum) > 0)
-        report(field_parser, ini, FIELD_PARSER_MAXIMUM, "%s is below minimum %s", field->maximum,
-               field->minimum);
+        report_value(parser, ini, FIELD_PARSER_MAXIMUM, "%s is below minimum %s", field->maximum,
+                     field->minimum);
 }
 
-static void take_pattern(const struct field_parser *field_parser, struct ini *ini,
-                         struct field *field)
+static void parse_pattern(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    const char *text = value_of(field_parser, FIELD_PARSER_PATTERN);
+    const char *text = value_of(parser, FIELD_PARSER_PATTERN);
     char why[REGEX_WHY_SIZE];
 
     if (text == NULL)
         return;
     field->pattern = regex_compile(text, why);
     if (field->pattern == NULL && why[0] != '\0')
-        report(field_parser, ini, FIELD_PARSER_PATTERN, "'%s' cannot be used: %s", text, why);
+        report_value(parser, ini, FIELD_PARSER_PATTERN, "'%s' cannot be used: %s", text, why);
     else if (field->pattern == NULL)
         no_memory(ini);
 }
 
-/* Splits "a|b|c" into an owned list. */
-static void take_list(const struct field_parser *field_parser, struct ini *ini,
-                      enum field_parser_key key, char ***ret_list, size_t *ret_count)
+/* Split "a|b|c" into an owned list. */
+static void parse_list(const struct field_parser *parser, struct ini *ini,
+                       enum field_parser_key key, char ***ret_list, size_t *ret_count)
 {
-    const char *p = value_of(field_parser, key);
+    const char *p = value_of(parser, key);
     size_t parts = 1, count = 0, i, len;
     char **list;
 
@@ -205,14 +200,15 @@ static void take_list(const struct field_parser *field_parser, struct ini *ini,
         if (list[count] == NULL)
             break;
         if (len == 0)
-            report(field_parser, ini, key, "an empty value stands in it; write them as in a|b|c");
+            report_value(parser, ini, key, "an empty value stands in it; write them as in a|b|c");
         else if (*p == ' ' || p[len - 1] == ' ')
-            report(field_parser, ini, key,
-                   "'%s' has a blank at its start or end; write them as in a|b|c", list[count]);
+            report_value(parser, ini, key,
+                         "'%s' has a blank at its start or end; write them as in a|b|c",
+                         list[count]);
         for (i = 0; i < count && strcmp(list[i], list[count]) != 0;)
             i++;
         if (i < count && len > 0)
-            report(field_parser, ini, key, "'%s' stands in it twice", list[i]);
+            report_value(parser, ini, key, "'%s' stands in it twice", list[i]);
         count++;
     }
     if (count < parts)
@@ -221,40 +217,37 @@ static void take_list(const struct field_parser *field_parser, struct ini *ini,
     *ret_count = count;
 }
 
-/* Last, since the values must fit all the rest. */
-static void take_values(const struct field_parser *field_parser, struct ini *ini,
-                        struct field *field)
+/* Parse enum, missingValues and default, after all other keys: the values must fit these. */
+static void parse_values(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    const char *fallback = value_of(field_parser, FIELD_PARSER_DEFAULT);
+    const char *fallback = value_of(parser, FIELD_PARSER_DEFAULT);
     char **values = NULL;
     size_t count = 0, i;
 
-    take_list(field_parser, ini, FIELD_PARSER_ENUM, &values, &count);
+    parse_list(parser, ini, FIELD_PARSER_ENUM, &values, &count);
     for (i = 0; i < count; i++)
         if (*values[i] != '\0')
-            fits(field_parser, ini, FIELD_PARSER_ENUM, field, values[i]);
+            check_own_value(parser, ini, FIELD_PARSER_ENUM, field, values[i]);
     field->values = values;
     field->value_count = count;
-    take_list(field_parser, ini, FIELD_PARSER_MISSING_VALUES, &field->missing,
-              &field->missing_count);
+    parse_list(parser, ini, FIELD_PARSER_MISSING_VALUES, &field->missing, &field->missing_count);
     if (fallback == NULL)
         return;
     if (field->required)
-        report(field_parser, ini, FIELD_PARSER_DEFAULT,
-               "it would never be used, since the column is required");
-    else if (fits(field_parser, ini, FIELD_PARSER_DEFAULT, field, fallback))
-        field->fallback = copy(ini, fallback);
+        report_value(parser, ini, FIELD_PARSER_DEFAULT,
+                     "it would never be used, since the column is required");
+    else if (check_own_value(parser, ini, FIELD_PARSER_DEFAULT, field, fallback))
+        field->fallback = copy_text(ini, fallback);
 }
 
-void field_parser_finish(const struct field_parser *field_parser, struct ini *ini,
-                         struct field *field)
+void field_parser_finish(const struct field_parser *parser, struct ini *ini, struct field *field)
 {
-    take_name(field_parser, ini, field);
-    take_words(field_parser, ini, field);
-    take_lengths(field_parser, ini, field);
-    take_format(field_parser, ini, field);
-    take_bounds(field_parser, ini, field);
-    take_pattern(field_parser, ini, field);
-    take_values(field_parser, ini, field);
+    parse_name(parser, ini, field);
+    parse_words(parser, ini, field);
+    parse_lengths(parser, ini, field);
+    parse_format(parser, ini, field);
+    parse_bounds(parser, ini, field);
+    parse_pattern(parser, ini, field);
+    parse_values(parser, ini, field);
     field_prepare(field);
 }

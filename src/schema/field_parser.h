@@ -1,9 +1,8 @@
 /*
- * draft: a section [field.N] of the schema file on its way to a field.
+ * field_parser: make a field from a section [field.N] of the schema file.
  *
- * The schema collects the entries of each section; field_parser_finish makes the field from them
- * and adds a problem for each that is wrong, and for those that contradict each other or the
- * field's own values.
+ * schema.c collects the entries of each section; field_parser_finish makes the field from them. It
+ * adds a problem for each wrong value, and for values that contradict each other.
  */
 #ifndef PHASESENTINEL_FIELD_PARSER_H
 #define PHASESENTINEL_FIELD_PARSER_H
@@ -30,7 +29,7 @@ enum field_parser_key {
     FIELD_PARSER_KEY_COUNT
 };
 
-/* Their words, NULL-terminated. */
+/* The names of the keys, NULL-terminated. */
 extern const char *const field_parser_keys[FIELD_PARSER_KEY_COUNT + 1];
 
 struct field_parser {
@@ -39,8 +38,7 @@ struct field_parser {
     const struct ini_entry *entries[FIELD_PARSER_KEY_COUNT]; /* NULL: not given */
 };
 
-/* Fills the zeroed field, whatever it finds; what is wrong goes to ini->problems. */
-void field_parser_finish(const struct field_parser *field_parser, struct ini *ini,
-                         struct field *field);
+/* Fill the zeroed field as far as possible, and add each fault to ini->problems. */
+void field_parser_finish(const struct field_parser *parser, struct ini *ini, struct field *field);
 
 #endif

@@ -16,16 +16,17 @@
 #include "base/buffer.h"
 #include "base/escape.h"
 #include "base/vector.h"
+#include "schema/suggestion.h"
 
 #define FILE_LIMIT  ((size_t)1 << 20)
-#define LINE_LIMIT  1022 /* what iniparser reads, without the newline */
+#define LINE_LIMIT  1022 /* bytes without the newline; iniparser reads no more */
 #define NAME_LIMIT  64
-#define ENTRY_LIMIT 20000 /* iniparser's dictionary is searched one by one */
+#define ENTRY_LIMIT 20000 /* iniparser searches its dictionary entry by entry */
 
-/* Where the line check stands. */
-struct scan {
-    char *section; /* NULL: none yet */
-    bool skip;     /* the last section line was wrong: its keys belong nowhere */
+/* The state of the line check. */
+struct line_scan {
+    char *section; /* NULL: none so far */
+    bool skip;     /* the last section line was wrong: ignore its keys */
     unsigned line;
 };
 
@@ -33,20 +34,20 @@ struct scan {
 static struct {
     bool called;
     char text[512];
-} complaint;
+} iniparser_error;
 
-__attribute__((format(printf, 1, 2))) static int note_complaint(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static int note_iniparser_error(const char *format, ...)
 {
     va_list args;
     int len;
 
-    if (complaint.called)
+    if (iniparser_error.called)
         return 0;
-    complaint.called = true;
+    iniparser_error.called = true;
     va_start(args, format);
-    len = vsnprintf(complaint.text, sizeof complaint.text, format, args);
+    len = vsnprintf(iniparser_error.text, sizeof iniparser_error.text, format, args);
     va_end(args);
-    complaint.text[strcspn(complaint.text, "\n")] = '\0';
+    iniparser_error.text[strcspn(iniparser_error.text, "\n")] = '\0';
     return len;
 }
 
@@ -68,7 +69,7 @@ static void ini_free(struct ini *ini)
     *ini = (struct ini){0};
 }
 
-static bool is_blank(char c)
+static bool is_space_or_tab(char c)
 {
     return c == ' ' || c == '\t';
 }
@@ -78,14 +79,14 @@ static bool is_comment(char c)
     return c == ';' || c == '#';
 }
 
-/* A copy without blanks around it. NULL: out of memory, and so marked. */
+/* Return a copy without blanks around it. NULL: out of memory, which is noted in problems. */
 static char *copy_trimmed(struct ini *ini, const char *text, const char *end)
 {
     char *copy;
 
-    while (text < end && is_blank(*text))
+    while (text < end && is_space_or_tab(*text))
         text++;
-    while (text < end && is_blank(end[-1]))
+    while (text < end && is_space_or_tab(end[-1]))
         end--;
     copy = strndup(text, (size_t)(end - text));
     if (copy == NULL)
@@ -93,7 +94,8 @@ static char *copy_trimmed(struct ini *ini, const char *text, const char *end)
     return copy;
 }
 
-/* A section's or key's name; NULL where it is none, which is a problem, or without memory. */
+/* Return a copy of the name of a section or key. NULL: it is wrong, and a problem was added, or
+ * memory ran out. */
 static char *copy_name(struct ini *ini, unsigned line, const char *what, const char *text,
                        const char *end)
 {
@@ -118,8 +120,8 @@ static char *copy_name(struct ini *ini, unsigned line, const char *what, const c
     return NULL;
 }
 
-/* Takes over the strings, also without memory. */
-static void add_entry(struct ini *ini, char *section, char *key, char *written, unsigned line)
+/* Add an entry, which takes over the strings; they are freed if memory runs out. */
+static void add_ini_entry(struct ini *ini, char *section, char *key, char *written, unsigned line)
 {
     if (written == NULL ||
         vector_grow(&ini->entries, sizeof *ini->entries, ini->count, &ini->cap) < 0) {
@@ -131,38 +133,40 @@ static void add_entry(struct ini *ini, char *section, char *key, char *written, 
     ini->entries[ini->count++] = (struct ini_entry){section, key, written, written, line};
 }
 
-static void scan_section(struct ini *ini, struct scan *scan, const char *line, const char *end)
+static void scan_section(struct ini *ini, struct line_scan *line_scan, const char *line,
+                         const char *end)
 {
     const char *close = memchr(line, ']', (size_t)(end - line));
     char *name;
 
-    scan->skip = true;
+    line_scan->skip = true;
     if (close == NULL) {
-        ini_problems_add(&ini->problems, scan->line, "the section has no closing ']'");
+        ini_problems_add(&ini->problems, line_scan->line, "the section has no closing ']'");
         return;
     }
     if (close + 1 != end) {
-        ini_problems_add(&ini->problems, scan->line,
+        ini_problems_add(&ini->problems, line_scan->line,
                          "nothing may stand behind ']'; a comment goes on a line of its own");
         return;
     }
-    name = copy_name(ini, scan->line, "section", line + 1, close);
+    name = copy_name(ini, line_scan->line, "section", line + 1, close);
     if (name == NULL)
         return;
-    add_entry(ini, name, NULL, strdup(""), scan->line);
+    add_ini_entry(ini, name, NULL, strdup(""), line_scan->line);
     if (!ini->problems.failed) {
-        scan->section = name;
-        scan->skip = false;
+        line_scan->section = name;
+        line_scan->skip = false;
     }
 }
 
-/* The value that stands between p and end, with what may be around it. NULL where it is wrong. */
+/* Return the value between p and end, without quotes, blanks and comment. NULL: it is wrong, and a
+ * problem was added. */
 static char *copy_value(struct ini *ini, unsigned line, const char *p, const char *end)
 {
     const char *start, *close, *rest;
     char *quoted;
 
-    for (start = p; start < end && is_blank(*start);)
+    for (start = p; start < end && is_space_or_tab(*start);)
         start++;
     if (start < end && (*start == '"' || *start == '\'')) {
         close = memchr(start + 1, *start, (size_t)(end - start - 1));
@@ -170,7 +174,7 @@ static char *copy_value(struct ini *ini, unsigned line, const char *p, const cha
             ini_problems_add(&ini->problems, line, "the quote %c is never closed", *start);
             return NULL;
         }
-        for (rest = close + 1; rest < end && is_blank(*rest);)
+        for (rest = close + 1; rest < end && is_space_or_tab(*rest);)
             rest++;
         if (rest < end && !is_comment(*rest)) {
             ini_problems_add(
@@ -185,7 +189,7 @@ static char *copy_value(struct ini *ini, unsigned line, const char *p, const cha
     }
     for (rest = start; rest < end && !is_comment(*rest);)
         rest++;
-    if (rest < end && !is_blank(rest[-1])) {
+    if (rest < end && !is_space_or_tab(rest[-1])) {
         ini_problems_add(&ini->problems, line,
                          "'%c' begins a comment and would cut the value; quote the value, or put a "
                          "blank before a comment",
@@ -195,47 +199,52 @@ static char *copy_value(struct ini *ini, unsigned line, const char *p, const cha
     return copy_trimmed(ini, start, rest);
 }
 
-static void scan_key(struct ini *ini, struct scan *scan, const char *line, const char *end)
+static void scan_key(struct ini *ini, struct line_scan *line_scan, const char *line,
+                     const char *end)
 {
     const char *equals = memchr(line, '=', (size_t)(end - line));
     char *key, *value;
 
     if (equals == NULL) {
-        ini_problems_add(
-            &ini->problems, scan->line, "this is no [section], no key = value and no comment%s",
-            memchr(line, ':', (size_t)(end - line)) != NULL ? "; write '=', not ':'" : "");
+        ini_problems_add(&ini->problems, line_scan->line,
+                         "this is no [section], no key = value and no comment%s",
+                         memchr(line, ':', (size_t)(end - line)) != NULL ? "; write '=', not ':'"
+                                                                         : "");
         return;
     }
-    key = copy_name(ini, scan->line, "key", line, equals);
+    key = copy_name(ini, line_scan->line, "key", line, equals);
     if (key == NULL)
         return;
-    value = copy_value(ini, scan->line, equals + 1, end);
-    if (value != NULL && scan->section == NULL && !scan->skip)
-        ini_problems_add(&ini->problems, scan->line, "%s stands before any [section]", key);
-    if (value == NULL || scan->skip || scan->section == NULL) {
+    value = copy_value(ini, line_scan->line, equals + 1, end);
+    if (value != NULL && line_scan->section == NULL && !line_scan->skip)
+        ini_problems_add(&ini->problems, line_scan->line, "%s stands before any [section]", key);
+    if (value == NULL || line_scan->skip || line_scan->section == NULL) {
         free(value);
         free(key);
         return;
     }
-    add_entry(ini, scan->section, key, value, scan->line);
+    add_ini_entry(ini, line_scan->section, key, value, line_scan->line);
 }
 
-static void scan_line(struct ini *ini, struct scan *scan, const char *line, const char *end)
+static void scan_line(struct ini *ini, struct line_scan *line_scan, const char *line,
+                      const char *end)
 {
     const char *p;
 
     if (end - line > LINE_LIMIT) {
-        ini_problems_add(&ini->problems, scan->line, "the line has %zu bytes; %d are read at most",
-                         (size_t)(end - line), LINE_LIMIT);
+        ini_problems_add(&ini->problems, line_scan->line,
+                         "the line has %zu bytes; %d are read at most", (size_t)(end - line),
+                         LINE_LIMIT);
         return;
     }
-    while (end > line && (is_blank(end[-1]) || end[-1] == '\r'))
+    while (end > line && (is_space_or_tab(end[-1]) || end[-1] == '\r'))
         end--;
-    while (line < end && is_blank(*line))
+    while (line < end && is_space_or_tab(*line))
         line++;
     for (p = line; p < end; p++) {
         if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7F) {
-            ini_problems_add(&ini->problems, scan->line, "a control character (0x%02X) in the line",
+            ini_problems_add(&ini->problems, line_scan->line,
+                             "a control character (0x%02X) in the line",
                              (unsigned)(unsigned char)*p);
             return;
         }
@@ -244,15 +253,15 @@ static void scan_line(struct ini *ini, struct scan *scan, const char *line, cons
         return;
     if (end[-1] == '\\')
         ini_problems_add(
-            &ini->problems, scan->line,
+            &ini->problems, line_scan->line,
             "a '\\' at the end joins the line with the next one, also in a comment; leave "
             "it out or quote the value");
     else if (is_comment(*line))
         return;
     else if (*line == '[')
-        scan_section(ini, scan, line, end);
+        scan_section(ini, line_scan, line, end);
     else
-        scan_key(ini, scan, line, end);
+        scan_key(ini, line_scan, line, end);
 }
 
 static unsigned line_of(const char *content, size_t offset)
@@ -267,7 +276,7 @@ static unsigned line_of(const char *content, size_t offset)
 
 static void scan_content(struct ini *ini, const char *content, size_t len)
 {
-    struct scan scan = {0};
+    struct line_scan line_scan = {0};
     const char *line = content, *end = content + len, *next;
     const char *nul = len > 0 ? memchr(content, '\0', len) : NULL;
     size_t invalid;
@@ -287,13 +296,13 @@ static void scan_content(struct ini *ini, const char *content, size_t len)
         line += 3;
     }
     for (; line < end && !ini->problems.failed; line = next + 1) {
-        scan.line++;
+        line_scan.line++;
         next = memchr(line, '\n', (size_t)(end - line));
         if (next == NULL)
             next = end;
-        scan_line(ini, &scan, line, next);
+        scan_line(ini, &line_scan, line, next);
         if (ini->count > ENTRY_LIMIT) {
-            ini_problems_add(&ini->problems, scan.line, "more than %d sections and keys",
+            ini_problems_add(&ini->problems, line_scan.line, "more than %d sections and keys",
                              ENTRY_LIMIT);
             return;
         }
@@ -346,22 +355,21 @@ static void find_duplicates(struct ini *ini)
     free(sorted);
 }
 
-/* Lets iniparser read the file, takes its values, and compares them with what the line check saw.
- */
+/* Let iniparser read the file, and take its values if the line check read the same. */
 static void read_values(struct ini *ini)
 {
     char name[2 * NAME_LIMIT + 2];
     const char *value;
     size_t i;
 
-    complaint.called = false;
-    iniparser_set_error_callback(note_complaint);
+    iniparser_error.called = false;
+    iniparser_set_error_callback(note_iniparser_error);
     ini->dictionary = iniparser_load(ini->path);
     iniparser_set_error_callback(NULL);
-    ini->problems.failed |= ini->dictionary == NULL && !complaint.called;
-    if (complaint.called)
-        ini_problems_add(&ini->problems, 0, "%s", complaint.text);
-    if (complaint.called || ini->dictionary == NULL)
+    ini->problems.failed |= ini->dictionary == NULL && !iniparser_error.called;
+    if (iniparser_error.called)
+        ini_problems_add(&ini->problems, 0, "%s", iniparser_error.text);
+    if (iniparser_error.called || ini->dictionary == NULL)
         return;
     if ((size_t)ini->dictionary->n != ini->count)
         ini_problems_add(&ini->problems, 0, "it changed while it was read; try again");
@@ -381,8 +389,8 @@ static void read_values(struct ini *ini)
     }
 }
 
-/* The content of a regular file. On failure the cause says why, and `content` may hold a part. */
-static int read_content(const char *path, struct buffer *content, struct cause *cause)
+/* Read a regular file. On failure `content` may hold a part. */
+static int read_ini_file(const char *path, struct buffer *content, struct cause *cause)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ret = -1;
     struct stat st;
@@ -432,7 +440,7 @@ int ini_load(struct ini *ini, const char *path, struct cause *cause)
         cause_memory(cause);
         goto out;
     }
-    if (read_content(path, &content, cause) < 0)
+    if (read_ini_file(path, &content, cause) < 0)
         goto out;
     scan_content(ini, content.data, content.len);
     find_duplicates(ini);

@@ -1,18 +1,17 @@
 /*
  * ini: a strict reader of INI files.
  *
- * iniparser reads the values, but takes much silently: duplicates, text behind a section, joined
- * lines, quotes that never close, values cut at ';'. So each line is looked at here first, and a
- * file with a problem never reaches iniparser; for one without, both must have understood the same.
+ * iniparser reads the values, but silently accepts a lot: duplicates, text behind a section, joined
+ * lines, quotes that are never closed, values cut at ';'. So this module checks each line first. A
+ * file with a problem is not given to iniparser; for any other file both must read the same values.
  *
  *     if (ini_load(&ini, path, cause) < 0)
  *         return -1;
- *     …look at ini.entries; ini_problems_add(&ini.problems, entry->line, …) for each that is wrong…
+ *     for each of ini.entries that is wrong: ini_problems_add(&ini.problems, entry->line, ...);
  *     return ini_finish(&ini, cause);
  *
- * The problems of the lines and those of the caller end as one list, sorted by line. Only regular
- * files up to 1 MiB of UTF-8 are read. Not for several threads: iniparser's error callback is
- * global.
+ * The problems of the lines and those of the caller make one list, sorted by line. Only regular
+ * files of UTF-8 up to 1 MiB are read. Not thread-safe: iniparser's error callback is global.
  */
 #ifndef PHASESENTINEL_INI_H
 #define PHASESENTINEL_INI_H
@@ -23,16 +22,17 @@
 #include "base/cause.h"
 #include "schema/ini_problems.h"
 
-/* Names are as written; iniparser folds their case, so compare with strcasecmp. */
+/* A section or a key. Names are kept as written; compare them with strcasecmp, as iniparser does.
+ */
 struct ini_entry {
-    char *section; /* owned by the section's own entry */
-    char *key;     /* owned; NULL: the section's own line */
+    char *section; /* owned by the entry of the section's line */
+    char *key;     /* owned; NULL: the line of the section itself */
     const char *value;
-    char *written; /* the value as the line check found it, owned; never NULL */
+    char *written; /* owned, never NULL; the value as the line check read it */
     unsigned line;
 };
 
-/* All owned by the struct; entries in the order of the file. */
+/* The struct owns all of its contents. Entries are in the order of the file. */
 struct ini {
     char *path;
     struct ini_entry *entries;
@@ -41,19 +41,18 @@ struct ini {
     struct _dictionary_ *dictionary;
 };
 
-/* 0, also where lines have problems; -1 where there is nothing to look at, with *ini freed. */
+/* Read a file. Return 0, also if its lines have problems; -1, with *ini freed, if it cannot be
+ * read. */
 int ini_load(struct ini *ini, const char *path, struct cause *cause);
 
-/* Reports the problems (problem.h) and frees *ini: 0 if there were none, else -1. */
+/* Report the problems and free *ini. Return 0 if there were none, else -1. */
 int ini_finish(struct ini *ini, struct cause *cause);
 
-/* Those below read one value; what is wrong with it becomes a problem. Words are a NULL-terminated
- * list. */
-
-/* The index of the value in `words`, or -1. */
+/* Return the index of the value in a NULL-terminated list of words, or -1 with a problem added. */
 int ini_word(struct ini *ini, const struct ini_entry *entry, const char *const *words);
 
-/* A whole number from min to max; `unit`, as " seconds" or "", is for the message. */
+/* Read a whole number from min to max. Return 0, or -1 with a problem added. `unit`, like "
+ * seconds" or "", is for the message. */
 int ini_number(struct ini *ini, const struct ini_entry *entry, uint64_t min, uint64_t max,
                const char *unit, uint64_t *ret_number);
 

@@ -4,12 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/log.h"
-
-#define WORD_LIMIT 64
 
 void ini_problems_add(struct ini_problems *list, unsigned line, const char *format, ...)
 {
@@ -18,7 +15,7 @@ void ini_problems_add(struct ini_problems *list, unsigned line, const char *form
     char *text;
     int len;
 
-    if (at >= PROBLEM_LIMIT) {
+    if (at >= INI_PROBLEMS_LISTED) {
         list->count++;
         return;
     }
@@ -47,8 +44,8 @@ static void write_item(struct buffer *out, const struct ini_problems *list, size
 int ini_problems_report(const struct ini_problems *list, struct cause *cause)
 {
     const size_t room = sizeof cause->text - sizeof "\nand 18446744073709551615 more";
-    size_t listed = list->count < PROBLEM_LIMIT ? list->count : PROBLEM_LIMIT, told = 0, used = 0,
-           i;
+    size_t listed = list->count < INI_PROBLEMS_LISTED ? list->count : INI_PROBLEMS_LISTED,
+           shown = 0, used = 0, i;
     struct buffer line = {0}, all = {0};
     bool failed = list->failed;
 
@@ -62,7 +59,7 @@ int ini_problems_report(const struct ini_problems *list, struct cause *cause)
         buffer_printf(&all, "%s%s", i > 0 ? "\n" : "", buffer_text(&line));
         if (all.len <= room) {
             used = all.len;
-            told = i + 1;
+            shown = i + 1;
         }
     }
     if (listed < list->count)
@@ -70,9 +67,9 @@ int ini_problems_report(const struct ini_problems *list, struct cause *cause)
     failed |= buffer_failed(&all);
     if (failed)
         cause_memory(cause);
-    else if (told < list->count)
+    else if (shown < list->count)
         cause_set(cause, CAUSE_CONFIG, "%.*s%sand %zu more", (int)used, buffer_text(&all),
-                  told > 0 ? "\n" : "", list->count - told);
+                  shown > 0 ? "\n" : "", list->count - shown);
     else if (list->count > 0)
         cause_set(cause, CAUSE_CONFIG, "%s", buffer_text(&all));
     if (!failed && list->count > 0)
@@ -86,55 +83,7 @@ void ini_problems_free(struct ini_problems *list)
 {
     size_t i;
 
-    for (i = 0; i < list->count && i < PROBLEM_LIMIT; i++)
+    for (i = 0; i < list->count && i < INI_PROBLEMS_LISTED; i++)
         free(list->items[i].text);
     *list = (struct ini_problems){.path = list->path};
-}
-
-/* How many letters must be put in, left out, replaced or swapped with their neighbour; in any case.
- */
-static size_t distance(const char *left, size_t left_len, const char *right, size_t right_len)
-{
-    unsigned char rows[3][WORD_LIMIT + 1];
-    size_t i, j;
-
-    for (j = 0; j <= right_len; j++)
-        rows[0][j] = (unsigned char)j;
-    for (i = 1; i <= left_len; i++) {
-        unsigned char *row = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
-
-        row[0] = (unsigned char)i;
-        for (j = 1; j <= right_len; j++) {
-            bool same = strncasecmp(left + i - 1, right + j - 1, 1) == 0;
-            unsigned char best = (unsigned char)(last[j - 1] + !same);
-
-            if (last[j] + 1 < best)
-                best = (unsigned char)(last[j] + 1);
-            if (row[j - 1] + 1 < best)
-                best = (unsigned char)(row[j - 1] + 1);
-            if (i > 1 && j > 1 && before[j - 2] + 1 < best &&
-                strncasecmp(left + i - 1, right + j - 2, 1) == 0 &&
-                strncasecmp(left + i - 2, right + j - 1, 1) == 0)
-                best = (unsigned char)(before[j - 2] + 1);
-            row[j] = best;
-        }
-    }
-    return rows[left_len % 3][right_len];
-}
-
-const char *suggestion_nearest(const char *word, const char *const *words)
-{
-    size_t len = strlen(word), best = len / 3 + 1, far;
-    const char *nearest = NULL;
-
-    for (; *words != NULL; words++) {
-        if (len > WORD_LIMIT || strlen(*words) > WORD_LIMIT)
-            continue;
-        far = distance(word, len, *words, strlen(*words));
-        if (far < best) {
-            best = far;
-            nearest = *words;
-        }
-    }
-    return nearest;
 }

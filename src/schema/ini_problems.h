@@ -1,8 +1,9 @@
 /*
- * problem: what is wrong with a file that a person writes, all of it at once.
+ * ini_problems: the list of all faults of a file that a person writes.
  *
- * Whoever reads the file adds a sentence for each fault with its line, in any order;
- * ini_problems_report hands them out sorted. Zeroed but for its path, a list is empty.
+ * The reader of the file adds a sentence with its line for each fault, in any order;
+ * ini_problems_report reports them sorted by line. A struct that is zeroed but for `path` is an
+ * empty list.
  */
 #ifndef PHASESENTINEL_INI_PROBLEMS_H
 #define PHASESENTINEL_INI_PROBLEMS_H
@@ -12,30 +13,29 @@
 
 #include "base/cause.h"
 
-#define PROBLEM_LIMIT 100 /* listed; more are only counted */
+#define INI_PROBLEMS_LISTED 100 /* further problems are only counted */
 
 struct ini_problems {
     const char *path; /* borrowed */
     struct {
         char *text;    /* owned */
         unsigned line; /* 0: the file as a whole */
-    } items[PROBLEM_LIMIT];
+    } items[INI_PROBLEMS_LISTED];
     size_t count;
-    bool failed; /* out of memory */
+    bool failed; /* memory ran out */
 };
 
+/* Add a problem of a line; 0: of the whole file. */
 void ini_problems_add(struct ini_problems *list, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * 0 if there was no problem; else -1, with "FILE:LINE: text" for each in the log, as errors, and as
- * lines in the cause (CAUSE_CONFIG; as many as it holds).
+ * Return 0 if there is no problem; else -1, with a line "FILE:LINE: text" for each problem, as an
+ * error in the log and in the cause (CAUSE_CONFIG; as many lines as fit).
  */
 int ini_problems_report(const struct ini_problems *list, struct cause *cause);
 
-void ini_problems_free(struct ini_problems *list); /* leaves it empty */
-
-/* The word that `word` was probably meant to be, of a NULL-terminated list, or NULL. */
-const char *suggestion_nearest(const char *word, const char *const *words);
+/* Free the problems and leave an empty list. */
+void ini_problems_free(struct ini_problems *list);
 
 #endif

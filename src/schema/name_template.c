@@ -9,12 +9,12 @@
 #define PART_LIMIT 64
 
 struct name_template_part {
-    char *text;   /* owned; a literal, or the format of a time; NULL: the field as it is */
+    char *text;   /* owned; a literal, or the format of a time; NULL: a plain field */
     size_t field; /* SIZE_MAX: a literal */
     size_t len;   /* of the text */
 };
 
-/* Which tails of the name fit which tails of the template, found from the right. */
+/* fits[i][n]: the name from byte n on matches the parts of the template from part i on. */
 struct tails {
     bool fits[PART_LIMIT + 1][NAME_LIMIT + 1];
 };
@@ -52,7 +52,7 @@ static int add_part(struct name_template *template, const char *text, size_t len
     return 0;
 }
 
-/* Adds what stands between the braces. */
+/* Add the field that is written between braces. */
 static int parse_field(struct name_template *template, const char *text, size_t len,
                        const struct field *fields, size_t count, struct buffer *why)
 {
@@ -140,15 +140,14 @@ fail:
     return -1;
 }
 
-/* How many bytes at the start of text the part takes, at least `from`; 0: none. Only a plain field
- * has a choice. */
+/* Return how many bytes at the start of the text a literal or a time takes, or 0. */
 static size_t fixed_length(const struct name_template_part *part, const char *text, size_t len)
 {
     struct datetime datetime;
 
     if (is_literal(part))
         return part->len <= len && memcmp(part->text, text, part->len) == 0 ? part->len : 0;
-    /* Asked at each byte of each name: most of them are no year. */
+    /* This is called for each byte of a name, and most of them do not begin a year. */
     if (part->text[0] == '%' && part->text[1] == 'Y' &&
         (len < 4 || (unsigned char)(text[0] - '0') > 9 || (unsigned char)(text[3] - '0') > 9))
         return 0;
@@ -167,7 +166,7 @@ static void find_tails(const struct name_template *template, const char *name, s
         const struct name_template_part *part = &template->parts[i];
         const bool *next = tails->fits[i + 1];
         bool *fits = tails->fits[i];
-        bool later = false; /* does some tail behind this place fit what follows the part? */
+        bool later = false; /* next[n] holds for some n behind this place */
 
         for (at = len + 1; at-- > 0;) {
             if (part->text == NULL) {
@@ -183,8 +182,8 @@ static void find_tails(const struct name_template *template, const char *name, s
     }
 }
 
-/* The value of a field as the row will have it, owned: the text, or its time as ISO 8601. */
-static char *take_value(const struct name_template_part *part, const struct field *field,
+/* Return the value of a field, owned: the text, or its time as ISO 8601. */
+static char *make_value(const struct name_template_part *part, const struct field *field,
                         const char *text, size_t len)
 {
     struct buffer out = {0};
@@ -212,8 +211,9 @@ static void drop_values(const struct name_template *template, char **values)
     }
 }
 
-/* The part of the name that the template speaks of, or NULL if the name has too few directories. */
-static const char *relevant(const struct name_template *template, const char *name)
+/* Return the end of the name with as many directories as the template has, or NULL if there are
+ * fewer. */
+static const char *matched_part(const struct name_template *template, const char *name)
 {
     const char *p = name + strlen(name);
     size_t slashes = 0;
@@ -231,7 +231,7 @@ int name_template_match(const struct name_template *template, const struct field
     size_t i, at = 0, len, taken;
     enum field_fault fault;
 
-    name = relevant(template, name);
+    name = matched_part(template, name);
     if (name == NULL || template->count == 0 || (len = strlen(name)) > NAME_LIMIT)
         return 0;
     find_tails(template, name, len, &tails);
@@ -247,7 +247,7 @@ int name_template_match(const struct name_template *template, const struct field
                 taken--;
         if (is_literal(part))
             continue;
-        values[part->field] = take_value(part, &fields[part->field], name + at, taken);
+        values[part->field] = make_value(part, &fields[part->field], name + at, taken);
         if (values[part->field] == NULL)
             goto no_memory;
         fault = field_check(&fields[part->field], values[part->field], strlen(values[part->field]),

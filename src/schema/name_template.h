@@ -1,10 +1,10 @@
 /*
- * template: what a file name says of its rows.
+ * name_template: the values of fields in a file name.
  *
- * A template is text with {FIELD} or, for a date or datetime field, {FIELD:TIME} in it, where TIME
- * is a format as moment.h reads it: {user_id}_{source}_{collection_timestamp:%Y%m%d_%H%M%S}.csv.
- * Fields take one byte or more, the left ones as many as they can. A name of 255 bytes costs
- * little, whatever it is made of.
+ * A name_template is text with {FIELD} or, for a date or datetime field, {FIELD:TIME} in it, where
+ * TIME is a format of datetime.h: {user_id}_{source}_{collection_timestamp:%Y%m%d_%H%M%S}.csv. A
+ * field takes at least one byte; fields further left take as many as they can. The time for a match
+ * is bounded by the length of the name, whatever its bytes are.
  */
 #ifndef PHASESENTINEL_NAME_TEMPLATE_H
 #define PHASESENTINEL_NAME_TEMPLATE_H
@@ -21,21 +21,22 @@ struct name_template_part; /* a literal text or a field */
 struct name_template {
     struct name_template_part *parts; /* owned */
     size_t count;                     /* 0: matches no name */
-    size_t slashes; /* in its literals: as many directories of a name belong to it */
+    size_t slashes; /* in its literals: it describes as many directories of a name */
 };
 
-/* Reads the template of the fields. -1: what is wrong with it is appended to `why`, or memory ran
- * out (why failed). */
-int name_template_parse(struct name_template *template, const char *text,
+/* Parse a template for these fields. Return 0, or -1 with the reason appended to `why`, which is
+ * marked as failed if memory ran out. */
+int name_template_parse(struct name_template *name_template, const char *text,
                         const struct field *fields, size_t count, struct buffer *why);
-void name_template_free(struct name_template *template);
+void name_template_free(struct name_template *name_template);
 
 /*
- * Where the template matches the whole name and every value fits its field, sets values[i] to an
- * owned string for each field i that it has, a time rewritten as ISO 8601. Else leaves all values
- * NULL. -1: out of memory, all NULL.
+ * Match a name. If the template matches the whole name and every value fits its field, set
+ * values[i] to an owned string for each field i of the template, with times rewritten as ISO 8601.
+ * Otherwise leave all values NULL. Return 0 in both cases, or -1, with all values NULL, when out of
+ * memory.
  */
-int name_template_match(const struct name_template *template, const struct field *fields,
+int name_template_match(const struct name_template *name_template, const struct field *fields,
                         const char *name, char **values, struct cause *cause);
 
 #endif

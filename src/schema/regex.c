@@ -9,17 +9,19 @@
 
 #include "base/clock.h"
 
-#define FORGET_AFTER 20000000 /* nanoseconds of matching; building states takes most of them */
+/* The time of matching after which an expression is recompiled: new states take most of it. */
+#define MATCH_BUDGET (CLOCK_SECOND / 50)
 
-struct pattern {
-    char *text;  /* as in the schema; owned */
-    char *whole; /* ^(text)$; owned */
-    regex_t regex;
-    int64_t spent; /* nanoseconds since it was compiled */
+struct regex {
+    char *text;  /* owned; the expression of the schema */
+    char *whole; /* owned; ^(text)$ */
+    regex_t compiled;
+    int64_t spent; /* nanoseconds of matching since it was compiled */
     pthread_mutex_t lock;
 };
 
-/* Behind a '[' of a pattern: its last byte, or the end of the text. Nothing is escaped in there. */
+/* Return the last byte of a bracket expression, or the end of the text; p is behind the '['. There
+ * are no escapes in brackets. */
 static const char *skip_bracket(const char *p)
 {
     p += *p == '^';
@@ -38,8 +40,8 @@ static const char *skip_bracket(const char *p)
     return p;
 }
 
-/* What makes a pattern mean something else between our parentheses: NULL, or what to say. */
-static const char *misfit(const char *pattern)
+/* Return why the pattern would not mean the same within ^( and )$, or NULL. */
+static const char *find_misfit(const char *pattern)
 {
     const char *p;
     size_t open = 0;
@@ -63,85 +65,85 @@ static const char *misfit(const char *pattern)
     return NULL;
 }
 
-struct pattern *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE])
+struct regex *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE])
 {
-    struct pattern *pattern = calloc(1, sizeof *pattern);
+    struct regex *regex = calloc(1, sizeof *regex);
     const char *why;
     regex_t alone;
     int status;
 
     ret_why[0] = '\0';
-    if (pattern == NULL)
+    if (regex == NULL)
         return NULL;
-    pattern->text = strdup(text);
-    if (asprintf(&pattern->whole, "^(%s)$", text) < 0)
-        pattern->whole = NULL;
-    if (pattern->text == NULL || pattern->whole == NULL)
+    regex->text = strdup(text);
+    if (asprintf(&regex->whole, "^(%s)$", text) < 0)
+        regex->whole = NULL;
+    if (regex->text == NULL || regex->whole == NULL)
         goto fail;
-    /* On its own first: `a)(b` is none, whatever we put around it. */
+    /* Compile the text alone first: `a)(b` is wrong, but ^(a)(b)$ is not. */
     status = regcomp(&alone, text, REG_EXTENDED | REG_NOSUB);
     if (status == 0)
         regfree(&alone);
-    why = status == 0 ? misfit(text) : NULL;
+    why = status == 0 ? find_misfit(text) : NULL;
     if (status == 0 && why == NULL)
-        status = regcomp(&pattern->regex, pattern->whole, REG_EXTENDED | REG_NOSUB);
+        status = regcomp(&regex->compiled, regex->whole, REG_EXTENDED | REG_NOSUB);
     if (status == 0 && why == NULL) {
-        pthread_mutex_init(&pattern->lock, NULL);
-        return pattern;
+        pthread_mutex_init(&regex->lock, NULL);
+        return regex;
     }
     if (why != NULL)
         snprintf(ret_why, REGEX_WHY_SIZE, "%s", why);
     else if (status != REG_ESPACE)
         regerror(status, NULL, ret_why, REGEX_WHY_SIZE);
 fail:
-    free(pattern->text);
-    free(pattern->whole);
-    free(pattern);
+    free(regex->text);
+    free(regex->whole);
+    free(regex);
     return NULL;
 }
 
-void regex_free(struct pattern *pattern)
+void regex_free(struct regex *regex)
 {
-    if (pattern == NULL)
+    if (regex == NULL)
         return;
-    pthread_mutex_destroy(&pattern->lock);
-    regfree(&pattern->regex);
-    free(pattern->text);
-    free(pattern->whole);
-    free(pattern);
+    pthread_mutex_destroy(&regex->lock);
+    regfree(&regex->compiled);
+    free(regex->text);
+    free(regex->whole);
+    free(regex);
 }
 
-const char *regex_text(const struct pattern *pattern)
+const char *regex_text(const struct regex *regex)
 {
-    return pattern->text;
+    return regex->text;
 }
 
-/* Compiled anew, it knows no states. Without memory for that it stays as it is. */
-static void forget_states(struct pattern *pattern)
+/* Recompile to drop glibc's cached states. Without memory for that keep the old one. */
+static void drop_states(struct regex *regex)
 {
     regex_t fresh;
 
-    if (regcomp(&fresh, pattern->whole, REG_EXTENDED | REG_NOSUB) != 0)
+    if (regcomp(&fresh, regex->whole, REG_EXTENDED | REG_NOSUB) != 0)
         return;
-    regfree(&pattern->regex);
-    pattern->regex = fresh;
-    pattern->spent = 0;
+    regfree(&regex->compiled);
+    regex->compiled = fresh;
+    regex->spent = 0;
 }
 
-enum regex_match regex_match(struct pattern *pattern, const char *text, size_t len)
+enum regex_match regex_match(struct regex *regex, const char *text, size_t len)
 {
     int64_t start;
     regoff_t at;
 
     if (len > REGEX_LONGEST)
         return REGEX_TOO_LONG;
-    pthread_mutex_lock(&pattern->lock);
-    if (pattern->spent > FORGET_AFTER)
-        forget_states(pattern);
+    pthread_mutex_lock(&regex->lock);
+    if (regex->spent > MATCH_BUDGET)
+        drop_states(regex);
     start = clock_monotonic();
-    /* regexec says "no match" when it has no memory; re_search knows the difference. */
-    at = re_search(&pattern->regex, text, (regoff_t)len, 0, 0, NULL);
-    pattern->spent += clock_monotonic() - start;
-    pthread_mutex_unlock(&pattern->lock);
+    /* regexec reports "no match" when memory runs out; re_search tells the difference. */
+    at = re_search(&regex->compiled, text, (regoff_t)len, 0, 0, NULL);
+    regex->spent += clock_monotonic() - start;
+    pthread_mutex_unlock(&regex->lock);
     return at >= 0 ? REGEX_MATCHES : at == -1 ? REGEX_DIFFERS : REGEX_NO_MEMORY;
 }

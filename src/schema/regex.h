@@ -1,10 +1,10 @@
 /*
- * pattern: does a whole value match a POSIX extended regular expression?
+ * regex: match whole values against a POSIX extended regular expression.
  *
- * The expression is the administrator's, the values are strangers'. glibc's matcher remembers every
- * set of states it ever met, and with some expressions each byte of a value may add one; so values
- * have a limit of length, and what is remembered is given back now and then. Without
- * back-references nothing else explodes.
+ * The administrator writes the expression, other users the values. glibc's matcher caches every set
+ * of states that it meets, and with some expressions each byte of a value may add one. So the
+ * length of values is limited, and the cache is dropped now and then. Back-references, which can
+ * take exponential time, are refused.
  */
 #ifndef PHASESENTINEL_REGEX_H
 #define PHASESENTINEL_REGEX_H
@@ -13,18 +13,20 @@
 
 #define REGEX_LONGEST 4096 /* bytes of a value */
 
-struct pattern;
+struct regex;
 
-/* NULL: *ret_why says why it cannot be used; it is "" where there was no memory. */
+/* Compile an expression. Return NULL with the reason in ret_why, which is "" if memory ran out. */
 #define REGEX_WHY_SIZE 256
-struct pattern *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE]);
-void regex_free(struct pattern *pattern); /* takes NULL */
+struct regex *regex_compile(const char *text, char ret_why[REGEX_WHY_SIZE]);
 
-const char *regex_text(const struct pattern *pattern);
+void regex_free(struct regex *regex);
+
+/* Return the expression as it was given to regex_compile. */
+const char *regex_text(const struct regex *regex);
 
 enum regex_match { REGEX_MATCHES, REGEX_DIFFERS, REGEX_TOO_LONG, REGEX_NO_MEMORY };
 
-/* Threads may share a pattern; they wait for each other. */
-enum regex_match regex_match(struct pattern *pattern, const char *text, size_t len);
+/* Match a value. Several threads may share a regex; a mutex makes them take turns. */
+enum regex_match regex_match(struct regex *regex, const char *text, size_t len);
 
 #endif

@@ -7,21 +7,23 @@
 
 #include "schema/field_parser.h"
 #include "schema/ini.h"
+#include "schema/suggestion.h"
 #include "base/escape.h"
 #include "base/vector.h"
 
 enum { NAME, FILENAME, EXTRA_FIELDS, KEY_COUNT };
 static const char *const schema_keys[KEY_COUNT + 1] = {"name", "filename", "extra_fields", NULL};
 
-/* The entries of the file, sorted into the schema's own and those of its fields. */
+/* The entries of the file: those of [schema], and those of each field. */
 struct loader {
     struct ini ini;
     const struct ini_entry *entries[KEY_COUNT]; /* NULL: not given */
-    struct field_parser *drafts;                /* by number */
+    struct field_parser *parsers;               /* sorted by number */
     size_t count, cap;
 };
 
-static void report_key(struct ini *ini, const struct ini_entry *entry, const char *const *keys)
+static void report_schema_key(struct ini *ini, const struct ini_entry *entry,
+                              const char *const *keys)
 {
     const char *nearest = suggestion_nearest(entry->key, keys);
 
@@ -30,7 +32,7 @@ static void report_key(struct ini *ini, const struct ini_entry *entry, const cha
                      nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
 }
 
-/* Puts the entry into its place in `entries`, which has one for each of `keys`. */
+/* Store the entry in `entries`, at the index of its key in `keys`. Report an unknown key. */
 static void place_entry(struct ini *ini, const struct ini_entry *entry, const char *const *keys,
                         const struct ini_entry **entries)
 {
@@ -42,11 +44,11 @@ static void place_entry(struct ini *ini, const struct ini_entry *entry, const ch
             return;
         }
     }
-    report_key(ini, entry, keys);
+    report_schema_key(ini, entry, keys);
 }
 
-/* The draft for a section [field.N], or NULL. */
-static struct field_parser *start_draft(struct loader *loader, const struct ini_entry *entry)
+/* Start the parser of a section [field.N]. Return NULL if the section has another name. */
+static struct field_parser *start_field(struct loader *loader, const struct ini_entry *entry)
 {
     const char *digits = entry->section + strlen("field.");
     uint64_t number;
@@ -60,22 +62,22 @@ static struct field_parser *start_draft(struct loader *loader, const struct ini_
             entry->section);
         return NULL;
     }
-    if (vector_grow(&loader->drafts, sizeof *loader->drafts, loader->count, &loader->cap) < 0) {
+    if (vector_grow(&loader->parsers, sizeof *loader->parsers, loader->count, &loader->cap) < 0) {
         loader->ini.problems.failed = true;
         return NULL;
     }
-    loader->drafts[loader->count] = (struct field_parser){.number = number, .line = entry->line};
-    return &loader->drafts[loader->count++];
+    loader->parsers[loader->count] = (struct field_parser){.number = number, .line = entry->line};
+    return &loader->parsers[loader->count++];
 }
 
-static int compare_drafts(const void *left, const void *right)
+static int compare_parsers(const void *left, const void *right)
 {
     const struct field_parser *a = left, *b = right;
 
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static void sort_drafts(struct loader *loader)
+static void sort_parsers(struct loader *loader)
 {
     uint64_t last = 0;
     size_t i;
@@ -85,22 +87,22 @@ static void sort_drafts(struct loader *loader)
                          "it has no [field.1]; a schema has such a section for each column");
         return;
     }
-    qsort(loader->drafts, loader->count, sizeof *loader->drafts, compare_drafts);
+    qsort(loader->parsers, loader->count, sizeof *loader->parsers, compare_parsers);
     for (i = 0; i < loader->count; i++) {
-        const struct field_parser *field_parser = &loader->drafts[i];
+        const struct field_parser *parser = &loader->parsers[i];
 
-        if (field_parser->number > last + 1)
-            ini_problems_add(&loader->ini.problems, field_parser->line,
+        if (parser->number > last + 1)
+            ini_problems_add(&loader->ini.problems, parser->line,
                              "[field.%" PRIu64 "] without [field.%" PRIu64
                              "]; fields are numbered from 1 without gaps",
-                             field_parser->number, last + 1);
-        last = field_parser->number;
+                             parser->number, last + 1);
+        last = parser->number;
     }
 }
 
 static void sort_entries(struct loader *loader)
 {
-    struct field_parser *field_parser = NULL;
+    struct field_parser *parser = NULL;
     bool in_schema = false;
     size_t i;
 
@@ -109,14 +111,14 @@ static void sort_entries(struct loader *loader)
 
         if (entry->key == NULL) {
             in_schema = strcasecmp(entry->section, "schema") == 0;
-            field_parser = in_schema ? NULL : start_draft(loader, entry);
+            parser = in_schema ? NULL : start_field(loader, entry);
         } else if (in_schema) {
             place_entry(&loader->ini, entry, schema_keys, loader->entries);
-        } else if (field_parser != NULL) {
-            place_entry(&loader->ini, entry, field_parser_keys, field_parser->entries);
+        } else if (parser != NULL) {
+            place_entry(&loader->ini, entry, field_parser_keys, parser->entries);
         }
     }
-    sort_drafts(loader);
+    sort_parsers(loader);
 }
 
 static void make_fields(struct loader *loader, struct schema *schema)
@@ -130,19 +132,19 @@ static void make_fields(struct loader *loader, struct schema *schema)
         return;
     }
     for (i = 0; i < loader->count && !loader->ini.problems.failed; i++) {
-        const struct field_parser *field_parser = &loader->drafts[i];
+        const struct field_parser *parser = &loader->parsers[i];
         struct field *field = &schema->fields[i];
 
-        field_parser_finish(field_parser, &loader->ini, field);
+        field_parser_finish(parser, &loader->ini, field);
         if (field->name == NULL || *field->name == '\0') {
             schema->count++;
             continue;
         }
         same = schema_find(schema, field->name, strlen(field->name));
         if (same >= 0)
-            ini_problems_add(&loader->ini.problems, field_parser->entries[FIELD_PARSER_NAME]->line,
+            ini_problems_add(&loader->ini.problems, parser->entries[FIELD_PARSER_NAME]->line,
                              "name: '%s' is the name of [field.%" PRIu64 "] already", field->name,
-                             loader->drafts[same].number);
+                             loader->parsers[same].number);
         schema->count++;
     }
 }
@@ -190,7 +192,7 @@ int schema_load(struct schema *schema, const char *path, struct cause *cause)
     make_fields(&loader, schema);
     make_schema(&loader, schema);
     ret = ini_finish(&loader.ini, cause);
-    free(loader.drafts);
+    free(loader.parsers);
     if (ret < 0)
         schema_free(schema);
     return ret;
@@ -218,12 +220,12 @@ int schema_find(const struct schema *schema, const char *name, size_t len)
     return -1;
 }
 
-/* The first directory of the name is the user, where the template speaks of no directories, nor of
- * the user, and the directory is a valid one. */
+/* Take the user from the first directory of the name, unless the template has directories or the
+ * user, or the directory is no valid user_id. */
 static int take_directory(const struct schema *schema, const char *name, char **values,
                           struct cause *cause)
 {
-    int user = schema_find(schema, "user_id", strlen("user_id"));
+    int user = schema_find(schema, SCHEMA_USER_ID, strlen(SCHEMA_USER_ID));
     size_t len = strcspn(name, "/");
     enum field_fault fault;
 

@@ -1,8 +1,8 @@
 /*
  * schema: the columns of the training file and the template of file names, from schema.ini.
  *
- * Loaded as strictly as the configuration (config.h), reported the same way. Nothing of a schema is
- * built in. A loaded schema is read-only.
+ * The file is read as strictly as the configuration (config.h) and its faults are reported in the
+ * same way. A loaded schema is read-only.
  */
 #ifndef PHASESENTINEL_SCHEMA_H
 #define PHASESENTINEL_SCHEMA_H
@@ -14,28 +14,41 @@
 #include "schema/field.h"
 #include "schema/name_template.h"
 
+/*
+ * The fields that the code knows by name; everything else about columns comes from the schema file.
+ * All four are optional in a schema. csv/tally counts rows by each of them, and store/tally_file
+ * counts files by user. ops/save writes the first three. schema_match_name takes the user from a
+ * directory.
+ */
+#define SCHEMA_USER_ID "user_id"
+#define SCHEMA_SOURCE  "source"
+#define SCHEMA_LABEL   "label"
+#define SCHEMA_PHASE   "phase"
+
 struct schema {
-    char *name;           /* owned, as all pointers here */
+    char *name;           /* owned, like all pointers here */
     struct field *fields; /* in the order of the training file's columns */
     size_t count;
     bool drop_extra; /* extra_fields = drop */
     struct name_template filename;
 };
 
+/* Read the schema. Return 0, or -1 with *schema freed and zeroed. */
 int schema_load(struct schema *schema, const char *path, struct cause *cause);
-void schema_free(struct schema *schema); /* takes zeroed ones */
 
-/* The index of the field with exactly this name, or -1. */
+void schema_free(struct schema *schema);
+
+/* Return the index of the field with exactly this name, or -1. */
 int schema_find(const struct schema *schema, const char *name, size_t len);
 
 /*
- * What a file name says of the fields. Where `filename` matches the whole name (the part behind the
- * last '/', unless the template holds a '/'), greedy from the left, and every value taken fits its
- * field, sets values[i] to an owned string for each field i of the template, a time rewritten as
- * 2024-01-01T12:00:00. If that does not tell the field user_id and the template holds no '/', the
- * first directory of the name is its value, if it fits. All other values stay NULL, which is no
- * failure; -1 where memory runs out, all NULL.
- * `values` has schema->count elements, all NULL before.
+ * Take values of fields from a file name. If `filename` matches the whole name (the part behind the
+ * last '/', unless the template contains a '/'), greedy from the left, and every value fits its
+ * field, set values[i] to an owned string for each field i of the template, with times rewritten as
+ * 2024-01-01T12:00:00. If the template contains neither user_id nor a '/', user_id becomes the
+ * first directory of the name, if that fits. All other values stay NULL, which is no failure.
+ * Return 0, or -1, with all values NULL, when out of memory. `values` has schema->count elements,
+ * all NULL before.
  */
 int schema_match_name(const struct schema *schema, const char *name, char **values,
                       struct cause *cause);

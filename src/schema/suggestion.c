@@ -6,10 +6,10 @@
 #include "base/datetime.h"
 #include "schema/decimal.h"
 
+#define WORD_LIMIT     64 /* longer words are not compared */
 #define NO_BREAK_SPACE "\xC2\xA0"
 #define MINUS_SIGN     "\xE2\x88\x92" /* U+2212, as word processors write it */
 
-/* A part of a text. */
 struct span {
     const char *text;
     size_t len;
@@ -36,12 +36,7 @@ void suggestion_quote(struct buffer *out, const char *text, size_t len)
     buffer_byte(out, '\'');
 }
 
-static bool is_digit(char c)
-{
-    return (unsigned char)(c - '0') <= 9;
-}
-
-static bool is_blank(char c)
+static bool is_white_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -79,9 +74,9 @@ static struct span without_blanks(struct span s)
 
     do {
         before = s.len;
-        if (s.len > 0 && is_blank(s.text[0]))
+        if (s.len > 0 && is_white_space(s.text[0]))
             s = (struct span){s.text + 1, s.len - 1};
-        if (s.len > 0 && is_blank(s.text[s.len - 1]))
+        if (s.len > 0 && is_white_space(s.text[s.len - 1]))
             s.len--;
         if (s.len >= 2 && memcmp(s.text, NO_BREAK_SPACE, 2) == 0)
             s = (struct span){s.text + 2, s.len - 2};
@@ -110,15 +105,15 @@ bool suggestion_invisible(struct buffer *out, const char *text, size_t len)
     return true;
 }
 
-/* Digits in groups of three behind the first: 1,234 or 12.345.678 or 1 234 567. Returns the
- * separator or '\0'. */
-static char grouped_by(struct span s)
+/* Return the separator of digits in groups of three, as in 1,234 or 12.345.678 or 1 234 567, or
+ * '\0'. */
+static char group_separator(struct span s)
 {
     size_t i = starts_with(s, "-"), run = 0;
     char separator = '\0';
 
     for (; i < s.len && (separator == '\0' || s.text[i] != '.'); i++) {
-        if (is_digit(s.text[i])) {
+        if (decimal_is_digit(s.text[i])) {
             run++;
         } else if (strchr(", '_.", s.text[i]) != NULL && run >= 1 && run <= 3 &&
                    (separator == '\0' || (s.text[i] == separator && run == 3))) {
@@ -131,7 +126,7 @@ static char grouped_by(struct span s)
     return run == 3 ? separator : '\0';
 }
 
-static void hint_comma(struct buffer *out, struct span s)
+static void suggest_comma(struct buffer *out, struct span s)
 {
     const char *comma = memchr(s.text, ',', s.len);
     struct span whole = {s.text, (size_t)(comma - s.text)};
@@ -139,7 +134,7 @@ static void hint_comma(struct buffer *out, struct span s)
 
     if (!is_integer(whole) || !is_integer(rest) || *rest.text == '-' || s.len > SUGGESTION_SHOWN) {
         buffer_string(out, ": a number has no comma; the decimal separator is a point");
-    } else if (grouped_by(s) == ',') {
+    } else if (group_separator(s) == ',') {
         buffer_string(out, ": a number has no comma; write ");
         buffer_append(out, whole.text, whole.len);
         buffer_append(out, rest.text, rest.len);
@@ -156,20 +151,20 @@ static void hint_comma(struct buffer *out, struct span s)
     }
 }
 
-/* The length of the number that s begins with, or 0. */
+/* Return the length of the number at the start of s, or 0. */
 static size_t leading_number(struct span s)
 {
     size_t len = starts_with(s, "-");
 
-    while (len < s.len && (is_digit(s.text[len]) || s.text[len] == '.'))
+    while (len < s.len && (decimal_is_digit(s.text[len]) || s.text[len] == '.'))
         len++;
     while (len > 0 && !is_number((struct span){s.text, len}))
         len--;
     return len;
 }
 
-/* Signs, points and exponents that the grammar does not have. */
-static bool hint_notation(struct buffer *out, struct span s)
+/* Explain signs, points and exponents that the grammar does not have. Return false for others. */
+static bool suggest_notation(struct buffer *out, struct span s)
 {
     struct span rest = {s.text + 1, s.len - 1};
     size_t sign = starts_with(s, "-") || starts_with(s, "+");
@@ -179,7 +174,7 @@ static bool hint_notation(struct buffer *out, struct span s)
         buffer_string(out, ": leave out the leading '+'");
     else if (starts_with(s, MINUS_SIGN))
         buffer_string(out, ": its minus sign is not the character '-'");
-    else if (s.len > sign + 1 && s.text[sign] == '.' && is_digit(s.text[sign + 1]))
+    else if (s.len > sign + 1 && s.text[sign] == '.' && decimal_is_digit(s.text[sign + 1]))
         buffer_string(out, ": a digit must stand before the point, as in 0.5");
     else if (number > 0 && number < s.len && s.text[number] == '.' &&
              (number + 1 == s.len || (s.text[number + 1] | 0x20) == 'e'))
@@ -214,16 +209,16 @@ void suggestion_number(struct buffer *out, const char *text, size_t len, bool in
         buffer_printf(out, ": %s",
                       required ? "a measured value is required; leave out rows without one"
                                : "leave the cell empty where there is no value");
-    } else if (hint_notation(out, s)) {
+    } else if (suggest_notation(out, s)) {
         return;
-    } else if (grouped_by(s) != '\0' && grouped_by(s) != ',') {
+    } else if (group_separator(s) != '\0' && group_separator(s) != ',') {
         buffer_string(out, ": write it without thousands separators");
     } else if (memchr(text, ',', len) != NULL) {
-        hint_comma(out, s);
+        suggest_comma(out, s);
     } else if (number > 0 && number + 1 == len && text[number] == '%') {
         buffer_string(out, ": leave out the percent sign");
     } else if (number > 0 && number < len &&
-               (is_blank(text[number]) || (text[number] & 0xC0) == 0xC0 ||
+               (is_white_space(text[number]) || (text[number] & 0xC0) == 0xC0 ||
                 ((text[number] | 0x20) >= 'a' && (text[number] | 0x20) <= 'z'))) {
         buffer_string(out, ": only the number belongs here, without unit or other text");
     }
@@ -235,7 +230,7 @@ void suggestion_boolean(struct buffer *out, const char *text, size_t len)
         buffer_string(out, ": write true or false");
 }
 
-/* Does the text look like `shape`, where 0 stands for any digit? */
+/* Return true if the text has this shape, in which 0 stands for any digit. */
 static bool has_shape(struct span s, const char *shape)
 {
     size_t i;
@@ -243,13 +238,13 @@ static bool has_shape(struct span s, const char *shape)
     if (s.len != strlen(shape))
         return false;
     for (i = 0; i < s.len; i++)
-        if (shape[i] == '0' ? !is_digit(s.text[i]) : shape[i] != s.text[i])
+        if (shape[i] == '0' ? !decimal_is_digit(s.text[i]) : shape[i] != s.text[i])
             return false;
     return true;
 }
 
-/* Faults of the day alone; `s` is what stands for it. */
-static bool hint_day(struct buffer *out, struct span s)
+/* Explain a fault of the day alone, which `s` contains. Return false if it has none of these. */
+static bool suggest_day(struct buffer *out, struct span s)
 {
     struct datetime day;
 
@@ -271,7 +266,7 @@ void suggestion_date(struct buffer *out, const char *text, size_t len)
 {
     struct datetime datetime;
 
-    if (suggestion_invisible(out, text, len) || hint_day(out, (struct span){text, len}))
+    if (suggestion_invisible(out, text, len) || suggest_day(out, (struct span){text, len}))
         return;
     if (len > 10 && datetime_parse_date(text, 10, &datetime) &&
         (text[10] == 'T' || text[10] == ' '))
@@ -280,8 +275,8 @@ void suggestion_date(struct buffer *out, const char *text, size_t len)
         buffer_string(out, ": write it as in 2024-01-31");
 }
 
-/* Faults behind a day that is right. */
-static void hint_clock(struct buffer *out, struct span s)
+/* Explain a fault behind a valid day. */
+static void suggest_clock(struct buffer *out, struct span s)
 {
     struct span clock = {s.text + 11, s.len - 11};
 
@@ -309,7 +304,7 @@ void suggestion_datetime(struct buffer *out, const char *text, size_t len)
         day++;
     if (len >= 9 && is_number(s) && !has_shape(s, "00000000000000"))
         buffer_string(out, ": seconds since 1970? Write it as in 2024-01-31T12:00:00");
-    else if (hint_day(out, (struct span){text, day}))
+    else if (suggest_day(out, (struct span){text, day}))
         return;
     else if (len == 10 && datetime_parse_date(text, len, &datetime))
         buffer_string(out, ": the time is missing, as in 2024-01-31T12:00:00");
@@ -317,13 +312,13 @@ void suggestion_datetime(struct buffer *out, const char *text, size_t len)
              (text[10] == ' ' || text[10] == 't'))
         buffer_string(out, ": 'T' must stand between date and time, as in 2024-01-31T12:00:00");
     else if (len > 10 && datetime_parse_date(text, 10, &datetime) && text[10] == 'T')
-        hint_clock(out, s);
+        suggest_clock(out, s);
     else
         buffer_string(out, ": write it as in 2024-01-31T12:00:00");
 }
 
-/* The same word, but for case and for what joins its parts? */
-static bool alike(struct span s, const char *word)
+/* Return true for the same word in another case or with other separators of its parts. */
+static bool is_same_word(struct span s, const char *word)
 {
     size_t i;
     char a, b;
@@ -348,11 +343,59 @@ void suggestion_choice(struct buffer *out, const char *text, size_t len, char *c
     size_t i;
 
     for (i = 0; i < count; i++) {
-        if (alike(s, choices[i])) {
+        if (is_same_word(s, choices[i])) {
             buffer_printf(out, ": write %s, %s", choices[i],
                           s.len < len ? "without blanks around it" : "exactly so");
             return;
         }
     }
     suggestion_invisible(out, text, len);
+}
+
+/* Return how many letters must be inserted, removed, replaced or swapped with their neighbour, in
+ * any case. */
+static size_t edit_distance(const char *left, size_t left_len, const char *right, size_t right_len)
+{
+    unsigned char rows[3][WORD_LIMIT + 1];
+    size_t i, j;
+
+    for (j = 0; j <= right_len; j++)
+        rows[0][j] = (unsigned char)j;
+    for (i = 1; i <= left_len; i++) {
+        unsigned char *row = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+
+        row[0] = (unsigned char)i;
+        for (j = 1; j <= right_len; j++) {
+            bool same = strncasecmp(left + i - 1, right + j - 1, 1) == 0;
+            unsigned char best = (unsigned char)(last[j - 1] + !same);
+
+            if (last[j] + 1 < best)
+                best = (unsigned char)(last[j] + 1);
+            if (row[j - 1] + 1 < best)
+                best = (unsigned char)(row[j - 1] + 1);
+            if (i > 1 && j > 1 && before[j - 2] + 1 < best &&
+                strncasecmp(left + i - 1, right + j - 2, 1) == 0 &&
+                strncasecmp(left + i - 2, right + j - 1, 1) == 0)
+                best = (unsigned char)(before[j - 2] + 1);
+            row[j] = best;
+        }
+    }
+    return rows[left_len % 3][right_len];
+}
+
+const char *suggestion_nearest(const char *word, const char *const *words)
+{
+    size_t len = strlen(word), best = len / 3 + 1, distance;
+    const char *nearest = NULL;
+
+    for (; *words != NULL; words++) {
+        if (len > WORD_LIMIT || strlen(*words) > WORD_LIMIT)
+            continue;
+        distance = edit_distance(word, len, *words, strlen(*words));
+        if (distance < best) {
+            best = distance;
+            nearest = *words;
+        }
+    }
+    return nearest;
 }

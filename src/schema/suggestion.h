@@ -1,10 +1,9 @@
 /*
- * hint: what a person probably did, when a value is not what its column wants.
+ * suggestion: the probable cause of a wrong value, and its remedy, as text for a person.
  *
- * Each function looks at a value that is known to be wrong and appends the usual cause and its
- * remedy, led in by
- * ": " behind the sentence that is there; nothing where it has no idea. Only texts for people are
- * made here; whether a value is right is said elsewhere.
+ * Each function takes a value that is known to be wrong and appends its probable cause, led in by
+ * ": ", to the sentence in `out`; nothing if the cause is not known. Whether a value is right is
+ * decided in field.c.
  */
 #ifndef PHASESENTINEL_SUGGESTION_H
 #define PHASESENTINEL_SUGGESTION_H
@@ -14,13 +13,11 @@
 
 #include "base/buffer.h"
 
-/* The value as a message shows it: what is longer than SUGGESTION_SHOWN bytes is cut before a
- * character.
- */
+/* Append a value as messages show it: cut at a character border after at most SUGGESTION_SHOWN
+ * bytes. suggestion_quote adds single quotes. */
 #define SUGGESTION_SHOWN 64
 void suggestion_show(struct buffer *out, const char *text, size_t len);
-void suggestion_quote(struct buffer *out, const char *text,
-                      size_t len); /* the same in single quotes */
+void suggestion_quote(struct buffer *out, const char *text, size_t len);
 
 void suggestion_number(struct buffer *out, const char *text, size_t len, bool integer,
                        bool required);
@@ -30,8 +27,11 @@ void suggestion_datetime(struct buffer *out, const char *text, size_t len);
 void suggestion_choice(struct buffer *out, const char *text, size_t len, char *const *choices,
                        size_t count);
 
-/* A blank at the start or the end, or quotes around: what nobody sees in a table. True where it
- * said so. */
+/* Explain blanks at the start or end, or quotes around the value, which are hard to see in a table.
+ * Return false if there are none. */
 bool suggestion_invisible(struct buffer *out, const char *text, size_t len);
+
+/* Return the word of a NULL-terminated list that `word` was probably meant to be, or NULL. */
+const char *suggestion_nearest(const char *word, const char *const *words);
 
 #endif

@@ -1,4 +1,5 @@
 #include "schema/ini_problems.h"
+#include "schema/suggestion.h"
 
 #include <stdlib.h>
 

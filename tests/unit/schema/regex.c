@@ -7,7 +7,7 @@
 
 #include "lib/unit.h"
 
-static enum regex_match match(struct pattern *pattern, const char *text)
+static enum regex_match match(struct regex *pattern, const char *text)
 {
     return regex_match(pattern, text, strlen(text));
 }
@@ -15,7 +15,7 @@ static enum regex_match match(struct pattern *pattern, const char *text)
 static void test_whole_values(void)
 {
     char why[REGEX_WHY_SIZE];
-    struct pattern *pattern = regex_compile("ab|c+", why);
+    struct regex *pattern = regex_compile("ab|c+", why);
 
     check(pattern != NULL && why[0] == '\0', "a pattern");
     check_text(regex_text(pattern), "ab|c+", "as it was written");
@@ -50,7 +50,7 @@ static void test_refused(void)
 static void test_bounded(void)
 {
     char why[REGEX_WHY_SIZE], *noise = malloc(REGEX_LONGEST + 1);
-    struct pattern *pattern = regex_compile("(a|b)*a(a|b){60}c", why);
+    struct regex *pattern = regex_compile("(a|b)*a(a|b){60}c", why);
     const int values = getenv("UNIT_SHORT") != NULL ? 2 : 20;
     struct rusage before, after;
     bool right = noise != NULL && pattern != NULL;
