@@ -1,6 +1,6 @@
 /*
- * A configuration or a schema of any bytes: loaded, or refused with the lines that are wrong. By a
- * schema that was loaded a file with its own values is judged.
+ * Load any bytes as configuration or schema: they are accepted, or refused with the wrong lines.
+ * With an accepted schema, check a file that is made of its own values.
  *
  * The input: one byte, 's' (or any odd one) for a schema, 'b' (any even one) for a configuration;
  * then the file.
@@ -15,9 +15,10 @@
 
 static int file = -1, csv;
 static char path[64];
-static size_t lines, problems; /* of the file; named in the log */
+static size_t lines;    /* lines of the input file */
+static size_t problems; /* that were logged */
 
-/* Linked with --wrap: a problem becomes one line of the log, FILE: text or FILE:LINE: text. */
+/* Replace log_line (--wrap): each problem is logged as FILE: text or FILE:LINE: text. */
 void __wrap_log_line(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -54,8 +55,8 @@ static void count_lines(const char *bytes, size_t len)
 
 static void check_cause(const struct cause *cause)
 {
-    fuzz_require(cause->kind == CAUSE_CONFIG, "refused for what stands in it: %s", cause->text);
-    fuzz_require(!cause->reported || problems > 0, "what was reported is in the log");
+    fuzz_require(cause->kind == CAUSE_CONFIG, "the cause is the content: %s", cause->text);
+    fuzz_require(!cause->reported || problems > 0, "a reported cause was logged");
     fuzz_require(memchr(cause->text, '\0', sizeof cause->text) != NULL && *cause->text != '\0',
                  "there is a cause");
 }
@@ -77,7 +78,7 @@ static void try_config(void)
     config_free(&config);
 }
 
-/* A value that the schema itself speaks of. */
+/* Return a value that the schema contains, or one near it. */
 static const char *own_value(const struct field *field, size_t choice)
 {
     const char *const values[] = {
@@ -102,7 +103,7 @@ static const char *own_value(const struct field *field, size_t choice)
     return "";
 }
 
-/* The header, with each column or all but the `left_out`th ones, and some rows. */
+/* Write a header with all columns, or without every `left_out`th one, and some rows. */
 static void make_csv(const struct schema *schema, size_t left_out, struct buffer *out)
 {
     size_t row, i;
@@ -123,7 +124,7 @@ static void make_csv(const struct schema *schema, size_t left_out, struct buffer
     }
 }
 
-static void judge_by(const struct schema *schema, size_t left_out)
+static void check_own_file(const struct schema *schema, size_t left_out)
 {
     const struct config config = {.bad_rows = CONFIG_REJECT_ROWS,
                                   .max_bad_percent = 100,
@@ -133,7 +134,7 @@ static void judge_by(const struct schema *schema, size_t left_out)
     struct outcome fast_path, reference, again;
     struct buffer text = {0};
     struct training_columns layout;
-    struct file_check_request order = {
+    struct file_check_request request = {
         .fd = csv, .name = "user_001_external_20240101_120000.csv", .layout = &layout};
     struct cause cause;
     const char *what;
@@ -146,12 +147,12 @@ static void judge_by(const struct schema *schema, size_t left_out)
         abort();
     make_csv(schema, left_out, &text);
     fuzz_put(csv, text.data, text.len);
-    order.size = text.len;
-    twice_read(&fast_path, &order);
-    twice_read(&reference, &order);
+    request.size = text.len;
+    twice_read(&fast_path, &request);
+    twice_read(&reference, &request);
     what = twice_difference(&fast_path, &reference);
-    fuzz_require(what == NULL, "the quick way says the same: %s", what);
-    judged_check_counts(&fast_path, &order);
+    fuzz_require(what == NULL, "the fast path gives the same results: %s", what);
+    judged_check_counts(&fast_path, &request);
     if (!check_result_rejects(&fast_path.check_result, &config))
         judged_check_written(&fast_path, &again, &layout, csv);
     training_columns_free(&layout);
@@ -188,7 +189,7 @@ static void try_schema(void)
     }
     if (schema.count < 200)
         for (i = 0; i < 4; i++)
-            judge_by(&schema, i);
+            check_own_file(&schema, i);
     schema_free(&schema);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Bytes of strangers on their way out: a name or a value of any bytes stands in each output so that
- * it can be read back, and nothing else is changed by it. And what a file name says of its rows.
+ * Write names and values of any bytes to each output, read them back, and check that they change
+ * nothing else there. Also match names against file name templates.
  *
  * The input: values, with 0x1E between them. Where a name is needed, a value ends at its first NUL.
  */
@@ -21,7 +21,7 @@
 
 static struct schema schema;
 
-/* ---- what each output is read back with --------------------------------------------------- */
+/* ---- reading the outputs back ---- */
 
 static void require_same(const struct buffer *got, const char *want, size_t len, const char *what)
 {
@@ -30,8 +30,8 @@ static void require_same(const struct buffer *got, const char *want, size_t len,
                  got->len == 0 ? "" : got->data);
 }
 
-/* U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069: what stands beside them looks like
- * something else. */
+/* Return true for the characters that change how the text beside them looks: U+061C, U+200E,
+ * U+200F, U+2028 to U+202E, U+2066 to U+2069. */
 static bool misleads(const char *valid)
 {
     const unsigned char *c = (const unsigned char *)valid;
@@ -42,7 +42,7 @@ static bool misleads(const char *valid)
            (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9);
 }
 
-/* No byte moves a cursor or ends a line, and all of it is UTF-8. */
+/* Require UTF-8 without any character that moves the cursor or ends the line. */
 static void require_printable(const char *text, size_t len, const char *what)
 {
     size_t i;
@@ -57,7 +57,7 @@ static void require_printable(const char *text, size_t len, const char *what)
     }
 }
 
-/* Undoes backslashes: \\, \", \n and, of a log, \xNN. */
+/* Undo the escapes \\, \", \n and, for the log, \xNN. */
 static void unescape(struct buffer *out, const char *text, size_t len)
 {
     size_t i;
@@ -83,7 +83,7 @@ static void unescape(struct buffer *out, const char *text, size_t len)
     }
 }
 
-/* The next cell of a CSV text; returns what follows its comma or line end. */
+/* Read the next cell of a CSV text. Return the place behind its comma or line end. */
 static const char *next_cell(const char *at, const char *end, struct buffer *out, bool *ret_last)
 {
     bool quoted = at < end && *at == '"';
@@ -109,7 +109,7 @@ static const char *next_cell(const char *at, const char *end, struct buffer *out
     return at + 1;
 }
 
-/* ---- text --------------------------------------------------------------------------------- */
+/* ---- text ---- */
 
 static void try_percent(const char *value, size_t len)
 {
@@ -187,7 +187,7 @@ static void try_csv(const char *value, size_t len)
     buffer_free(&cell);
 }
 
-/* ---- the log: linked with --wrap=write ---------------------------------------------------- */
+/* ---- the log: linked with --wrap=write ---- */
 
 static struct buffer logged;
 static bool logging;
@@ -218,9 +218,9 @@ static void try_log(const char *name)
     buffer_free(&back);
 }
 
-/* ---- violations --------------------------------------------------------------------------- */
+/* ---- violations ---- */
 
-/* Neither a terminal nor a spreadsheet does anything with a cell of errors.csv. */
+/* Require a cell of errors.csv that neither a terminal nor a spreadsheet interprets. */
 static void check_shown(struct buffer *cell, const char *value, size_t len)
 {
     struct buffer back = {0};
@@ -290,7 +290,7 @@ static void try_violation(const char *value, size_t len, const char *name)
     buffer_free(&out);
 }
 
-/* ---- the statistics ----------------------------------------------------------------------- */
+/* ---- the statistics ---- */
 
 static void check_json(const struct counter *counter, const struct buffer *text)
 {
@@ -317,7 +317,7 @@ static void check_json(const struct counter *counter, const struct buffer *text)
     json_decref(json);
 }
 
-/* Each line of the text format is a comment, or a metric with a label or without. */
+/* Check each line of the text format: a comment, or a metric with or without a label. */
 static void check_prometheus(const struct counter *counter, const struct buffer *text)
 {
     const char *at = text->data, *end = text->data + text->len, *lf, *open, *close;
@@ -389,7 +389,7 @@ static void check_summary(const struct buffer *text)
     }
 }
 
-/* Linked with --wrap: the files are kept here. */
+/* Replace durable_replace (--wrap): keep the files in memory. */
 static struct {
     char name[32];
     struct buffer text;
@@ -475,7 +475,7 @@ static void try_status(const char *name)
     buffer_free(&back);
 }
 
-/* ---- what a file name says ---------------------------------------------------------------- */
+/* ---- values in file names ---- */
 
 static bool all_digits(const char *text, size_t len)
 {
@@ -486,7 +486,8 @@ static bool all_digits(const char *text, size_t len)
     return i == len;
 }
 
-/* USER_SOURCE_YYYYmmdd_HHMMSS.csv, read from its end; else the first directory is the user. */
+/* Read USER_SOURCE_YYYYmmdd_HHMMSS.csv from its end. Other names take the user from the first
+ * directory. */
 static void check_shipped(const char *name, char *const values[], int user, int source, int when)
 {
     size_t len, left;
@@ -537,7 +538,7 @@ static void try_shipped(const char *name)
         free(values[i]);
 }
 
-/* A template without times says what stands in the name, and with its values it is the name. */
+/* Match a template and put the values into it again: without times the result is the name. */
 static void try_template(const char *text, const char *name)
 {
     struct name_template template;
@@ -581,7 +582,7 @@ static void try_template(const char *text, const char *name)
     buffer_free(&back);
 }
 
-/* ----  ------------------------------------------------------------------------------------- */
+/* ---- the target ---- */
 
 static void start(void)
 {

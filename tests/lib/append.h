@@ -1,4 +1,4 @@
-/* append: rows into a training file, as a merge would. */
+/* append: add rows to a training file, as a merge does. */
 #ifndef PHASESENTINEL_APPEND_H
 #define PHASESENTINEL_APPEND_H
 
@@ -6,7 +6,7 @@
 
 #include "store/training.h"
 
-/* Their length and hash go into the line. */
+/* Append the rows, and set length and range_hash of the ledger line. */
 static void append_rows(struct training *training, const char *rows, size_t len,
                         struct ledger_line *line)
 {

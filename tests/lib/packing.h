@@ -1,5 +1,5 @@
 /*
- * packing: bytes packed as gzip and zstd do, for tests.
+ * packing: compress bytes with gzip and zstd, for tests.
  */
 #ifndef PHASESENTINEL_PACKING_H
 #define PHASESENTINEL_PACKING_H
@@ -34,7 +34,7 @@ UNUSED static void pack_gzip(struct buffer *out, const void *bytes, size_t len)
     deflateEnd(&stream);
 }
 
-/* With a checksum, as the program zstd does. */
+/* Compress with a checksum, as the program zstd does. */
 UNUSED static void pack_zstd(struct buffer *out, const void *bytes, size_t len, int window_log)
 {
     ZSTD_CCtx *context = ZSTD_createCCtx();

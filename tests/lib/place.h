@@ -1,6 +1,8 @@
 /*
- * place: what the unit tests of modules on disk share. A private directory below /tmp, gone at the
- * end; files put there and read back whole; random numbers that are the same in each run.
+ * place: a private directory for a unit test.
+ *
+ * place_enter creates it below /tmp; it is removed at exit. Other functions write files there, read
+ * them back whole, and return random numbers that are the same in each run.
  */
 #ifndef PHASESENTINEL_PLACE_H
 #define PHASESENTINEL_PLACE_H
@@ -43,7 +45,7 @@ UNUSED static int place_enter(void)
     return open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* An empty directory of this name in the place. */
+/* Create an empty directory in the place. Return its descriptor. */
 UNUSED static int place_directory(int place_fd, const char *name)
 {
     int fd;
@@ -77,7 +79,7 @@ UNUSED static void place_append(int dir_fd, const char *name, const char *text)
         abort();
 }
 
-/* The whole file; false if it is not there. */
+/* Read the whole file. Return false if it does not exist. */
 UNUSED static bool place_get(int dir_fd, const char *name, struct buffer *out)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
@@ -93,7 +95,7 @@ UNUSED static bool place_get(int dir_fd, const char *name, struct buffer *out)
     return n == 0;
 }
 
-/* Does the file hold exactly this text? NULL: it is not there. */
+/* Return true if the file has exactly this text; NULL: if it does not exist. */
 UNUSED static bool place_holds(int dir_fd, const char *name, const char *text)
 {
     struct buffer bytes = {0};
@@ -118,7 +120,7 @@ UNUSED static uint64_t place_random(void)
     return place_seed;
 }
 
-/* Other numbers for each seed, none of them soon the same again. */
+/* Start another sequence of random numbers for each seed. */
 UNUSED static void place_start(uint64_t seed)
 {
     place_seed ^= seed * 0x9E3779B97F4A7C15U;
@@ -130,7 +132,7 @@ UNUSED static size_t place_below(size_t limit)
     return (size_t)((place_random() >> 11) % limit);
 }
 
-/* Rounds of a long test; fewer under valgrind. */
+/* Return the rounds of a long test: fewer under valgrind. */
 UNUSED static size_t place_rounds(size_t rounds)
 {
     return getenv("UNIT_SHORT") != NULL ? rounds / 100 + 1 : rounds;

@@ -1,6 +1,6 @@
 /*
- * twice: one reading of a file with all that came of it, and what differs between two of them. For
- * tests that judge the same bytes in two ways, as the quick pass and the reference.
+ * twice: check the same bytes in two ways and compare the results, for tests of the fast path
+ * against the reference.
  */
 #ifndef PHASESENTINEL_TWICE_H
 #define PHASESENTINEL_TWICE_H
@@ -11,32 +11,32 @@
 
 #include "csv/file_check.h"
 
-/* Reusable from reading to reading. */
+/* The results of one check. It may be used for several checks. */
 struct outcome {
     struct file_check file_check;
     struct check_result check_result;
-    struct buffer rows, rejected, violations; /* as they would be written */
+    struct buffer rows, rejected, violations; /* the bytes as the collector would write them */
     bool failed;
 };
 
-static inline void twice_init(struct outcome *outcome, const struct schema *schema,
+static inline void twice_init(struct outcome *twice, const struct schema *schema,
                               const struct config *config)
 {
     struct cause cause;
 
-    *outcome = (struct outcome){0};
-    if (file_check_init(&outcome->file_check, schema, config, &cause) < 0)
+    *twice = (struct outcome){0};
+    if (file_check_init(&twice->file_check, schema, config, &cause) < 0)
         abort();
-    check_result_init(&outcome->check_result, config);
+    check_result_init(&twice->check_result, config);
 }
 
-static inline void twice_free(struct outcome *outcome)
+static inline void twice_free(struct outcome *twice)
 {
-    file_check_free(&outcome->file_check);
-    check_result_free(&outcome->check_result);
-    buffer_free(&outcome->rows);
-    buffer_free(&outcome->rejected);
-    buffer_free(&outcome->violations);
+    file_check_free(&twice->file_check);
+    check_result_free(&twice->check_result);
+    buffer_free(&twice->rows);
+    buffer_free(&twice->rejected);
+    buffer_free(&twice->violations);
 }
 
 static inline int twice_take_rows(void *context, struct buffer *rows, struct cause *cause)
@@ -54,19 +54,18 @@ static inline int twice_take_rejected(void *context, const char *raw, size_t len
     return 0;
 }
 
-/* The order's sink is not used. */
-static inline void twice_read(struct outcome *outcome, const struct file_check_request *order)
+/* Check the bytes. The sink of the request is not used. */
+static inline void twice_read(struct outcome *twice, const struct file_check_request *request)
 {
-    struct file_check_request own = *order;
+    struct file_check_request own = *request;
     struct cause cause;
 
-    buffer_clear(&outcome->rows);
-    buffer_clear(&outcome->rejected);
-    buffer_clear(&outcome->violations);
-    own.sink = (struct file_check_sink){twice_take_rows, twice_take_rejected, outcome};
-    outcome->failed =
-        file_check_run(&outcome->file_check, &own, &outcome->check_result, &cause) < 0;
-    violations_write_csv(&outcome->check_result.violations, &outcome->violations);
+    buffer_clear(&twice->rows);
+    buffer_clear(&twice->rejected);
+    buffer_clear(&twice->violations);
+    own.sink = (struct file_check_sink){twice_take_rows, twice_take_rejected, twice};
+    twice->failed = file_check_run(&twice->file_check, &own, &twice->check_result, &cause) < 0;
+    violations_write_csv(&twice->check_result.violations, &twice->violations);
 }
 
 static inline bool twice_same_bytes(const struct buffer *left, const struct buffer *right)
@@ -92,7 +91,7 @@ static inline bool twice_same_tally(const struct tally *left, const struct tally
     return left->rows == right->rows;
 }
 
-/* What differs; NULL: nothing. */
+/* Return the name of the first result that differs, or NULL. */
 static inline const char *twice_difference(const struct outcome *a, const struct outcome *b)
 {
     const struct check_result *l = &a->check_result, *r = &b->check_result;
@@ -107,7 +106,7 @@ static inline const char *twice_difference(const struct outcome *a, const struct
     if (check_result_rejects(l, a->file_check.config) !=
         check_result_rejects(r, b->file_check.config))
         return "the verdict";
-    /* What was written of a file that is bad counts for nothing. */
+    /* The rows of a rejected file are not used. */
     if (!check_result_rejects(l, a->file_check.config)) {
         if (!twice_same_bytes(&a->rows, &b->rows))
             return "the rows as written";
@@ -122,7 +121,7 @@ static inline const char *twice_difference(const struct outcome *a, const struct
         l->no_columns != r->no_columns || l->has_meta != r->has_meta || l->meta != r->meta ||
         l->prefix_found != r->prefix_found || l->continued_line != r->continued_line ||
         l->cut_short != r->cut_short || !twice_same_bytes(&l->header, &r->header))
-        return "what else is known";
+        return "other results";
     return NULL;
 }
 

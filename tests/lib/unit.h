@@ -1,6 +1,7 @@
 /*
- * unit: the frame of a unit test program. Each check prints a TAP line; unit_done prints the plan
- * and gives the exit code.
+ * unit: the checks of a unit test program.
+ *
+ * Each check prints a line of TAP. unit_done prints the plan and returns the exit code.
  */
 #ifndef PHASESENTINEL_UNIT_H
 #define PHASESENTINEL_UNIT_H

@@ -15,7 +15,7 @@ static void test_print(void)
                "a time");
     check_text(clock_print(out, INT64_C(951782399999999999)), "2000-02-28T23:59:59.999Z",
                "a leap year");
-    check_text(clock_print(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last");
+    check_text(clock_print(out, INT64_MAX), "2262-04-11T23:47:16.854Z", "the last nanosecond");
     check_text(clock_print(out, -1), "1969-12-31T23:59:59.999Z", "before the epoch");
     setenv("TZ", "Asia/Tokyo", 1);
     tzset();
@@ -57,7 +57,7 @@ static void test_parse(void)
         clock_print(out, time);
         wrong += !clock_parse(out, strlen(out), &back) || back != time;
     }
-    check(wrong == 0, "what is written is read again: %zu wrong", wrong);
+    check(wrong == 0, "clock_parse reads what clock_print writes: %zu wrong", wrong);
     wrong = 0;
     for (time = 0; time < INT64_MAX / 1000000000 / 86400; time++) {
         day = (time_t)time * 86400;
@@ -65,7 +65,7 @@ static void test_parse(void)
         clock_print(out, time * INT64_C(86400000000000));
         wrong += strcmp(out, again) != 0 || !clock_parse(out, strlen(out), &back) ||
                  back / 86400000000000 != time;
-        /* The day after the last of each month is none. */
+        /* Days that a month does not have are refused. */
         memcpy(out + 8, time % 2 == 0 ? "31" : "29", 2);
         if (clock_parse(out, strlen(out), &back)) {
             clock_print(again, back);

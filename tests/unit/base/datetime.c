@@ -125,7 +125,7 @@ static void test_formats(void)
     struct datetime datetime;
     size_t i, taken;
 
-    /* Neither plays a part. */
+    /* Neither TZ nor the locale has an effect. */
     setenv("TZ", "America/New_York", 1);
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer_clear(&out);

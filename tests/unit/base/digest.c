@@ -31,7 +31,7 @@ static void test_sha256(void)
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-/* In any pieces, with a look at any place, and from a copy of any state. */
+/* Hash in random pieces, with digest_final in between, and from copies of the state. */
 static void test_pieces(void)
 {
     unsigned char whole[DIGEST_SIZE], sha[DIGEST_SIZE], prefix[DIGEST_SIZE];
@@ -60,7 +60,7 @@ static void test_pieces(void)
         digest_final(&copy, sha);
         wrong += memcmp(sha, whole, DIGEST_SIZE) != 0;
     }
-    check(wrong == 0, "pieces and copies give the same: %zu wrong", wrong);
+    check(wrong == 0, "pieces and copies give the same hash: %zu wrong", wrong);
 }
 
 static void test_check(void)
@@ -83,7 +83,7 @@ static void test_check(void)
         digest_stream_update(stream, bytes + i, sizeof bytes - i);
         wrong += digest_stream_value(stream) != digest_check(bytes, sizeof bytes);
     }
-    check(wrong == 0, "a stream gives the same: %zu wrong", wrong);
+    check(wrong == 0, "a stream gives the same hash: %zu wrong", wrong);
     digest_stream_free(stream);
     digest_stream_free(NULL);
 }
@@ -96,9 +96,10 @@ static void test_unhex(void)
     unsigned high, low;
     size_t wrong = 0;
 
-    check(digest_unhex(out, good, 4) && memcmp(out, "\x00\xFF\x09\xAF", 4) == 0, "hex digits");
-    check(!digest_unhex(out, good + 2, 4), "in lower case only");
-    check(digest_unhex(out, "", 0), "none");
+    check(digest_unhex(out, good, 4) && memcmp(out, "\x00\xFF\x09\xAF", 4) == 0,
+          "hex digits are read");
+    check(!digest_unhex(out, good + 2, 4), "digits in upper case are refused");
+    check(digest_unhex(out, "", 0), "no digits make no bytes");
     for (high = 0; high < 256; high++)
         for (low = 0; low < 256; low++) {
             bool valid = high != 0 && low != 0 && strchr("0123456789abcdef", (int)high) != NULL &&
@@ -109,10 +110,10 @@ static void test_unhex(void)
             wrong += digest_unhex(&byte, digits, 1) != valid ||
                      (valid && strtoul((char[]){digits[0], digits[1], 0}, NULL, 16) != byte);
         }
-    check(wrong == 0, "any two bytes: %zu wrong", wrong);
+    check(wrong == 0, "each pair of characters is read or refused rightly: %zu wrong", wrong);
 }
 
-/* Keys are the same in one process and nobody's guess in the next. */
+/* Keys are equal within a process and differ in another one. */
 static void test_keys(void)
 {
     const char *program = "/proc/self/exe";
@@ -123,10 +124,11 @@ static void test_keys(void)
 
     check(digest_key("eva", 3) == digest_key("eva", 3) &&
               digest_key("eva", 3) != digest_key("eve", 3),
-          "a key");
+          "a key depends on the bytes");
     check(wide.high == again.high && wide.low == again.low && wide.high != wide.low,
-          "and a wide one");
-    check(digest_key("eva", 3) != digest_check("eva", 3), "are not what anybody can work out");
+          "so does a wide key");
+    check(digest_key("eva", 3) != digest_check("eva", 3),
+          "a key cannot be computed without the seed");
     snprintf(ours, sizeof ours, "%016" PRIx64, digest_key("eva", 3));
     if (pipe(pipes) < 0 || (child = fork()) < 0)
         abort();
@@ -136,7 +138,7 @@ static void test_keys(void)
         _exit(1);
     }
     check(read(pipes[0], other, 16) == 16 && strcmp(ours, other) != 0,
-          "another process has others");
+          "another process has other keys");
     waitpid(child, NULL, 0);
     close(pipes[0]);
     close(pipes[1]);

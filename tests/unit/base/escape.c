@@ -2,9 +2,9 @@
 
 #include "lib/unit.h"
 
-/* ---- UTF-8 -------------------------------------------------------------------------------- */
+/* ---- UTF-8 ---- */
 
-/* The sequence for a code point, without any rule. */
+/* Encode a code point in `len` bytes, also if that is not valid. */
 static size_t encode(uint32_t point, size_t len, char *out)
 {
     static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
@@ -75,12 +75,12 @@ static void test_utf8(void)
         wrong += escape_invalid_utf8(text, 40) != 40 || escape_invalid_utf8(text, i + 2) != i ||
                  escape_code_points(text, 40) != 38;
     }
-    check(wrong == 0, "at any place: %zu wrong", wrong);
+    check(wrong == 0, "an invalid byte is found at any place: %zu wrong", wrong);
     check(escape_invalid_utf8("", 0) == 0 && escape_invalid_utf8("\0", 1) == 1,
           "NUL is valid UTF-8");
 }
 
-/* ---- escapes ------------------------------------------------------------------------------ */
+/* ---- escapes ---- */
 
 static const char *escaped(void (*escape)(struct buffer *, const char *, size_t), const char *text,
                            size_t len)
@@ -101,7 +101,7 @@ static const char *escaped(void (*escape)(struct buffer *, const char *, size_t)
 static void test_printable(void)
 {
     check_text(ESCAPED(escape_printable, "plain \xC3\xA4\xF0\x9F\x98\x80"),
-               "plain \xC3\xA4\xF0\x9F\x98\x80", "as it is");
+               "plain \xC3\xA4\xF0\x9F\x98\x80", "printable characters are not escaped");
     check_text(ESCAPED(escape_printable, "\x1B[2J\a\r\n\t\0\x7F"),
                "\\x1B[2J\\x07\\x0D\\x0A\\x09\\x00\\x7F", "control characters");
     check_text(ESCAPED(escape_printable, "\xFF\xC3(\xC2\x9B"
@@ -111,9 +111,10 @@ static void test_printable(void)
     check_text(ESCAPED(escape_printable, "\xE2\x80\xAE"
                                          "vsc\xE2\x81\xA6\xE2\x80\x8F\xD8\x9C\xE2\x80\xA8."),
                "\\xE2\\x80\\xAEvsc\\xE2\\x81\\xA6\\xE2\\x80\\x8F\\xD8\\x9C\\xE2\\x80\\xA8.",
-               "marks of direction and line separators");
+               "direction marks and line separators");
     check_text(ESCAPED(escape_printable, "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0"),
-               "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0", "and nothing beside them");
+               "\xE2\x80\x93\xE2\x82\xAC\xD8\xA7\xE2\x81\xB0",
+               "characters beside them are not escaped");
 }
 
 static void test_percent(void)
@@ -123,30 +124,30 @@ static void test_percent(void)
     struct buffer all = {0}, back = {0};
     size_t i;
 
-    check_text(ESCAPED(escape_percent, "aZ09._~-/"), "aZ09._~-/", "plain ones");
+    check_text(ESCAPED(escape_percent, "aZ09._~-/"), "aZ09._~-/", "plain characters");
     check_text(ESCAPED(escape_percent, " %,\"\n\0\xFF"
                                        "A"),
-               "%20%25%2C%22%0A%00%FFA", "the others");
+               "%20%25%2C%22%0A%00%FFA", "all other bytes");
     for (i = 0; i < 256; i++)
         buffer_byte(&all, (char)i);
-    check(escape_unpercent(&back, "", 0) == 0 && back.len == 0, "nothing is nothing");
+    check(escape_unpercent(&back, "", 0) == 0 && back.len == 0, "an empty text");
     {
         struct buffer out = {0};
 
         escape_percent(&out, all.data, all.len);
         check(escape_unpercent(&back, out.data, out.len) == 0 && back.len == 256 &&
                   memcmp(back.data, all.data, 256) == 0,
-              "all bytes, and back");
+              "all bytes are restored");
         buffer_free(&out);
     }
     {
         char out[] = "....";
 
         check(escape_unpercent_into(out, 3, "%41b%43", 7) == 3 && strcmp(out, "AbC.") == 0,
-              "into as many bytes, without a NUL");
+              "the bytes are written without a NUL");
         check(escape_unpercent_into(out, 3, "abcd", 4) < 0 && strcmp(out, "abc.") == 0,
-              "one too many");
-        check(escape_unpercent_into(out, 0, "", 0) == 0, "into none");
+              "more bytes than fit are refused");
+        check(escape_unpercent_into(out, 0, "", 0) == 0, "no bytes fit into no room");
     }
     for (i = 0; i < sizeof malformed / sizeof *malformed; i++)
         check(escape_unpercent(&back, malformed[i], strlen(malformed[i])) < 0,
@@ -172,16 +173,16 @@ static void test_repair(void)
                                            "a\xC3"),
                "\xEF\xBF\xBD"
                "a\xEF\xBF\xBD",
-               "repaired");
+               "each invalid byte is replaced");
     check_text(ESCAPED(escape_repair_utf8, ""), "", "empty");
     check_text(ESCAPED(escape_repair_utf8, "\xE2\x82"
                                            "x"),
                "\xEF\xBF\xBD\xEF\xBF\xBD"
                "x",
-               "each byte");
+               "each byte of a cut sequence is replaced");
 }
 
-/* ---- numbers ------------------------------------------------------------------------------ */
+/* ---- numbers ---- */
 
 static void test_number(void)
 {
@@ -205,9 +206,9 @@ static void test_number(void)
         check(!escape_number(bad[i], strlen(bad[i]), UINT64_MAX, &number) && number == 42,
               "'%s' is no whole number", bad[i]);
     check(escape_number("18446744073709551615", 20, UINT64_MAX, &number) && number == UINT64_MAX,
-          "the largest");
-    check(escape_number("007", 3, 7, &number) && number == 7, "the most that is allowed");
-    check(!escape_number("8", 1, 7, &number) && number == 7, "one more");
+          "the largest number");
+    check(escape_number("007", 3, 7, &number) && number == 7, "the largest allowed number");
+    check(!escape_number("8", 1, 7, &number) && number == 7, "one more than allowed");
     check(escape_number("123", 2, 99, &number) && number == 12, "only len bytes are read");
 }
 

@@ -30,21 +30,21 @@ static void test_levels(void)
     check(log_level_from_name("error") == LOG_LEVEL_ERROR &&
               log_level_from_name("debug") == LOG_LEVEL_DEBUG && log_level_from_name("Error") < 0 &&
               log_level_from_name("") < 0 && log_level_from_name("errors") < 0,
-          "levels have names");
+          "each level has its name");
     log_open("unit", false);
     begin();
     log_debug("too much");
     log_info("this %s", "too");
-    check_text(logged(), "unit: this too\n", "by default all but debug");
+    check_text(logged(), "unit: this too\n", "all levels but debug are logged by default");
     begin();
     log_set_level(LOG_LEVEL_ERROR);
     log_warning("not said");
     log_error("said");
-    check_text(logged(), "unit: said\n", "errors alone");
+    check_text(logged(), "unit: said\n", "only errors are logged");
     log_set_level(LOG_LEVEL_DEBUG);
     begin();
     log_debug("all");
-    check_text(logged(), "unit: all\n", "everything");
+    check_text(logged(), "unit: all\n", "all levels are logged");
 }
 
 static void test_printable(void)
@@ -60,7 +60,7 @@ static void test_printable(void)
     log_notice("%s", longest);
     check(strlen(logged()) > 1000 && logged()[strlen(logged()) - 1] == '\n' &&
               strchr(logged(), '\n') == logged() + strlen(logged()) - 1,
-          "a long line is one line");
+          "a long text makes one line");
 }
 
 static void test_time(void)
@@ -70,7 +70,7 @@ static void test_time(void)
     log_warning("text");
     check(strlen(logged()) == 24 + 1 + 8 + 5 && logged()[10] == 'T' && logged()[23] == 'Z' &&
               strcmp(logged() + 24, " warning text\n") == 0,
-          "with time and level: %s", logged());
+          "a line begins with time and level: %s", logged());
 }
 
 static void test_journal(void)
@@ -86,12 +86,12 @@ static void test_journal(void)
     log_open("unit", true);
     log_error("e");
     log_debug("d");
-    check_text(logged(), "<3>e\n<7>d\n", "journald gets priorities");
+    check_text(logged(), "<3>e\n<7>d\n", "a line for journald begins with its priority");
     setenv("JOURNAL_STREAM", "1:2", 1);
     log_open("unit", false);
     begin();
     log_error("e");
-    check_text(logged(), "unit: e\n", "but not where stderr is another file");
+    check_text(logged(), "unit: e\n", "a line for another stderr does not");
 }
 
 static void test_closed(void)

@@ -13,7 +13,7 @@ struct task {
     atomic_uint runs;
     atomic_uint worker;
     struct thread_pool *pool;
-    struct task *inner; /* submitted and waited for by this one */
+    struct task *inner; /* the job that this one submits and waits for */
 };
 
 static struct task tasks[JOBS], inner[JOBS];
@@ -50,28 +50,28 @@ static void test_jobs(void)
         nested += inner[i].runs;
     }
     check(wrong == 0, "%d jobs are run once each, by numbered workers: %u wrong", JOBS, wrong);
-    check(nested == (JOBS + 2) / 3, "and those that they wait for: %u", nested);
+    check(nested == (JOBS + 2) / 3, "so are the jobs that they submit: %u", nested);
     thread_pool_wait(pool, &tasks[0].job, 0);
-    check(tasks[0].runs == 1, "waiting again runs nothing");
+    check(tasks[0].runs == 1, "thread_pool_wait runs no job twice");
     thread_pool_submit(pool, &tasks[1].job, false);
     while (tasks[1].runs < 2)
         usleep(100);
     thread_pool_wait(pool, &tasks[1].job, 0);
-    check(tasks[1].runs == 2 && tasks[1].worker > 0, "a job is run though nobody waits for it");
+    check(tasks[1].runs == 2 && tasks[1].worker > 0, "a job is run without thread_pool_wait");
     for (i = 0; i < 100; i++) {
         tasks[i] = (struct task){.job.run = run};
         thread_pool_submit(pool, &tasks[i].job, true);
     }
     while (tasks[0].runs == 0)
         usleep(100);
-    check(tasks[0].worker > 0, "short jobs are begun once there are some");
+    check(tasks[0].worker > 0, "short jobs are started once there are several");
     for (i = 0; i < 100; i++)
         thread_pool_wait(pool, &tasks[i].job, 0);
     thread_pool_close(pool);
     thread_pool_close(NULL);
 }
 
-/* All threads are busy, and the job is wanted now. */
+/* Wait for a job while all threads are busy. */
 static void wait_for_word(struct job *job, unsigned worker)
 {
     struct task *task = (struct task *)(void *)job;
@@ -96,7 +96,8 @@ static void test_busy(void)
             usleep(100);
     thread_pool_submit(pool, &last.job, false);
     thread_pool_wait(pool, &last.job, 0);
-    check(last.runs == 1 && last.worker == 0, "who waits for a job that nobody began runs it");
+    check(last.runs == 1 && last.worker == 0,
+          "thread_pool_wait runs a job that no thread has started");
     for (i = 0; i < busy; i++)
         tasks[i].runs = 1;
     for (i = 0; i < busy; i++)

@@ -21,32 +21,32 @@ static bool wants_none(const char *name, unsigned char type)
     return type == DT_UNKNOWN;
 }
 
-/* Goes through the files 0 to count - 1, of which number n has n % 1000 bytes; the names that are
- * wrong, or met other than once. */
-static size_t go_through(size_t count, dir_list_wants_stat *wants_stat, size_t stop)
+/* List the files 0 to count - 1, of which file n has n % 1000 bytes, and stop after `stop`. Return
+ * how many entries were wrong, missing or returned twice. */
+static size_t list_numbered(size_t count, dir_list_wants_stat *wants_stat, size_t stop)
 {
     int fd = openat(dir, "many", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = 0;
-    struct dir_list *listing = dir_list_open(fd, wants_stat);
+    struct dir_list *list = dir_list_open(fd, wants_stat);
     const struct dir_list_entry *entry;
-    size_t number, wrong = 0, file_cache = 0;
+    size_t number, wrong = 0, listed = 0;
 
     memset(met, 0, count + 1);
-    while (file_cache < stop && (next = dir_list_next(listing, &entry)) > 0) {
+    while (listed < stop && (next = dir_list_next(list, &entry)) > 0) {
         number = strtoul(entry->name, NULL, 10);
         wrong += number >= count || met[number < count ? number : count]++ != 0 ||
                  entry->has_stat != wants_stat(entry->name, entry->type) || entry->errnum != 0 ||
                  (entry->has_stat && (size_t)entry->st.st_size != number % 1000) ||
                  (entry->type != DT_REG && entry->type != DT_UNKNOWN);
-        file_cache++;
+        listed++;
     }
-    dir_list_close(listing);
+    dir_list_close(list);
     close(fd);
-    return wrong + (next < 0) + (file_cache != (count < stop ? count : stop));
+    return wrong + (next < 0) + (listed != (count < stop ? count : stop));
 }
 
 static void test_sizes(void)
 {
-    /* Around the ends of batches, each way with and without a second thread. */
+    /* Counts around the ends of batches, so with and without a second thread. */
     const size_t most = place_rounds(20000);
     size_t count = 0, wrong = 0, step = 1;
     char name[32];
@@ -57,22 +57,23 @@ static void test_sizes(void)
     if (met == NULL)
         abort();
     while (count < most) {
-        wrong += go_through(count, wants_all, SIZE_MAX) + go_through(count, wants_none, SIZE_MAX) +
-                 go_through(count, wants_all, count / 2);
+        wrong += list_numbered(count, wants_all, SIZE_MAX) +
+                 list_numbered(count, wants_none, SIZE_MAX) +
+                 list_numbered(count, wants_all, count / 2);
         step = count < 10 ? 1 : count < 3000 ? count / 3 : 1700;
         for (step += count; count < step && count < most; count++) {
             snprintf(name, sizeof name, "%zu", count);
             place_put(many, name, bytes, count % 1000);
         }
     }
-    wrong += go_through(count, wants_all, SIZE_MAX);
+    wrong += list_numbered(count, wants_all, SIZE_MAX);
     check(wrong == 0, "directories of up to %zu names: %zu wrong", count, wrong);
     close(many);
 }
 
 static void test_kinds(void)
 {
-    struct dir_list *listing;
+    struct dir_list *list;
     const struct dir_list_entry *entry;
     int kinds = place_directory(dir, "kinds"), next;
     size_t files = 0, links = 0, directories = 0, hidden = 0, others = 0;
@@ -82,8 +83,8 @@ static void test_kinds(void)
     if (symlinkat("file", kinds, "link") < 0 || symlinkat("nowhere", kinds, "broken") < 0 ||
         mkdirat(kinds, "directory", 0777) < 0 || mkfifoat(kinds, "fifo", 0666) < 0)
         abort();
-    listing = dir_list_open(kinds, wants_all);
-    while ((next = dir_list_next(listing, &entry)) > 0) {
+    list = dir_list_open(kinds, wants_all);
+    while ((next = dir_list_next(list, &entry)) > 0) {
         files += entry->has_stat && S_ISREG(entry->st.st_mode) && entry->st.st_size == 3;
         links += entry->has_stat && S_ISLNK(entry->st.st_mode);
         directories += entry->has_stat && S_ISDIR(entry->st.st_mode);
@@ -91,31 +92,32 @@ static void test_kinds(void)
         hidden += !entry->has_stat && strcmp(entry->name, ".hidden") == 0;
     }
     check(next == 0 && files == 1 && links == 2 && directories == 1 && others == 1 && hidden == 1,
-          "what stands behind names, never behind links");
-    check(dir_list_next(listing, &entry) == 0, "the end stays the end");
-    dir_list_close(listing);
+          "each kind of file has its stat, and links are not followed");
+    check(dir_list_next(list, &entry) == 0, "the end is returned again");
+    dir_list_close(list);
     close(kinds);
 }
 
 static void test_trouble(void)
 {
-    struct dir_list *listing = dir_list_open(-1, wants_all);
+    struct dir_list *list = dir_list_open(-1, wants_all);
     const struct dir_list_entry *entry;
     int file;
 
     errno = 0;
-    check(dir_list_next(listing, &entry) < 0 && errno == EBADF, "no descriptor");
-    dir_list_close(listing);
+    check(dir_list_next(list, &entry) < 0 && errno == EBADF,
+          "a closed descriptor fails with EBADF");
+    dir_list_close(list);
     place_put_text(dir, "file", "x");
     file = openat(dir, "file", O_RDONLY | O_CLOEXEC);
-    listing = dir_list_open(file, wants_all);
-    check(dir_list_next(listing, &entry) < 0 && errno == ENOTDIR, "no directory");
-    dir_list_close(listing);
+    list = dir_list_open(file, wants_all);
+    check(dir_list_next(list, &entry) < 0 && errno == ENOTDIR, "a file fails with ENOTDIR");
+    dir_list_close(list);
     dir_list_close(NULL);
     close(file);
 }
 
-/* Names that go while they are listed: no stat, and why. */
+/* Remove a name between getdents64 and its stat. */
 static bool unlinks(const char *name, unsigned char type)
 {
     (void)type;
@@ -125,17 +127,17 @@ static bool unlinks(const char *name, unsigned char type)
 static void test_gone(void)
 {
     int going = place_directory(dir, "going"), next;
-    struct dir_list *listing;
+    struct dir_list *list;
     const struct dir_list_entry *entry;
-    bool met_it = false;
+    bool found = false;
 
     place_put_text(going, "gone", "x");
     place_put_text(going, "there", "x");
-    listing = dir_list_open(going, unlinks);
-    while ((next = dir_list_next(listing, &entry)) > 0)
-        met_it |= entry->has_stat && entry->errnum == ENOENT && strcmp(entry->name, "gone") == 0;
-    check(next == 0 && met_it, "what is gone when it is has_stat at is said to be");
-    dir_list_close(listing);
+    list = dir_list_open(going, unlinks);
+    while ((next = dir_list_next(list, &entry)) > 0)
+        found |= entry->has_stat && entry->errnum == ENOENT && strcmp(entry->name, "gone") == 0;
+    check(next == 0 && found, "a name that is gone before its stat has errnum ENOENT");
+    dir_list_close(list);
     close(going);
 }
 

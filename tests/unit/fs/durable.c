@@ -10,7 +10,7 @@
 static int dir;
 static struct cause cause;
 
-/* ---- the calls that fail, ours instead of libc's ------------------------------------------ */
+/* ---- wrappers of system calls, which can fail ---- */
 
 static size_t most_written = SIZE_MAX, most_read = SIZE_MAX;
 static unsigned interrupted;
@@ -60,7 +60,7 @@ int fsync(int fd)
 
 int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
-    /* A temporary file gets its name in its own directory. */
+    /* Renames of temporary files must stay in one directory. */
     if (rename_errno != 0 && !(rename_errno == EXDEV && from[0] == '.')) {
         errno = rename_errno;
         return -1;
@@ -95,7 +95,7 @@ static int open_file(const char *name)
     return openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------- */
+/* ---- bytes ---- */
 
 static void test_write(void)
 {
@@ -105,47 +105,48 @@ static void test_write(void)
     check(durable_write(fd, "world", 5, 6, "a", &cause) == 0 &&
               durable_write(fd, "hello ", 6, 0, "a", &cause) == 0 &&
               place_holds(dir, "a", "hello world"),
-          "bytes are written where they belong");
+          "bytes are written at their offset");
     most_written = most_read = 3;
     interrupted = 4;
     check(durable_write(fd, "0123456789", 10, 2, "a", &cause) == 0 &&
               place_holds(dir, "a", "he0123456789"),
-          "through short writes and interruptions");
+          "also after short writes and EINTR");
     interrupted = 4;
     check(durable_read(fd, bytes, sizeof bytes, 2, "a", &cause) == 10 &&
               memcmp(bytes, "0123456789", 10) == 0,
-          "and read so");
+          "bytes are read, also after short reads and EINTR");
     most_written = most_read = SIZE_MAX;
     check(durable_read(fd, bytes, 4, 0, "a", &cause) == 4 &&
               durable_read(fd, bytes, 4, 10, "a", &cause) == 2 &&
               durable_read(fd, bytes, 4, 12, "a", &cause) == 0 &&
               durable_read(fd, bytes, 4, 99, "a", &cause) == 0,
-          "fewer bytes only at the end");
-    check(durable_truncate(fd, 4, "a", &cause) == 0 && place_holds(dir, "a", "he01"), "cut");
+          "only the end of the file gives fewer bytes");
+    check(durable_truncate(fd, 4, "a", &cause) == 0 && place_holds(dir, "a", "he01"),
+          "the file is truncated");
     write_errno = ENOSPC;
     cause = (struct cause){0};
     check(durable_write(fd, "x", 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_RETRY &&
               cause.errnum == ENOSPC && strstr(cause.text, "No space") != NULL,
-          "no space is trouble: %s", cause.text);
+          "ENOSPC is CAUSE_RETRY: %s", cause.text);
     write_errno = 0;
     sync_errno = EIO;
     check(durable_sync(fd, "a", &cause) < 0 && cause.kind == CAUSE_PANIC && cause.errnum == EIO,
-          "a sync that fails stops all");
+          "a failed sync is CAUSE_PANIC");
     check(durable_sync_dir(dir, "a", &cause) < 0 && cause.kind == CAUSE_PANIC,
-          "of a directory too");
+          "so is a failed sync of a directory");
     syncs = 0;
-    check(durable_sync(fd, "a", &cause) < 0 && syncs == 1, "it is not tried again");
+    check(durable_sync(fd, "a", &cause) < 0 && syncs == 1, "a failed sync is not retried");
     sync_errno = EINVAL;
-    check(durable_sync_dir(dir, "a", &cause) == 0, "a directory that cannot be synced need not be");
+    check(durable_sync_dir(dir, "a", &cause) == 0, "EINVAL for a directory is no failure");
     sync_errno = 0;
     close(fd);
     check(durable_read(-1, bytes, 1, 0, "a", &cause) < 0 && cause.kind == CAUSE_RETRY &&
               durable_truncate(-1, 1, "a", &cause) < 0 && cause.kind == CAUSE_PANIC,
-          "what fails is told");
+          "errors of read and truncate are reported");
     unlinkat(dir, "a", 0);
 }
 
-/* ---- whole files -------------------------------------------------------------------------- */
+/* ---- whole files ---- */
 
 static void test_replace(void)
 {
@@ -153,32 +154,32 @@ static void test_replace(void)
 
     check(durable_replace(dir, "a", "one", 3, true, &cause) == 0 && place_holds(dir, "a", "one") &&
               count_files() == 1,
-          "a new file");
+          "a file is created");
     syncs = 0;
     check(durable_replace(dir, "a", "two", 3, false, &cause) == 0 && syncs == 0 &&
               place_holds(dir, "a", "two"),
-          "replaced, without a sync");
+          "a file is replaced without a sync");
     check(durable_replace(dir, "a", "", 0, true, &cause) == 0 && syncs == 2 &&
               place_holds(dir, "a", ""),
-          "by an empty one, with those of file and directory");
+          "a file is replaced by an empty one, with syncs of file and directory");
     write_errno = ENOSPC;
     check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_RETRY &&
               count_files() == 1 && place_holds(dir, "a", ""),
-          "no space: the old one stays, and nothing beside it");
+          "without space the old file stays, and no temporary file");
     write_errno = 0;
     sync_errno = EIO;
     check(durable_replace(dir, "a", "three", 5, true, &cause) < 0 && cause.kind == CAUSE_PANIC &&
               place_holds(dir, "a", ""),
-          "not synced, it does not take the old one's place");
+          "a file whose sync failed does not replace the old one");
     sync_errno = 0;
     place_put_text(dir, ".a.tmp", "what a crash left");
     check(durable_replace(dir, "a", "x", 1, true, &cause) == 0 && place_holds(dir, "a", "x") &&
               count_files() == 1,
-          "left-overs of a crash do not matter");
+          "a temporary file of a crash is overwritten");
     memset(longest, 'n', 250);
     longest[250] = '\0';
     check(durable_replace(dir, longest, "x", 1, false, &cause) == 0 && count_files() == 2,
-          "a name of 250 bytes");
+          "a name may have 250 bytes");
     unlinkat(dir, longest, 0);
     unlinkat(dir, "a", 0);
 }
@@ -194,16 +195,17 @@ static void test_copy(void)
     durable_write(fd, bytes.data, bytes.len, 0, "a", &cause);
     check(durable_copy(fd, 0, bytes.len, dir, "b", &cause) == 0 && place_get(dir, "b", &copy) &&
               copy.len == bytes.len && memcmp(copy.data, bytes.data, copy.len) == 0,
-          "a copy");
+          "a file is copied");
     check(durable_copy(fd, 1000, 300000, dir, "b", &cause) == 0 && place_get(dir, "b", &copy) &&
               copy.len == 300000 && memcmp(copy.data, bytes.data + 1000, copy.len) == 0 &&
               count_files() == 2,
-          "of a part, over another");
+          "a range replaces another file");
     cause = (struct cause){0};
     check(durable_copy(fd, 600000, 100001, dir, "b", &cause) < 0 && cause.kind == CAUSE_RETRY &&
               count_files() == 2 && place_get(dir, "b", &copy) && copy.len == 300000,
-          "of more than there is: nothing has changed");
-    check(durable_copy(fd, 5, 0, dir, "c", &cause) == 0 && place_holds(dir, "c", ""), "of nothing");
+          "a range beyond the end changes nothing");
+    check(durable_copy(fd, 5, 0, dir, "c", &cause) == 0 && place_holds(dir, "c", ""),
+          "an empty range makes an empty file");
     unlinkat(dir, "a", 0);
     unlinkat(dir, "b", 0);
     unlinkat(dir, "c", 0);
@@ -212,7 +214,7 @@ static void test_copy(void)
     buffer_free(&copy);
 }
 
-/* ---- names -------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static void test_move(int error, const char *how)
 {
@@ -226,7 +228,7 @@ static void test_move(int error, const char *how)
     fstatat(dir, "a", &before, 0);
     check(durable_move(dir, "a", dir, "b", &cause) == 0 && place_holds(dir, "b", "first") &&
               count_files() == 1,
-          "%s: moved", how);
+          "%s: a file is moved", how);
     fstatat(dir, "b", &after, 0);
     check(after.st_mtim.tv_sec == 2000 && after.st_mtim.tv_nsec == 7 &&
               (after.st_mode & 0777) == 0640,
@@ -236,26 +238,26 @@ static void test_move(int error, const char *how)
     check(durable_move(dir, "a", dir, "b", &cause) < 0 && cause.errnum == EEXIST &&
               place_holds(dir, "a", "second") && place_holds(dir, "b", "first") &&
               count_files() == 2,
-          "%s: never over another", how);
+          "%s: it never replaces another file", how);
     check(durable_move(dir, "x", dir, "c", &cause) < 0 && cause.errnum == ENOENT &&
               count_files() == 2,
-          "%s: what is not there is not moved", how);
+          "%s: a missing file fails with ENOENT", how);
     if (error == EXDEV) {
         write_errno = ENOSPC;
         check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_RETRY &&
                   place_holds(dir, "a", "second") && count_files() == 2,
-              "%s: no space: it stays where it is, whole", how);
+              "%s: without space the file stays in its place", how);
         write_errno = 0;
         sync_errno = EIO;
         check(durable_move(dir, "a", dir, "c", &cause) < 0 && cause.kind == CAUSE_PANIC &&
                   place_holds(dir, "a", "second"),
-              "%s: not synced: it stays", how);
+              "%s: after a failed sync the file stays in its place", how);
         sync_errno = 0;
         syscall(SYS_unlinkat, dir, "c", 0);
         unlink_errno = EBUSY;
         check(durable_move(dir, "a", dir, "c", &cause) < 0 && place_holds(dir, "a", "second") &&
                   count_files() == 2,
-              "%s: not removed: there are not two of it", how);
+              "%s: if the original cannot be removed, the copy is", how);
     }
     rename_errno = 0;
     unlinkat(dir, "a", 0);
@@ -271,13 +273,14 @@ static void test_duplicate(void)
     unlinkat(dir, "a", 0);
     place_put_text(dir, "a", "swapped");
     check(durable_copy_file(fd, dir, "b", &cause) == 0 && place_holds(dir, "b", "judged"),
-          "what is open is copied, not what has its name now");
+          "the open file is copied, not the one that has its name now");
     check(durable_copy_file(fd, dir, "a", &cause) < 0 && cause.errnum == EEXIST &&
               place_holds(dir, "a", "swapped") && count_files() == 2,
-          "never over another");
+          "the copy never replaces another file");
     close(fd);
     fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    check(durable_copy_file(fd, dir, "c", &cause) < 0 && count_files() == 2, "no directory");
+    check(durable_copy_file(fd, dir, "c", &cause) < 0 && count_files() == 2,
+          "a directory is not copied");
     close(fd);
     unlinkat(dir, "a", 0);
     unlinkat(dir, "b", 0);
@@ -289,15 +292,18 @@ static void test_names(void)
 
     check(durable_mkdir(dir, "d", 0750, &cause) == 0 && fstatat(dir, "d", &st, 0) == 0 &&
               S_ISDIR(st.st_mode),
-          "a directory");
+          "a directory is created");
     syncs = 0;
-    check(durable_mkdir(dir, "d", 0750, &cause) == 0 && syncs == 0, "that is there already");
-    check(durable_mkdir(dir, "x/y", 0750, &cause) < 0 && cause.kind == CAUSE_RETRY, "or cannot be");
+    check(durable_mkdir(dir, "d", 0750, &cause) == 0 && syncs == 0,
+          "an existing directory takes no sync");
+    check(durable_mkdir(dir, "x/y", 0750, &cause) < 0 && cause.kind == CAUSE_RETRY,
+          "a directory without parent fails");
     place_put_text(dir, "a", "new");
     place_put_text(dir, "b", "old");
     check(durable_rename(dir, "a", "b", &cause) == 0 && place_holds(dir, "b", "new"),
-          "renamed over");
-    check(durable_rename(dir, "a", "b", &cause) < 0 && cause.errnum == ENOENT, "once");
+          "a rename replaces the other file");
+    check(durable_rename(dir, "a", "b", &cause) < 0 && cause.errnum == ENOENT,
+          "a missing file is not renamed");
     unlinkat(dir, "b", 0);
     unlinkat(dir, "d", AT_REMOVEDIR);
     place_put_text(dir, ".a.csv.tmp", "x");
@@ -307,7 +313,7 @@ static void test_names(void)
     durable_sweep(dir);
     check(place_holds(dir, ".a.csv.tmp", NULL) && place_holds(dir, "b.tmp", "mine") &&
               place_holds(dir, ".hidden", "mine"),
-          "only temporary files are swept away");
+          "durable_sweep removes temporary files only");
 }
 
 static void test_group(void)
@@ -326,32 +332,33 @@ static void test_group(void)
                 place_holds(dir, name, name);
     }
     check(good == 3 && syncs == 0 && count_files() == before + 3,
-          "files of a group have their names, and are not synced");
+          "durable_group_write names files without syncs");
     check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 4,
-          "then each is synced once, and the directory once");
+          "durable_group_sync syncs each file once, and the directory once");
     syncs = 0;
-    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 0, "and no more");
+    check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 0,
+          "a second durable_group_sync syncs nothing");
     for (i = 0; i < DURABLE_GROUP + 1; i++)
         good += durable_group_write(&group, dir, "g0", "again", 5, &cause) == 0;
     check(good == 3 + DURABLE_GROUP + 1 && syncs == DURABLE_GROUP && group.count == 1,
-          "more than a group holds: those before are synced");
+          "a full group is synced before the next file");
     check(durable_group_sync(&group, "g", &cause) == 0 && syncs == DURABLE_GROUP + 2,
-          "the last one and the directory as before");
+          "durable_group_sync syncs the last file and the directory");
     write_errno = ENOSPC;
     check(durable_group_write(&group, dir, "g0", "more", 4, &cause) < 0 &&
               cause.kind == CAUSE_RETRY && place_holds(dir, "g0", "again"),
-          "no space: the old one stays");
+          "without space the old file stays");
     write_errno = 0;
     durable_group_write(&group, dir, "g1", "lost", 4, &cause);
     durable_group_forget(&group);
     syncs = 0;
     check(durable_group_sync(&group, "g", &cause) == 0 && syncs == 0,
-          "what is forgotten is not synced");
+          "files of a forgotten group are not synced");
     durable_group_write(&group, dir, "g1", "bad", 3, &cause);
     sync_errno = EIO;
     check(durable_group_sync(&group, "g", &cause) < 0 && cause.kind == CAUSE_PANIC &&
               group.count == 0,
-          "a sync that fails ends it all");
+          "a failed sync of a group is CAUSE_PANIC");
     sync_errno = 0;
     for (i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "g%u", i);

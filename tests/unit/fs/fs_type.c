@@ -34,8 +34,8 @@ static void test_name(void)
 {
     int shm = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    check(fs_type_name(-1) == NULL, "of nothing nothing is said");
-    check(shm < 0 || fs_type_name(shm) == NULL, "tmpfs tells");
+    check(fs_type_name(-1) == NULL, "a closed descriptor has no name");
+    check(shm < 0 || fs_type_name(shm) == NULL, "tmpfs reports all events");
     if (shm >= 0)
         close(shm);
 }

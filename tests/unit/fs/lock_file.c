@@ -44,30 +44,31 @@ static void test_take(void)
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && !lock.died &&
               lock.holder[0] == '\0',
           "the lock is taken");
-    check(fcntl(lock.fd, F_GETFD) == FD_CLOEXEC, "no child inherits it");
+    check(fcntl(lock.fd, F_GETFD) == FD_CLOEXEC, "the descriptor is closed on exec");
     cause = (struct cause){0};
     check(lock_file_take(&other, dir, "lock", 0, &cause) < 0 && cause.kind == CAUSE_BUSY &&
               other.fd < 0,
-          "by one at a time: %s", cause.text);
-    check(lock_file_mark(&lock, "unit", &cause) == 0, "it is marked");
+          "a second holder gets CAUSE_BUSY: %s", cause.text);
+    check(lock_file_mark(&lock, "unit", &cause) == 0, "the lock is marked");
     check(lock_file_take(&other, dir, "lock", 30, &cause) < 0 && cause.kind == CAUSE_BUSY &&
               strstr(cause.text, "held by unit, process ") != NULL,
-          "the holder is named: %s", cause.text);
+          "the cause names the holder: %s", cause.text);
     check(lock_file_take(&other, dir, "daemon.lock", 0, &cause) == 0,
-          "another lock is another one");
+          "a lock of another name is free");
     lock_file_release(&other);
-    check(lock_file_clear(&lock, &cause) == 0 && place_holds(dir, "lock", ""), "and cleared");
+    check(lock_file_clear(&lock, &cause) == 0 && place_holds(dir, "lock", ""),
+          "the mark is cleared");
     lock_file_release(&lock);
     lock_file_release(&lock);
-    check(lock.fd < 0, "and given back");
+    check(lock.fd < 0, "the lock is released");
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && !lock.died,
-          "its holder ended well");
+          "a holder that cleared its mark ended well");
     lock_file_mark(&lock, "a program of a long name, longer than the mark of the next one", &cause);
     lock_file_mark(&lock, "x", &cause);
     lock_file_release(&lock);
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && lock.died &&
               strncmp(lock.holder, "x, process ", 11) == 0 && strchr(lock.holder, '\n') == NULL,
-          "a mark that was left: %s", lock.holder);
+          "a mark that was left shows a dead holder: %s", lock.holder);
     lock_file_clear(&lock, &cause);
     lock_file_release(&lock);
 }
@@ -79,22 +80,23 @@ static void test_processes(void)
 
     check(lock_file_take(&lock, dir, "lock", 0, &cause) < 0 && cause.kind == CAUSE_BUSY &&
               strstr(cause.text, "child") != NULL,
-          "another process has it: %s", cause.text);
-    check(lock_file_take(&lock, dir, "lock", 5000, &cause) == 0 && !lock.died, "it is waited for");
+          "a lock of another process is busy: %s", cause.text);
+    check(lock_file_take(&lock, dir, "lock", 5000, &cause) == 0 && !lock.died,
+          "lock_file_take waits for the holder");
     lock_file_release(&lock);
     waitpid(pid, NULL, 0);
     waitpid(hold(true, false, 0), NULL, 0);
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && lock.died &&
               strncmp(lock.holder, "child, process ", 15) == 0,
-          "one that died gives it back, and leaves its mark: %s", lock.holder);
+          "a holder that died leaves its mark, but not the lock: %s", lock.holder);
     lock_file_release(&lock);
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && lock.died,
-          "which stays until somebody clears it");
+          "the mark stays until it is cleared");
     lock_file_clear(&lock, &cause);
     lock_file_release(&lock);
     waitpid(hold(false, false, 0), NULL, 0);
     check(lock_file_take(&lock, dir, "lock", 0, &cause) == 0 && !lock.died,
-          "one that died before it began has left nothing");
+          "a holder that died before lock_file_mark leaves no mark");
     lock_file_release(&lock);
 }
 
@@ -106,10 +108,10 @@ static void test_odd(void)
     symlinkat("file", dir, "link");
     check(lock_file_take(&lock, dir, "link", 0, &cause) < 0 && cause.kind == CAUSE_RETRY &&
               lock.fd < 0 && place_holds(dir, "file", "mine"),
-          "a link is no lock");
+          "a link is refused");
     check(lock_file_take(&lock, -1, "lock", 0, &cause) < 0 && cause.kind == CAUSE_RETRY &&
               lock.fd < 0,
-          "where it cannot be");
+          "a closed directory is an error");
 }
 
 int main(void)

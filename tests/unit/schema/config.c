@@ -84,7 +84,7 @@ static const struct {
      "6: unknown section [oops]; there are [paths], [watch], [merge], [limits] and [log]"},
 };
 
-/* The problems with the file's name in front of each line. */
+/* Write the problems with the name of the file in front of each line. */
 static void name_lines(char *out, size_t size, const char *problems)
 {
     const char *end;
@@ -110,8 +110,8 @@ static void test_bad(void)
         cause.text[0] = '\0';
         check(config_load(&config, path, &cause) < 0 && cause.kind == CAUSE_CONFIG, "refused: %s",
               bad[i].content);
-        check_text(cause.text, want, "in these words");
-        check(config.data_dir == NULL && config.schema == NULL, "and nothing is left to free");
+        check_text(cause.text, want, "with this text");
+        check(config.data_dir == NULL && config.schema == NULL, "and the struct is zeroed");
     }
 }
 
@@ -232,7 +232,7 @@ static void test_paths(void)
     snprintf(want, sizeof want, "%s/etc/schema.ini", directory);
     check_text(config.schema, want, "schema");
     config_free(&config);
-    check(chdir(here) == 0, "back");
+    check(chdir(here) == 0, "the working directory is restored");
 }
 
 static void test_missing(void)
@@ -246,10 +246,10 @@ static void test_missing(void)
     snprintf(want, sizeof want,
              "there is no configuration %s; name one with --config FILE or in PHASESENTINEL_CONFIG",
              path);
-    check_text(cause.text, want, "says how to name one");
+    check_text(cause.text, want, "the text says how to name one");
 }
 
-/* The file in the source tree shows the defaults. */
+/* etc/phasesentinel.ini shows the defaults. */
 static void test_example(void)
 {
     struct config config;

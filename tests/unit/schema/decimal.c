@@ -81,7 +81,7 @@ static void test_compare(void)
     }
 }
 
-/* m * 10^e as text, in one of three ways to write it, and as a multiple of 0.0001. */
+/* Write m * 10^e as text in one of three ways, and return it as a multiple of 0.0001. */
 static long write_number(char *text, size_t size, int m, int e, int way)
 {
     long value = labs(m);
@@ -99,7 +99,7 @@ static long write_number(char *text, size_t size, int m, int e, int way)
     return m < 0 ? -value : value;
 }
 
-/* Every pair of a grid, however it is written, orders as its integers do. */
+/* Compare each pair of a grid, written in all ways, as its integers compare. */
 static void test_grid(void)
 {
     char left[64], right[64];
@@ -118,7 +118,7 @@ static void test_grid(void)
     check(wrong == 0, "%ld pairs of a grid, %ld wrong", pairs, wrong);
 }
 
-/* More than one pass over each would take hours. */
+/* Compare numbers so long that more than one pass over each would take hours. */
 static void test_huge(void)
 {
     const size_t size = 1000000;

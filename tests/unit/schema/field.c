@@ -33,7 +33,7 @@ static struct field optional = {
 
 static const struct {
     const struct field *field;
-    const char *text, *why; /* "": fits; a constraint where the text is of the type */
+    const char *text, *why; /* "": the value fits */
 } cases[] = {
     {&number, "", ""},
     {&number, "-12.50e+3", ""},
@@ -189,7 +189,7 @@ static void test_cases(void)
     size_t i, len;
 
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        /* Exactly as long as the value: a sanitizer sees any step beyond. */
+        /* Copy the value to memory of its size: a sanitizer sees any access beyond. */
         len = strlen(cases[i].text);
         text = malloc(len + 1);
         if (text == NULL)
@@ -201,13 +201,13 @@ static void test_cases(void)
         check_text(buffer_text(&why), cases[i].why, field_type_name(cases[i].field->type));
         check(fault == expected(cases[i].why) &&
                   fault == field_check(cases[i].field, text, len, NULL),
-              "and it is told without a message too");
+              "and the same without a message");
         free(text);
     }
     buffer_free(&why);
 }
 
-/* The shortcut changes nothing: prepared and unprepared fields agree on all that is short. */
+/* Compare prepared and unprepared fields on all short values: the shortcut changes no result. */
 static void test_shortcut(void)
 {
     static char *const bounds[][2] = {{NULL, NULL},     {"0", "100"},
@@ -216,7 +216,7 @@ static void test_shortcut(void)
                                       {"7", "7"},       {"0", "1e400"},
                                       {"1e-400", NULL}, {"999999999999999999", "1e18"}};
     static const char letters[] = "019.-e";
-    struct field plain, fast_path;
+    struct field plain, prepared;
     char text[32];
     long wrong = 0, count = 0, n;
     size_t i, len;
@@ -228,20 +228,20 @@ static void test_shortcut(void)
                                    .minimum = bounds[i][0],
                                    .maximum = bounds[i][1],
                                    NO_LIMIT};
-            fast_path = plain;
-            field_prepare(&fast_path);
+            prepared = plain;
+            field_prepare(&prepared);
             for (n = 1; n < 6 * 6 * 6 * 6 * 6; n++, count++) {
                 long rest = n;
 
                 for (len = 0; rest > 0; rest /= 6)
                     text[len++] = letters[rest % 6];
-                wrong += field_check(&plain, text, len, NULL) !=
-                         field_check(&fast_path, text, len, NULL);
+                wrong +=
+                    field_check(&plain, text, len, NULL) != field_check(&prepared, text, len, NULL);
             }
             for (n = 0; n < 3; n++, count++) {
                 len = (size_t)snprintf(text, sizeof text, "%lld", 999999999999999998LL + n);
-                wrong += field_check(&plain, text, len, NULL) !=
-                         field_check(&fast_path, text, len, NULL);
+                wrong +=
+                    field_check(&plain, text, len, NULL) != field_check(&prepared, text, len, NULL);
             }
         }
     }

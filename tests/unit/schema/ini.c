@@ -17,12 +17,12 @@ static void write_file(const char *content, size_t len)
         abort();
 }
 
-/* What loading says, with '@' for the path; "" when it says nothing. */
+/* Load the content. Return the text of the cause with '@' for the path; "": no problem. */
 static const char *load(const char *content, size_t len, struct ini *ini)
 {
     static struct cause cause;
-    static char said[2 * sizeof cause.text];
-    char *p, *out = said;
+    static char text[2 * sizeof cause.text];
+    char *p, *out = text;
 
     write_file(content, len);
     cause.text[0] = '\0';
@@ -39,15 +39,15 @@ static const char *load(const char *content, size_t len, struct ini *ini)
         }
     }
     *out = '\0';
-    return said;
+    return text;
 }
 
 static void expect(const char *content, size_t len, struct ini *ini, const char *problem,
                    const char *what)
 {
-    const char *said = load(content, len, ini);
+    const char *text = load(content, len, ini);
 
-    check_text(said, problem, what);
+    check_text(text, problem, what);
 }
 
 static void finish(struct ini *ini)

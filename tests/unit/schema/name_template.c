@@ -15,7 +15,7 @@ static struct field fields[] = {
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
-/* What the template takes from the name, as "field=value field=value". */
+/* Match a name. Return the values as "field=value field=value". */
 static const char *match(const char *text, const char *name, struct buffer *out)
 {
     char *values[FIELDS] = {NULL};

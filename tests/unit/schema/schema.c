@@ -17,7 +17,7 @@ static void write_schema(const char *content)
         abort();
 }
 
-#define FIELD "[field.1]\nname = a\n" /* what follows stands in line 3 */
+#define FIELD "[field.1]\nname = a\n" /* the next line is line 3 */
 static const struct {
     const char *content;
     const char *problems; /* without "FILE:" in front of each line */
@@ -148,19 +148,19 @@ static void test_bad(void)
         cause.text[0] = '\0';
         check(schema_load(&schema, path, &cause) < 0 && cause.kind == CAUSE_CONFIG, "refused: %s",
               bad[i].content);
-        check_text(cause.text, want, "in these words");
+        check_text(cause.text, want, "with this text");
         check(schema.fields == NULL && schema.count == 0 && schema.name == NULL,
-              "and nothing is left to free");
+              "and the struct is zeroed");
     }
     unlink(path);
     check(schema_load(&schema, path, &cause) < 0 && cause.kind == CAUSE_CONFIG, "a missing file");
     snprintf(want, sizeof want,
              "there is no schema %s; `schema` in section [paths] of the configuration names it",
              path);
-    check_text(cause.text, want, "says who names it");
+    check_text(cause.text, want, "the text says which key names it");
 }
 
-/* What the name tells, as "field=value field=value". */
+/* Match a name and compare the values with "field=value field=value". */
 static void check_match(const struct schema *schema, const char *name, const char *want)
 {
     char **values = calloc(schema->count, sizeof *values);
@@ -170,7 +170,7 @@ static void check_match(const struct schema *schema, const char *name, const cha
 
     if (values == NULL)
         return;
-    check(schema_match_name(schema, name, values, &cause) == 0, "%s is looked at", name);
+    check(schema_match_name(schema, name, values, &cause) == 0, "%s is matched", name);
     for (i = 0; i < schema->count; i++) {
         if (values[i] != NULL)
             buffer_printf(&out, "%s%s=%s", out.len > 0 ? " " : "", schema->fields[i].name,
@@ -189,7 +189,7 @@ static enum field_fault check_value(const struct schema *schema, const char *nam
     return i < 0 ? FIELD_NO_MEMORY : field_check(&schema->fields[i], text, strlen(text), NULL);
 }
 
-/* Nothing of the columns is built in. */
+/* Load a schema with other columns, since none of them is built in. */
 static void test_other(void)
 {
     static const char content[] =
@@ -210,23 +210,25 @@ static void test_other(void)
         return;
     check_text(schema.name, "schema", "the default name");
     check(schema.count == 7 && schema.drop_extra, "seven fields, others are dropped");
-    check_text(schema.fields[0].name, "Ort", "in the order of their numbers");
-    check_text(schema.fields[0].description, "a place", "with description");
-    check(schema_find(&schema, "Wert, \xE2\x82\xAC", 9) == 1, "a name of any characters");
+    check_text(schema.fields[0].name, "Ort", "fields are in the order of their numbers");
+    check_text(schema.fields[0].description, "a place", "a field has its description");
+    check(schema_find(&schema, "Wert, \xE2\x82\xAC", 9) == 1, "a name may have any characters");
     check(schema_find(&schema, "ort", 3) == -1 && schema_find(&schema, "Or", 2) == -1,
           "names are exact");
     check(check_value(&schema, "Ort", "\xC3\x84\xC3\x96\xC3\x9C") == FIELD_FITS,
-          "lengths are of characters");
+          "lengths count characters");
     check(check_value(&schema, "Wert, \xE2\x82\xAC", "-5.51") == FIELD_CONSTRAINT_ERROR, "minimum");
     check(check_value(&schema, "Wert, \xE2\x82\xAC", "NA") == FIELD_FITS, "missing values");
     check(check_value(&schema, "ok", "") == FIELD_CONSTRAINT_ERROR,
           "required, in any case of the key");
     check(check_value(&schema, "um", "31.12.2024 23:59") == FIELD_FITS, "format");
-    check(check_value(&schema, "um", "2024-12-31T23:59:00") == FIELD_TYPE_ERROR, "and no other");
+    check(check_value(&schema, "um", "2024-12-31T23:59:00") == FIELD_TYPE_ERROR,
+          "a time in another format is refused");
     check(check_value(&schema, "code", "AB-12") == FIELD_FITS &&
               check_value(&schema, "code", "(x-1") == FIELD_FITS,
           "pattern");
-    check(check_value(&schema, "code", "AB-12 ") == FIELD_CONSTRAINT_ERROR, "of the whole value");
+    check(check_value(&schema, "code", "AB-12 ") == FIELD_CONSTRAINT_ERROR,
+          "a pattern matches the whole value");
     check_text(schema.fields[3].fallback, "1", "default");
     check_match(&schema, "drop/Ulm/1.2.2024-3.CSV", "Ort=Ulm Tag=2024-02-01 lfd=3");
     check_match(&schema, "Ulm/1.2.2024-3.CSV", "Ort=Ulm Tag=2024-02-01 lfd=3");
@@ -264,7 +266,7 @@ static void test_other(void)
     schema_free(&schema);
 }
 
-/* The schema in the source tree is the one of the guide. */
+/* etc/schema.ini has the fields of the guide. */
 static void test_example(void)
 {
     static const char *const names[] = {
