@@ -27,7 +27,7 @@ void buffer_clear(struct buffer *buffer);
 
 bool buffer_failed(const struct buffer *buffer);
 
-/* Make room for `more` bytes behind len. Return 0, or -1 with the buffer marked as failed. */
+/* Make room for `more` bytes after len. Return 0, or -1 with the buffer marked as failed. */
 int buffer_reserve(struct buffer *buffer, size_t more);
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -2,7 +2,7 @@
  * clock: the two clocks of the program, and how a point in time is written.
  *
  * All times are nanoseconds in an int64_t. Delays and deadlines are measured with clock_monotonic,
- * which nobody can set; clock_real is for what is written to files and compared with their times.
+ * which cannot be set; clock_real is for what is written to files and compared with their times.
  */
 #ifndef PHASESENTINEL_CLOCK_H
 #define PHASESENTINEL_CLOCK_H

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Return the part of the path behind its last slash. */
+/* Return the part of the path after its last slash. */
 const char *path_base(const char *path);
 
 /*
@@ -35,7 +35,7 @@ bool csv_name_is_scanned_directory(const char *name);
 /* Return the suffix of an accepted name (".csv.gz"), or the empty string at the end of another. */
 const char *csv_name_suffix(const char *name);
 
-/* Return the length of the name of the CSV inside: without a .gz or .zst behind .csv. */
+/* Return the length of the name of the CSV inside: without .gz or .zst after .csv. */
 size_t csv_name_length(const char *name);
 
 #endif

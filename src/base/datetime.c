@@ -382,13 +382,13 @@ static char part_letter(char conversion)
     return conversion;
 }
 
-static int list_conversions(const char *format, char *seen, size_t *count, struct buffer *why)
+static int list_conversions(const char *format, char *listed, size_t *count, struct buffer *why)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%' || *++format == '%')
             continue;
         if (expansion(*format) != NULL) {
-            if (list_conversions(expansion(*format), seen, count, why) < 0)
+            if (list_conversions(expansion(*format), listed, count, why) < 0)
                 return -1;
             continue;
         }
@@ -398,24 +398,24 @@ static int list_conversions(const char *format, char *seen, size_t *count, struc
                 format);
             return -1;
         }
-        if (memchr(seen, part_letter(*format), *count) != NULL) {
+        if (memchr(listed, part_letter(*format), *count) != NULL) {
             buffer_printf(why, "%%%c tells again what is told before it", *format);
             return -1;
         }
-        seen[(*count)++] = part_letter(*format);
+        listed[(*count)++] = part_letter(*format);
     }
     return 0;
 }
 
 int datetime_check_format(const char *format, struct buffer *why)
 {
-    char seen[16];
+    char listed[16];
     size_t count = 0;
     bool epoch, day;
 
-    if (list_conversions(format, seen, &count, why) < 0)
+    if (list_conversions(format, listed, &count, why) < 0)
         return -1;
-#define HAS(c) (memchr(seen, (c), count) != NULL)
+#define HAS(c) (memchr(listed, (c), count) != NULL)
     epoch = HAS('s');
     day = HAS('Y') && (HAS('j') || (HAS('m') && HAS('d')));
     if (epoch && count > 1u + HAS('f')) {

@@ -19,7 +19,7 @@
 struct datetime {
     int year, month, day; /* month and day from 1 */
     int hour, minute, second;
-    const char *fraction; /* digits behind the second; borrowed from the text */
+    const char *fraction; /* digits after the second; borrowed from the text */
     size_t fraction_len;
     bool has_zone;
     int zone; /* minutes east of UTC */

@@ -13,7 +13,7 @@
 int vector_enlarge(void *list, size_t item_size, size_t *cap);
 
 /*
- * Make room for an item behind the `count` items of an array. `list` is the address of the pointer
+ * Make room for an item after the `count` items of an array. `list` is the address of the pointer
  * to the items: vector_grow(&files, sizeof *files, count, &cap). The new room is uninitialised.
  * Return 0, or -1 with errno ENOMEM and the array as it was.
  */

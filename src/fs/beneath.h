@@ -1,5 +1,5 @@
 /*
- * beneath: look at and open files below a directory that other users may write to.
+ * beneath: stat and open files below a directory that other users may write to.
  *
  * Names may contain directories ("alice/one.csv") but are never resolved through a symbolic link or
  * out of the directory (openat2(2), RESOLVE_BENEATH). Only regular files are opened; links, FIFOs

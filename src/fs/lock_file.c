@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "fs/durable.h"
 #include "base/escape.h"
+#include "fs/durable.h"
 
 static void read_mark(struct lock_file *lock)
 {

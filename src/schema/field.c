@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/suggestion.h"
 #include "base/datetime.h"
-#include "schema/decimal.h"
-#include "schema/regex.h"
+#include "base/decimal.h"
 #include "base/escape.h"
+#include "schema/regex.h"
+#include "schema/suggestion.h"
 
 /* A value as read by its type. */
 union typed_value {

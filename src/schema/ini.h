@@ -1,7 +1,7 @@
 /*
  * ini: a strict reader of INI files.
  *
- * iniparser reads the values, but silently accepts a lot: duplicates, text behind a section, joined
+ * iniparser reads the values, but silently accepts a lot: duplicates, text after a section, joined
  * lines, quotes that are never closed, values cut at ';'. So this module checks each line first. A
  * file with a problem is not given to iniparser; for any other file both must read the same values.
  *

@@ -166,7 +166,7 @@ static void find_tails(const struct name_template *template, const char *name, s
         const struct name_template_part *part = &template->parts[i];
         const bool *next = tails->fits[i + 1];
         bool *fits = tails->fits[i];
-        bool later = false; /* next[n] holds for some n behind this place */
+        bool later = false; /* next[n] holds for some n > at */
 
         for (at = len + 1; at-- > 0;) {
             if (part->text == NULL) {

@@ -20,7 +20,7 @@ struct regex {
     pthread_mutex_t lock;
 };
 
-/* Return the last byte of a bracket expression, or the end of the text; p is behind the '['. There
+/* Return the last byte of a bracket expression, or the end of the text; p is after the '['. There
  * are no escapes in brackets. */
 static const char *skip_bracket(const char *p)
 {

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
+#include "base/vector.h"
 #include "schema/field_parser.h"
 #include "schema/ini.h"
 #include "schema/suggestion.h"
-#include "base/escape.h"
-#include "base/vector.h"
 
 enum { NAME, FILENAME, EXTRA_FIELDS, KEY_COUNT };
 static const char *const schema_keys[KEY_COUNT + 1] = {"name", "filename", "extra_fields", NULL};

@@ -16,9 +16,9 @@
 
 /*
  * The fields that the code knows by name; everything else about columns comes from the schema file.
- * All four are optional in a schema. csv/tally counts rows by each of them, and store/tally_file
- * counts files by user. ops/save writes the first three. schema_match_name takes the user from a
- * directory.
+ * All four are optional in a schema. csv/tally counts rows by each of them, store/tally_file counts
+ * files by user, `phasesentinel save` adds the first three, and schema_match_name takes the user
+ * from a directory.
  */
 #define SCHEMA_USER_ID "user_id"
 #define SCHEMA_SOURCE  "source"
@@ -42,7 +42,7 @@ void schema_free(struct schema *schema);
 int schema_find(const struct schema *schema, const char *name, size_t len);
 
 /*
- * Take values of fields from a file name. If `filename` matches the whole name (the part behind the
+ * Take values of fields from a file name. If `filename` matches the whole name (the part after the
  * last '/', unless the template contains a '/'), greedy from the left, and every value fits its
  * field, set values[i] to an owned string for each field i of the template, with times rewritten as
  * 2024-01-01T12:00:00. If the template contains neither user_id nor a '/', user_id becomes the

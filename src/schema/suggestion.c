@@ -275,7 +275,7 @@ void suggestion_date(struct buffer *out, const char *text, size_t len)
         buffer_string(out, ": write it as in 2024-01-31");
 }
 
-/* Explain a fault behind a valid day. */
+/* Explain a fault after a valid day. */
 static void suggest_clock(struct buffer *out, struct span s)
 {
     struct span clock = {s.text + 11, s.len - 11};

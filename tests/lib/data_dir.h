@@ -10,9 +10,9 @@
 #include <inttypes.h>
 
 #include "fs/beneath.h"
+#include "store/ledger.h"
 #include "ingest/placement.h"
 #include "lib/place.h"
-#include "store/ledger.h"
 
 /* The errors.csv that data_dir_write_reasons writes for this line. */
 #define REASONS(line)                                                                              \
