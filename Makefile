@@ -3,9 +3,9 @@
 # The folders of src/, and in each the modules, in their order: the architecture. A module includes headers of its own folder
 # and of folders before it, and within its folder those before it; `make lint` proves that.
 FOLDERS = base fs schema csv store drop ingest ops cli daemon
-MODULES_base = cause buffer vector csv_name datetime clock escape log hash_index thread_pool digest sorted_set
-MODULES_fs = durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
-MODULES_schema = decimal suggestion regex ini_problems ini field value_cache name_template field_parser config schema
+MODULES_base = cause buffer vector decimal datetime clock escape log hash_index thread_pool digest sorted_set
+MODULES_fs = csv_name durable dir_list lock_file fs_type file_id lease beneath backup_name privilege sandbox
+MODULES_schema = suggestion regex ini_problems ini field value_cache name_template field_parser config schema
 MODULES_csv = csv_reader csv_file tally violations column_map row_check csv_scan fast_path decompress content_hash check_result file_check
 MODULES_store = datadir ledger_line ledger_index ledger_file ledger spill appender training_header training transaction tally_file
 MODULES_drop = ingest_event sidecar drop_scan pending pending_file file_cache dropdir

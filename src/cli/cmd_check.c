@@ -13,7 +13,7 @@
 #include "csv/file_check.h"
 #include "drop/sidecar.h"
 #include "fs/backup_name.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "fs/beneath.h"
 #include "base/escape.h"
 

@@ -8,7 +8,7 @@
 #include <zstd_errors.h>
 
 #include "fs/durable.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 
 #define BUFFER_SIZE     (64 * 1024)
 #define MOST_AT_ONCE    (1024 * 1024) /* bytes of the file read in one call, whatever comes out */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 
 #define FLUSH_SIZE (1024 * 1024)
 #define HASH_APART (512 * 1024) /* larger files may be hashed by another thread */

@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/log.h"
 #include "daemon/watch.h"
 #include "fs/fs_type.h"

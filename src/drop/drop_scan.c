@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/vector.h"
 #include "drop/sidecar.h"
 #include "fs/beneath.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/vector.h"
 #include "drop/drop_scan.h"
 #include "drop/pending_file.h"

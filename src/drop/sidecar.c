@@ -17,7 +17,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "fs/beneath.h"
 #include "fs/durable.h"
 

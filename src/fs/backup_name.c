@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/digest.h"
 #include "fs/durable.h"
 

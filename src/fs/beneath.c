@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 
 /* Open the name component by component, refusing links and "..": for kernels without openat2. */
 static int open_by_parts(int dir_fd, const char *name, int flags)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/log.h"
 #include "drop/drop_scan.h"
 #include "ingest/outcome.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/log.h"
 
 #define LINK_PATIENCE (5 * CLOCK_SECOND) /* a rename by link and unlink takes less */

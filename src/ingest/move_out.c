@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/log.h"
 #include "drop/sidecar.h"
 #include "fs/backup_name.h"

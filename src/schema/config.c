@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "schema/ini.h"
 #include "schema/suggestion.h"
 

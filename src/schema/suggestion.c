@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/datetime.h"
-#include "schema/decimal.h"
+#include "base/decimal.h"
 
 #define WORD_LIMIT     64 /* longer words are not compared */
 #define NO_BREAK_SPACE "\xC2\xA0"

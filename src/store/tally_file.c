@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "fs/durable.h"
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/escape.h"
 
 #define FILE_NAME "tally.csv"

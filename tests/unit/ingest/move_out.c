@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 #include "base/log.h"
 #include "fs/lease.h"
 #include "lib/data_dir.h"

@@ -1,4 +1,4 @@
-#include "schema/decimal.h"
+#include "base/decimal.h"
 
 #include <stdlib.h>
 

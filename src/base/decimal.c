@@ -1,4 +1,4 @@
-#include "schema/decimal.h"
+#include "base/decimal.h"
 
 static const char *skip_digits(const char *p, const char *end)
 {

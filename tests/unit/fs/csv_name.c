@@ -1,4 +1,4 @@
-#include "base/csv_name.h"
+#include "fs/csv_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
