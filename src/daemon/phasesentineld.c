@@ -189,9 +189,14 @@ static int run_if_due(struct daemon *daemon, struct cause *cause)
 static int open_batch(struct daemon *daemon, struct cause *cause)
 {
     struct epoll_event event = {.events = EPOLLIN};
+    const struct batch_request request = {.config = &daemon->session.config,
+                                          .schema = &daemon->session.schema,
+                                          .dir = &daemon->session.dir,
+                                          .program = "phasesentineld",
+                                          .notify = log_event,
+                                          .notify_context = daemon};
 
-    if (batch_open(&daemon->batch, &daemon->session.config, &daemon->session.schema,
-                   &daemon->session.dir, "phasesentineld", log_event, daemon, cause) < 0)
+    if (batch_open(&daemon->batch, &request, cause) < 0)
         return -1;
     batch_set_daemon(&daemon->batch, watch_control_enter, &daemon->watch);
     publisher_init(&daemon->publisher, &daemon->batch);

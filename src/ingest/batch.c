@@ -14,39 +14,39 @@
 #define BATCH_FILES 10000
 #define BATCH_TIME  INT64_C(500000000) /* a batch that has taken so long is committed */
 
-int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
-               struct datadir *dir, const char *program, ingest_notice_fn *notify,
-               void *notify_context, struct cause *cause)
+int batch_open(struct batch *batch, const struct batch_request *request, struct cause *cause)
 {
-    *batch = (struct batch){.config = config, .dir = dir, .recover_due = true};
-    batch->env = (struct ingest_env){.config = config,
-                                     .schema = schema,
-                                     .dir = dir,
-                                     .transaction = &batch->merge,
-                                     .dropdir = &batch->drop};
-    if (transaction_open(&batch->merge, dir, schema, adopt_has_drops, program, cause) < 0 ||
+    *batch = (struct batch){.config = request->config, .dir = request->dir, .recover_due = true};
+    batch->env = (struct ingest_env){.config = request->config,
+                                     .schema = request->schema,
+                                     .dir = request->dir,
+                                     .transaction = &batch->transaction,
+                                     .dropdir = &batch->dropdir};
+    if (transaction_open(&batch->transaction, request->dir, request->schema, adopt_has_drops,
+                         request->program, cause) < 0 ||
         (batch->reader_pool = reader_pool_new(&batch->env, cause)) == NULL ||
-        dropdir_open(&batch->drop, config, &batch->merge.ledger, dir->state, cause) < 0 ||
-        outcome_open(&batch->outcome, &batch->env, schema, cause) < 0) {
+        dropdir_open(&batch->dropdir, request->config, &batch->transaction.ledger,
+                     request->dir->state, cause) < 0 ||
+        outcome_open(&batch->outcome, &batch->env, request->schema, cause) < 0) {
         batch_close(batch);
         return -1;
     }
-    batch->drop.notify = notify;
-    batch->drop.notify_context = notify_context;
+    batch->dropdir.notify = request->notify;
+    batch->dropdir.notify_context = request->notify_context;
     return 0;
 }
 
 void batch_close(struct batch *batch)
 {
     outcome_close(&batch->outcome);
-    dropdir_close(&batch->drop);
+    dropdir_close(&batch->dropdir);
     reader_pool_free(batch->reader_pool);
-    transaction_close(&batch->merge);
+    transaction_close(&batch->transaction);
 }
 
 int64_t batch_due(const struct batch *batch)
 {
-    return reader_pool_background_is_ready(batch->reader_pool) ? 0 : dropdir_due(&batch->drop);
+    return reader_pool_background_is_ready(batch->reader_pool) ? 0 : dropdir_due(&batch->dropdir);
 }
 
 int batch_fd(const struct batch *batch)
@@ -61,49 +61,49 @@ bool batch_has_large(const struct batch *batch)
 
 void batch_set_daemon(struct batch *batch, dropdir_enter_fn *enter, void *enter_context)
 {
-    batch->drop.is_daemon = true;
-    batch->drop.enter = enter;
-    batch->drop.enter_context = enter_context;
+    batch->dropdir.is_daemon = true;
+    batch->dropdir.enter = enter;
+    batch->dropdir.enter_context = enter_context;
 }
 
 int batch_arrive(struct batch *batch, const char *name, bool writer_closed, int64_t due,
                  struct cause *cause)
 {
-    return dropdir_arrive(&batch->drop, name, writer_closed, due, cause);
+    return dropdir_arrive(&batch->dropdir, name, writer_closed, due, cause);
 }
 
 void batch_gone(struct batch *batch, const char *name)
 {
-    dropdir_gone(&batch->drop, name);
+    dropdir_gone(&batch->dropdir, name);
 }
 
 void batch_merge_all_now(struct batch *batch)
 {
-    dropdir_merge_all_now(&batch->drop);
+    dropdir_merge_all_now(&batch->dropdir);
 }
 
 /* ---- the lock ----------------------------------------------------------------------------- */
 
 static void end(struct batch *batch, bool whole)
 {
-    transaction_end(&batch->merge, whole);
+    transaction_end(&batch->transaction, whole);
     datadir_close_drop(batch->dir);
 }
 
 /* Takes the lock, and notes if others have booked lines meanwhile. */
 static int take_lock(struct batch *batch, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    const uint64_t end_before = batch->merge.ledger.end;
+    const uint64_t end_before = batch->transaction.ledger.end;
 
-    if (transaction_begin(&batch->merge, wait_ms, adopt, cause) < 0)
+    if (transaction_begin(&batch->transaction, wait_ms, adopt, cause) < 0)
         return -1;
-    batch->recount_due |= batch->merge.ledger.end != end_before;
+    batch->recount_due |= batch->transaction.ledger.end != end_before;
     return 0;
 }
 
 static int begin(struct batch *batch, unsigned wait_ms, bool adopt, struct cause *cause)
 {
-    struct transaction *merge = &batch->merge;
+    struct transaction *transaction = &batch->transaction;
 
     if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
@@ -111,17 +111,17 @@ static int begin(struct batch *batch, unsigned wait_ms, bool adopt, struct cause
         datadir_close_drop(batch->dir);
         return -1;
     }
-    if (batch->recover_due || merge->recovered) {
+    if (batch->recover_due || transaction->recovered) {
         durable_sweep(batch->dir->state);
         durable_sweep(batch->dir->stats);
         durable_sweep(batch->dir->cut);
-        if (placement_recover(batch->dir, &merge->ledger, batch->config, cause) < 0)
+        if (placement_recover(batch->dir, &transaction->ledger, batch->config, cause) < 0)
             goto fail;
-        batch->recover_due = merge->recovered = false;
+        batch->recover_due = transaction->recovered = false;
         batch->outcome.quarantine_changed = true;
     }
-    if (tally_file_catch_up(&batch->outcome.tally_file, &merge->ledger, &merge->training, cause) <
-        0)
+    if (tally_file_catch_up(&batch->outcome.tally_file, &transaction->ledger,
+                            &transaction->training, cause) < 0)
         goto fail;
     return 0;
 fail:
@@ -138,7 +138,7 @@ int batch_scan(struct batch *batch, int64_t due, unsigned wait_ms, struct cause 
     end(batch, true);
     if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    result = dropdir_scan(&batch->drop, batch->dir->drop, due, cause);
+    result = dropdir_scan(&batch->dropdir, batch->dir->drop, due, cause);
     datadir_close_drop(batch->dir);
     batch->recount_due &= result < 0;
     return result;
@@ -150,7 +150,7 @@ int batch_look_into(struct batch *batch, const char *directory, int64_t due, str
 
     if (datadir_open_drop(batch->dir, cause) < 0)
         return -1;
-    result = dropdir_scan_directory(&batch->drop, batch->dir->drop, directory, due, cause);
+    result = dropdir_scan_directory(&batch->dropdir, batch->dir->drop, directory, due, cause);
     datadir_close_drop(batch->dir);
     return result;
 }
@@ -214,7 +214,7 @@ static int finish_next(struct batch *batch, struct cause *cause)
 /* Finish the large file that was read in the background, if it is ready. */
 static int finish_background(struct batch *batch, struct cause *cause)
 {
-    struct pending *pending = &batch->drop.pending;
+    struct pending *pending = &batch->dropdir.pending;
     enum upload_result result;
     struct upload *upload = reader_pool_take_background(batch->reader_pool, &result, cause);
     struct pending_file *file;
@@ -307,7 +307,7 @@ static int run_files(struct batch *batch, struct cause *cause)
 {
     const int64_t start = batch->batch_start;
     size_t i, count;
-    struct pending_file **due = pending_list_due(&batch->drop.pending, start, &count);
+    struct pending_file **due = pending_list_due(&batch->dropdir.pending, start, &count);
     struct upload *upload = NULL;
     int result = 0, finished;
 
@@ -335,7 +335,7 @@ static bool large_waits(struct batch *batch)
 {
     batch->small_first = !batch->small_first &&
                          reader_pool_background_is_ready(batch->reader_pool) &&
-                         dropdir_due(&batch->drop) <= batch->batch_start;
+                         dropdir_due(&batch->dropdir) <= batch->batch_start;
     return batch->small_first;
 }
 
@@ -351,7 +351,7 @@ static int run_batch(struct batch *batch, struct cause *cause)
     upload_end_batch(&batch->env);
     if (result < 0 || outcome_sync(&batch->outcome, cause) < 0)
         return -1;
-    return transaction_commit(&batch->merge, cause);
+    return transaction_commit(&batch->transaction, cause);
 }
 
 /* Roll back: requeue the batch's files and reload the counters. */
@@ -359,9 +359,9 @@ static void roll_back(struct batch *batch, struct cause *cause)
 {
     struct cause second;
 
-    pending_rollback(&batch->drop.pending, batch->batch_start);
+    pending_rollback(&batch->dropdir.pending, batch->batch_start);
     if (outcome_discard(&batch->outcome, &second) < 0 ||
-        transaction_rollback(&batch->merge, &second) < 0) {
+        transaction_rollback(&batch->transaction, &second) < 0) {
         *cause = second;
         cause->kind = CAUSE_PANIC;
     }
@@ -375,7 +375,7 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
     if (begin(batch, wait_ms, false, cause) < 0)
         return -1;
     batch->batch_start = clock_monotonic();
-    dropdir_drop_stale_racy(&batch->drop, batch->batch_start);
+    dropdir_drop_stale_racy(&batch->dropdir, batch->batch_start);
     result = run_batch(batch, cause);
     if (result < 0) {
         if (cause->kind != CAUSE_PANIC)
@@ -383,9 +383,9 @@ int batch_run(struct batch *batch, unsigned wait_ms, struct cause *cause)
         end(batch, cause->kind != CAUSE_PANIC);
         return -1;
     }
-    batch->outcome.tally_file.at = batch->merge.ledger.end;
+    batch->outcome.tally_file.at = batch->transaction.ledger.end;
     result = outcome_apply(&batch->outcome, cause);
-    pending_sweep(&batch->drop.pending);
+    pending_sweep(&batch->dropdir.pending);
     batch->recover_due |= result < 0;
     end(batch, result == 0);
     return result;
@@ -404,10 +404,10 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
                  ? adopt_drops(&batch->env, reader_pool_file_check(batch->reader_pool), cause)
                  : 0;
     if (result == 0)
-        result = ledger_commit(&batch->merge.ledger, cause);
+        result = ledger_commit(&batch->transaction.ledger, cause);
     if (result == 0)
-        result = tally_file_catch_up(&batch->outcome.tally_file, &batch->merge.ledger,
-                                     &batch->merge.training, cause);
+        result = tally_file_catch_up(&batch->outcome.tally_file, &batch->transaction.ledger,
+                                     &batch->transaction.training, cause);
     end(batch, result == 0);
     return result;
 }
@@ -416,7 +416,7 @@ int batch_adopt(struct batch *batch, bool drops_merged, struct cause *cause)
 
 void batch_end_publish(struct batch *batch)
 {
-    transaction_end(&batch->merge, !batch->merge.recovered);
+    transaction_end(&batch->transaction, !batch->transaction.recovered);
 }
 
 int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cause)
@@ -424,11 +424,12 @@ int batch_begin_publish(struct batch *batch, unsigned wait_ms, struct cause *cau
     if (take_lock(batch, wait_ms, false, cause) < 0)
         return -1;
     if (batch->recount_due && datadir_open_drop(batch->dir, cause) == 0) {
-        batch->recount_due = dropdir_scan(&batch->drop, batch->dir->drop, CLOCK_NEVER, cause) < 0;
+        batch->recount_due =
+            dropdir_scan(&batch->dropdir, batch->dir->drop, CLOCK_NEVER, cause) < 0;
         datadir_close_drop(batch->dir);
     }
-    if (tally_file_catch_up(&batch->outcome.tally_file, &batch->merge.ledger,
-                            &batch->merge.training, cause) < 0) {
+    if (tally_file_catch_up(&batch->outcome.tally_file, &batch->transaction.ledger,
+                            &batch->transaction.training, cause) < 0) {
         batch_end_publish(batch);
         return -1;
     }

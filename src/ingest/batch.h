@@ -5,7 +5,7 @@
  * something arrives or falls due, `merge` until nothing is due; both may run at the same time.
  *
  *     batch_open
- *     batch_scan, dropdir_arrive, dropdir_gone     what is due
+ *     batch_scan, batch_arrive, batch_gone         what is due
  *     batch_run                                    one batch, whenever batch_due says so
  *     batch_close
  *
@@ -32,8 +32,8 @@
 struct batch {
     const struct config *config;
     struct datadir *dir;
-    struct transaction merge;
-    struct dropdir drop;
+    struct transaction transaction;
+    struct dropdir dropdir;
     struct ingest_env env;
     struct reader_pool *reader_pool;
     struct outcome outcome;
@@ -43,11 +43,18 @@ struct batch {
     int64_t batch_start; /* time of clock_monotonic() */
 };
 
-/* Open in place: the parts of an open batch point to each other. Borrow all arguments until
- * batch_close; notify may be NULL. */
-int batch_open(struct batch *batch, const struct config *config, const struct schema *schema,
-               struct datadir *dir, const char *program, ingest_notice_fn *notify,
-               void *notify_context, struct cause *cause);
+/* Open in place: the parts of an open batch point to each other. All that the request points to is
+ * borrowed until batch_close. */
+struct batch_request {
+    const struct config *config;
+    const struct schema *schema;
+    struct datadir *dir;
+    const char *program;      /* written into the lock */
+    ingest_notice_fn *notify; /* called for each event; may be NULL */
+    void *notify_context;
+};
+
+int batch_open(struct batch *batch, const struct batch_request *request, struct cause *cause);
 void batch_close(struct batch *batch);
 
 /*

@@ -21,9 +21,7 @@
 
 /* The lines have no names: these are valid until the next lookup only. */
 struct history {
-    bool has_last;
     struct ledger_line last; /* the last line of this name */
-    bool has_own;
     /* The content that was merged last under this name, or, if other verdicts came since, the
      * longest that was ever merged. */
     struct ledger_line own;
@@ -31,9 +29,9 @@ struct history {
     uint64_t longest_at; /* offset of the line with the longest content; 0: none */
     /* The content that this inode had under another name: the file was renamed, unless the number
      * was given to a new file. The cache knows it, so it may be missing. */
-    bool has_inode;
     struct ledger_line inode;
     uint64_t inode_rows;
+    bool has_last, has_own, has_inode;
     bool inode_has_name; /* the ledger knows this inode under this very name */
 };
 

@@ -20,9 +20,15 @@ static void count_event(void *context, const struct ingest_notice *notice)
 int merge_run_open(struct merge_run *run, struct session *session,
                    const struct merge_run_request *request, struct cause *cause)
 {
+    const struct batch_request batch_request = {.config = &session->config,
+                                                .schema = &session->schema,
+                                                .dir = &session->dir,
+                                                .program = request->program,
+                                                .notify = count_event,
+                                                .notify_context = run};
+
     *run = (struct merge_run){.request = *request};
-    if (batch_open(&run->batch, &session->config, &session->schema, &session->dir, request->program,
-                   count_event, run, cause) < 0)
+    if (batch_open(&run->batch, &batch_request, cause) < 0)
         return -1;
     publisher_init(&run->publisher, &run->batch);
     return 0;
@@ -65,7 +71,7 @@ static int run_batches(struct merge_run *run, struct cause *cause)
          * of the first pass. The time that reading a large file takes does not count. */
         if (reading || !passed)
             deadline = clock_monotonic() + quiet;
-        passed = passed || pending_all_checked(&batch->drop.pending, clock_monotonic());
+        passed = passed || pending_all_checked(&batch->dropdir.pending, clock_monotonic());
     }
     return 0;
 }
@@ -99,10 +105,10 @@ int merge_run_adopt(struct merge_run *run, bool drops_merged, struct cause *caus
 
 const struct pending *merge_run_pending(const struct merge_run *run)
 {
-    return &run->batch.drop.pending;
+    return &run->batch.dropdir.pending;
 }
 
 uint64_t merge_run_training_rows(const struct merge_run *run)
 {
-    return run->batch.merge.ledger.training_rows;
+    return run->batch.transaction.ledger.training_rows;
 }

@@ -20,8 +20,8 @@ bool publisher_due(const struct publisher *publisher)
 {
     const struct batch *batch = publisher->batch;
 
-    return batch->drop.changed || batch->outcome.quarantine_changed ||
-           pending_waiting_count(&batch->drop.pending) != publisher->pending;
+    return batch->dropdir.changed || batch->outcome.quarantine_changed ||
+           pending_waiting_count(&batch->dropdir.pending) != publisher->pending;
 }
 
 /* Best effort: where state/trouble cannot be written, the log has the same text. */
@@ -43,20 +43,20 @@ static void detect_other_publisher(struct publisher *publisher)
 
     beneath_stat(batch->dir->stats, "stats.json", &now);
     if (!file_id_equal(&now, &publisher->stats_json))
-        batch->drop.changed = batch->drop.pending.changed = batch->outcome.quarantine_changed =
-            true;
+        batch->dropdir.changed = batch->dropdir.pending.changed =
+            batch->outcome.quarantine_changed = true;
 }
 
 static int write_statistics(struct publisher *publisher, struct cause *cause)
 {
     struct batch *batch = publisher->batch;
     struct report report = {.stats = &batch->outcome.tally_file,
-                            .ledger = &batch->merge.ledger,
+                            .ledger = &batch->transaction.ledger,
                             .quarantine = &publisher->summary,
-                            .user_files = batch->drop.files,
-                            .total_user_samples = batch->drop.rows,
-                            .pending = pending_waiting_count(&batch->drop.pending),
-                            .training_inode = batch->merge.training.inode};
+                            .user_files = batch->dropdir.files,
+                            .total_user_samples = batch->dropdir.rows,
+                            .pending = pending_waiting_count(&batch->dropdir.pending),
+                            .training_inode = batch->transaction.training.inode};
 
     if (batch->outcome.quarantine_changed &&
         quarantine_scan(batch->dir, report.ledger, &publisher->summary, cause) < 0)
@@ -67,13 +67,13 @@ static int write_statistics(struct publisher *publisher, struct cause *cause)
         return -1;
     beneath_stat(batch->dir->stats, "stats.json", &publisher->stats_json);
     publisher->pending = report.pending;
-    batch->drop.changed = false;
+    batch->dropdir.changed = false;
     return 0;
 }
 
 static int write_all(struct publisher *publisher, bool save_cache, struct cause *cause)
 {
-    struct dropdir *drop = &publisher->batch->drop;
+    struct dropdir *drop = &publisher->batch->dropdir;
 
     detect_other_publisher(publisher);
     if (pending_save(&drop->pending, publisher->batch->dir->state, cause) < 0 ||
