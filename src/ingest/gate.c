@@ -239,7 +239,7 @@ static void observe(struct upload *upload)
 
 /* Return true if the file is what it was when it was checked, beyond doubt (file_cache.h), and no
  * checksum came since that contradicts it. */
-static bool is_unchanged(const struct upload *upload)
+static bool is_as_checked(const struct upload *upload)
 {
     const struct file_cache *cache = &upload->env->dropdir->file_cache;
     const struct history *history = &upload->history;
@@ -274,7 +274,7 @@ enum gate_result gate_pass(struct upload *upload, struct pending_file *file, str
         return GATE_FAILED;
     if (is_closed(upload, known_history))
         return GATE_CLOSED;
-    upload->unchanged = is_unchanged(upload);
+    upload->unchanged = is_as_checked(upload);
     if (upload->unchanged)
         return GATE_UNCHANGED;
     /* A file that was cut in a row goes on from nothing that was merged. */

@@ -14,10 +14,10 @@ struct post_commit {
     char *name;   /* owned, as detail */
     char *detail; /* for the log; NULL: nothing is logged */
     struct file_id file_id;
-    uint64_t at, seq;         /* of its ledger line */
+    uint64_t at, seq;         /* place and number of its ledger line */
     enum verdict verdict;     /* in the log message */
     uint64_t rows;            /* likewise */
-    enum placement placement; /* its destination; PLACE_KEEP: it stays */
+    enum placement placement; /* destination; PLACE_KEEP: none */
     struct sidecars sidecars; /* moved with it */
     bool has_rejects;         /* rejected rows are in state/moving/ */
     bool may_resolve;         /* quarantine may hold copies that this file supersedes */

@@ -30,7 +30,7 @@ static void replay(const char *path)
     fclose(file);
     printf("# %s\n", path);
     fflush(stdout);
-    /* Of exactly its size, so that a sanitizer sees who reads behind it. */
+    /* Allocate exactly the size, so that a sanitizer sees reads behind it. */
     exact = malloc(bytes.len + (bytes.len == 0));
     if (exact == NULL || buffer_failed(&bytes))
         abort();

@@ -339,7 +339,7 @@ exits 0 "phasesentinel-schema.5: the example is a schema" cli merge
 is "$(cat "$DATA/training_data.csv")" $'station,day,celsius\nWIE7,2024-01-31,-3.5' \
     "phasesentinel-schema.5: which takes values from the name"
 
-# Both pages show true diagnostics.
+# Check that both pages show true diagnostics.
 blocks_of_page phasesentinel.ini.5 DIAGNOSTICS
 printf '\n\n\n\n\n\n\n[watch]\nsetle = 5\n' >"$SITE/phasesentinel.ini"
 is "$(cd "$SITE" && "$CLI" -c phasesentinel.ini check x 2>&1 | sed 's/^phasesentinel: //')" "$(cat "$BLOCKS/01.text")" \

@@ -138,7 +138,7 @@ site soon rescan=86400
 start_daemon
 sample 5 1 | put one.csv
 check "a file is merged" wait_for recorded one.csv merged
-# first_report: it is kept, since another one may follow.
+# first_report: keep the file, since another one may follow.
 # shellcheck disable=SC2317 # wait_for calls it
 first_report() { cp "$DATA/stats/stats.json" "$SITE/first" && grep -q '"main_training_samples": 5,' "$SITE/first"; }
 check "stats.json follows, without a rescan" wait_for first_report
