@@ -158,7 +158,7 @@ test_case disk-full rescan=1 && {
         mounted+=("$DATA")
         mkdir "$DROP"
         start_daemon
-        cp "$big" "$DROP/big.csv"
+        cp "$big" "$DROP/.big" && mv "$DROP/.big" "$DROP/big.csv"
         check "the disk has no room for the rows of a large file" wait_for grep -q "No space left" "$LOG"
         is "$(verdicts big.csv)" "" "the file has no ledger line"
         mount -o remount,size=300m "$DATA"

@@ -121,7 +121,7 @@ quarantined slow.csv missing-cell "a bad file goes to quarantine"
 judged=$(date -d "$(ledger | awk -F, '$5 == "slow.csv" { print $3; exit }')" +%s%3N)
 check "only after it was quiet for settle" test $((judged - $(date -r "$DATA/quarantine/slow.csv" +%s%3N))) -ge 3000
 
-site open
+site open settle=1
 start_daemon
 exec 7>>"$DROP/held.csv"
 sample 5 1 | sed '3s/^[^,]*/oops/' >&7
@@ -131,7 +131,7 @@ check "and stays where it is" test -e "$DROP/held.csv"
 exec 7>&-
 quarantined held.csv type-error "when it is closed, it is"
 
-site open-archive source=archive
+site open-archive source=archive settle=1
 start_daemon
 sample 5 1 >"$SITE/a"
 cp "$SITE/a" "$DROP/held.csv"
