@@ -60,8 +60,26 @@ static int other_name_counts(const struct upload *upload, const char *other, str
     return differ < 0 ? -1 : !differ;
 }
 
+/* Return the rows of the content that this line is about, as the ledger counts them. Where it does
+ * not tell, `estimate` is the difference between two readings, which counts blank lines as rows. */
+static uint64_t rows_of_content(const struct ledger *ledger, const struct ledger_line *line,
+                                uint64_t estimate)
+{
+    struct ledger_known known;
+
+    if (line->verdict == VERDICT_MERGED)
+        return line->rows + line->rejected;
+    if (line->verdict == VERDICT_DUPLICATE)
+        return line->duplicate;
+    if (!ledger_name(ledger, line->name, &known))
+        return estimate;
+    if (known.last_at == line->at)
+        return known.rows;
+    return known.longest_at == line->at ? known.longest_rows : estimate;
+}
+
 /* Return 1 if the content of PREFIX_KNOWN counts; 0: it does not; -1. */
-static int known_prefix_counts(const struct upload *upload, struct cause *cause)
+static int known_prefix_counts(struct upload *upload, struct cause *cause)
 {
     const struct ledger *ledger = &upload->env->transaction->ledger;
     const struct content_meta meta = upload_meta(upload);
@@ -75,7 +93,10 @@ static int known_prefix_counts(const struct upload *upload, struct cause *cause)
     if (found != 0)
         return found < 0 ? -1 : line.at == upload->history.longest_at;
     found = ledger_content(ledger, sha256, meta.has_meta, meta.meta, NULL, &line, cause);
-    return found <= 0 ? found : other_name_counts(upload, line.name, cause);
+    if (found <= 0)
+        return found;
+    upload->prefix_rows = rows_of_content(ledger, &line, upload->prefix_rows);
+    return other_name_counts(upload, line.name, cause);
 }
 
 int classify_prefix(struct upload *upload, bool *ret_counts, struct cause *cause)

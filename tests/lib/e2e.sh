@@ -249,10 +249,12 @@ check_sites()
 finish()
 {
     local name
+    local -a chosen
 
     close_site
     check_sites
-    for name in ${TEST_CASES//,/ }; do
+    IFS=, read -ra chosen <<<"${TEST_CASES-}"
+    for name in "${chosen[@]}"; do
         [[ " ${known_cases[*]} " == *" $name "* ]] || fail "there is no case $name among: ${known_cases[*]}"
     done
     echo "1..$test_count"
