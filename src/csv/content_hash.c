@@ -207,8 +207,7 @@ void content_hash_add(struct content_hash *hash, const char *bytes, size_t len,
 
 #define FIND_CHUNK (256 * 1024)
 
-/* Hash whole rows until `enough` bytes were hashed or the file ends. `bytes` holds what follows the
- * last row. */
+/* Hash rows until `enough` bytes were hashed or the file ends. `bytes` holds what follows. */
 static int hash_rows(struct content_hash *hash, struct decompress *decompress, uint64_t enough,
                      struct buffer *bytes, struct cause *cause)
 {
@@ -226,7 +225,12 @@ static int hash_rows(struct content_hash *hash, struct decompress *decompress, u
             return cause_set(cause, CAUSE_CHANGED, "it changed after it was read");
         bytes->len += (size_t)n;
         newline = memrchr(bytes->data, '\n', bytes->len);
-        rows = newline == NULL ? 0 : (size_t)(newline + 1 - bytes->data);
+        /* A row that is longer than the buffer is hashed in parts. Neither of the two bytes that are
+         * left is a line end, so that no row ends where the part does. */
+        if (newline == NULL)
+            rows = bytes->len > 2 ? bytes->len - 2 : 0;
+        else
+            rows = (size_t)(newline + 1 - bytes->data);
         content_hash_add(hash, bytes->data, rows, NULL);
         memmove(bytes->data, bytes->data + rows, bytes->len - rows);
         bytes->len -= rows;

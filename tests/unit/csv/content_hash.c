@@ -162,6 +162,36 @@ static void test_find(void)
     close(dir);
 }
 
+/* Rows that are longer than what is read at once. */
+static void test_find_long_rows(void)
+{
+    struct sorted_snapshot known;
+    struct content_prefix found;
+    struct cause cause;
+    size_t ends[3], i;
+    int dir = place_enter(), fd;
+
+    buffer_clear(&file);
+    sorted_set_free(&set);
+    buffer_string(&file, "t,v\n");
+    for (i = 0; i < 3; i++) {
+        buffer_printf(&file, "%zu,%01000000d\n", i, 7);
+        ends[i] = file.len;
+    }
+    know(ends[1], none);
+    place_put(dir, "x.csv", file.data, file.len);
+    fd = openat(dir, "x.csv", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || sorted_set_take(&set, &known) < 0)
+        abort();
+    check(content_hash_find(fd, "x.csv", file.len, &(struct content_search){&known, 0, 0}, none,
+                            &found, &cause) == 0 &&
+              found.bytes == ends[1],
+          "content of long rows is found");
+    sorted_snapshot_release(&known);
+    close(fd);
+    close(dir);
+}
+
 int main(void)
 {
     check(content_hash_entry(UINT64_MAX, 1) == UINT64_MAX,
@@ -171,6 +201,7 @@ int main(void)
     test_rows("\r\n", 0, "CRLF, few lengths");
     test_rows("\r\n", 2000, "CRLF, many lengths");
     test_find();
+    test_find_long_rows();
     sorted_set_free(&set);
     buffer_free(&file);
     return unit_done();
