@@ -32,19 +32,24 @@ static size_t sequence_length(const unsigned char *text, size_t len)
     return need;
 }
 
+/* Return true if the next eight bytes are ASCII. */
+static bool is_ascii(const unsigned char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return (word & 0x8080808080808080U) == 0;
+}
+
 size_t escape_invalid_utf8(const char *text, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t i = 0, step;
-    uint64_t word;
 
     while (i < len) {
-        if (len - i >= sizeof word) {
-            memcpy(&word, bytes + i, sizeof word);
-            if ((word & 0x8080808080808080U) == 0) {
-                i += sizeof word;
-                continue;
-            }
+        if (len - i >= sizeof(uint64_t) && is_ascii(bytes + i)) {
+            i += sizeof(uint64_t);
+            continue;
         }
         step = sequence_length(bytes + i, len - i);
         if (step == 0)

@@ -10,7 +10,7 @@
 int vector_enlarge(void *list, size_t item_size, size_t *cap)
 {
     size_t larger = *cap < FIRST_CAP ? FIRST_CAP : *cap * 2;
-    void *items;
+    void *items, *grown;
 
     if (*cap > SIZE_MAX / 2) {
         errno = ENOMEM;
@@ -18,10 +18,10 @@ int vector_enlarge(void *list, size_t item_size, size_t *cap)
     }
     /* Copy the pointer: its type is not known here, and a void ** must not alias it. */
     memcpy(&items, list, sizeof items);
-    items = reallocarray(items, larger, item_size);
-    if (items == NULL)
+    grown = reallocarray(items, larger, item_size);
+    if (grown == NULL)
         return -1;
-    memcpy(list, &items, sizeof items);
+    memcpy(list, &grown, sizeof grown);
     *cap = larger;
     return 0;
 }

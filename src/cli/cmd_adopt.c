@@ -5,7 +5,7 @@
 
 #include "ops/merge_run.h"
 
-int command_adopt(const struct command *command, struct session *session, int argc, char **argv,
+int command_adopt(const struct command *command, struct session *session, struct args args,
                   struct cause *cause)
 {
     static const struct option own[] = {{"drops", required_argument, NULL, 'D'},
@@ -16,12 +16,12 @@ int command_adopt(const struct command *command, struct session *session, int ar
     const char *drops = NULL;
     int option, code, result;
 
-    while ((option = command_option(command, session, argc, argv, "", own, &code)) != -1) {
+    while ((option = command_option(command, session, args, "", own, &code)) != -1) {
         if (option == COMMAND_HELP)
             return code;
         drops = optarg;
     }
-    if (optind < argc || drops == NULL ||
+    if (optind < args.count || drops == NULL ||
         (strcmp(drops, "merged") != 0 && strcmp(drops, "new") != 0))
         return cause_set(cause, CAUSE_USAGE,
                          "adopt needs --drops merged or --drops new: are the rows of the files "

@@ -169,23 +169,23 @@ static int check_path(struct checking *checking, const char *path, struct cause 
     return result;
 }
 
-int command_check(const struct command *command, struct session *session, int argc, char **argv,
+int command_check(const struct command *command, struct session *session, struct args args,
                   struct cause *cause)
 {
     struct checking checking = {0};
     int code, i, result = -1;
 
-    if (command_option(command, session, argc, argv, "", NULL, &code) == COMMAND_HELP)
+    if (command_option(command, session, args, "", NULL, &code) == COMMAND_HELP)
         return code;
-    if (optind == argc)
+    if (optind == args.count)
         return cause_set(cause, CAUSE_USAGE, "check which file? Try: phasesentinel check --help");
     if (session_load(session, cause) < 0)
         return -1;
     check_result_init(&checking.result, &session->config);
     if (file_check_init(&checking.file_check, &session->schema, &session->config, cause) < 0)
         goto out;
-    for (i = optind; i < argc; i++)
-        if (check_path(&checking, argv[i], cause) < 0)
+    for (i = optind; i < args.count; i++)
+        if (check_path(&checking, args.values[i], cause) < 0)
             goto out;
     printf("%" PRIu64 " of %" PRIu64 " files valid, %" PRIu64 " rows, %" PRIu64 " violations\n",
            checking.valid, checking.files, checking.rows, checking.violations);

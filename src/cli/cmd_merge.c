@@ -49,7 +49,7 @@ static void print_summary(const struct merge_run *run)
            merge_run_training_rows(run));
 }
 
-int command_merge(const struct command *command, struct session *session, int argc, char **argv,
+int command_merge(const struct command *command, struct session *session, struct args args,
                   struct cause *cause)
 {
     const struct merge_run_request request = {
@@ -57,9 +57,9 @@ int command_merge(const struct command *command, struct session *session, int ar
     struct merge_run run;
     int code, result;
 
-    if (command_option(command, session, argc, argv, "", NULL, &code) == COMMAND_HELP)
+    if (command_option(command, session, args, "", NULL, &code) == COMMAND_HELP)
         return code;
-    if (optind < argc)
+    if (optind < args.count)
         return cause_set(cause, CAUSE_USAGE, "merge takes the whole drop directory, no file names");
     if (session_load(session, cause) < 0 ||
         session_open_dirs(session, SESSION_CREATE_DIRS, cause) < 0 ||

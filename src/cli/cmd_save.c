@@ -107,7 +107,7 @@ static int save(struct session *session, struct save_arguments *arguments, struc
     return result;
 }
 
-int command_save(const struct command *command, struct session *session, int argc, char **argv,
+int command_save(const struct command *command, struct session *session, struct args args,
                  struct cause *cause)
 {
     static const struct option own[] = {{"user-id", required_argument, NULL, 'U'},
@@ -118,7 +118,7 @@ int command_save(const struct command *command, struct session *session, int arg
     struct save_arguments arguments = {.request = {.source = "external"}};
     int option, code;
 
-    while ((option = command_option(command, session, argc, argv, "", own, &code)) != -1) {
+    while ((option = command_option(command, session, args, "", own, &code)) != -1) {
         switch (option) {
         case COMMAND_HELP:
             return code;
@@ -135,11 +135,12 @@ int command_save(const struct command *command, struct session *session, int arg
             arguments.merge = true;
         }
     }
-    if (arguments.request.user_id == NULL || optind + 1 < argc)
+    if (arguments.request.user_id == NULL || optind + 1 < args.count)
         return cause_set(
             cause, CAUSE_USAGE,
             "save needs --user-id and at most one file. Try: phasesentinel save --help");
-    arguments.path = optind < argc && strcmp(argv[optind], "-") != 0 ? argv[optind] : NULL;
+    arguments.path =
+        optind < args.count && strcmp(args.values[optind], "-") != 0 ? args.values[optind] : NULL;
     if (session_load(session, cause) < 0)
         return -1;
     return save(session, &arguments, cause);

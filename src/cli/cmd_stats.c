@@ -6,14 +6,14 @@
 #include "base/buffer.h"
 #include "fs/durable.h"
 
-int command_stats(const struct command *command, struct session *session, int argc, char **argv,
+int command_stats(const struct command *command, struct session *session, struct args args,
                   struct cause *cause)
 {
     struct buffer text = {0};
     int code, result;
     bool json;
 
-    result = command_begin_reading(command, session, argc, argv, &json, &code, cause);
+    result = command_begin_reading(command, session, args, &json, &code, cause);
     if (result != 0)
         return result == COMMAND_HELP ? code : -1;
     if (session->dir.stats >= 0)

@@ -79,7 +79,7 @@ static void append_status(struct buffer *out, const struct status *status, bool 
         buffer_printf(out, "next         %s\n", next);
 }
 
-int command_status(const struct command *command, struct session *session, int argc, char **argv,
+int command_status(const struct command *command, struct session *session, struct args args,
                    struct cause *cause)
 {
     struct status status;
@@ -87,7 +87,7 @@ int command_status(const struct command *command, struct session *session, int a
     int code, result;
     bool json;
 
-    result = command_begin_reading(command, session, argc, argv, &json, &code, cause);
+    result = command_begin_reading(command, session, args, &json, &code, cause);
     if (result != 0)
         return result == COMMAND_HELP ? code : -1;
     result = status_read(&status, session, cause);

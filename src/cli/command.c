@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int command_option(const struct command *command, struct session *session, int argc, char **argv,
+int command_option(const struct command *command, struct session *session, struct args args,
                    const char *own_short, const struct option *own, int *ret_code)
 {
     static const struct option common[] = {SESSION_LONG_OPTIONS};
@@ -16,7 +16,7 @@ int command_option(const struct command *command, struct session *session, int a
     for (i = 0; own != NULL && own[i].name != NULL; i++)
         all[count++] = own[i];
     snprintf(shorts, sizeof shorts, "%s%s", SESSION_SHORT_OPTIONS, own_short);
-    while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
+    while ((option = getopt_long(args.count, args.values, shorts, all, NULL)) != -1) {
         if (option == 'h') {
             printf("Usage: phasesentinel %s %s\n\n%s\n%s. See phasesentinel(1).\n", command->name,
                    command->arguments, command->help, command->summary);
@@ -39,19 +39,19 @@ int command_option(const struct command *command, struct session *session, int a
     return -1;
 }
 
-int command_begin_reading(const struct command *command, struct session *session, int argc,
-                          char **argv, bool *ret_json, int *ret_code, struct cause *cause)
+int command_begin_reading(const struct command *command, struct session *session, struct args args,
+                          bool *ret_json, int *ret_code, struct cause *cause)
 {
     static const struct option own[] = {{"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     int option;
 
     *ret_json = false;
-    while ((option = command_option(command, session, argc, argv, "", own, ret_code)) != -1) {
+    while ((option = command_option(command, session, args, "", own, ret_code)) != -1) {
         if (option == COMMAND_HELP)
             return COMMAND_HELP;
         *ret_json = true;
     }
-    if (optind < argc)
+    if (optind < args.count)
         return cause_set(cause, CAUSE_USAGE, "%s takes no arguments", command->name);
     if (session_load(session, cause) < 0)
         return -1;

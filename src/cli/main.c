@@ -70,7 +70,7 @@ static int run_command(const struct command *command, struct session *session, i
     int code;
 
     optind = 0; /* makes getopt scan the new argv from its beginning */
-    code = command->run(command, session, argc, argv, &cause);
+    code = command->run(command, session, (struct args){argc, argv}, &cause);
     if (code < 0)
         code = session_fail(&cause);
     session_free(session);

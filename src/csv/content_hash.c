@@ -238,12 +238,14 @@ static int hash_rows(struct content_hash *hash, struct decompress *decompress, u
     return 0;
 }
 
-int content_hash_find(int fd, const char *name, uint64_t size, const struct content_search *search,
+int content_hash_find(const struct content_file *file, const struct content_search *search,
                       struct content_meta meta, struct content_prefix *ret_found,
                       struct cause *cause)
 {
-    const struct decompress_request request = {
-        .fd = fd, .name = name, .format = decompress_format_of(name), .size = size};
+    const struct decompress_request request = {.fd = file->fd,
+                                               .name = file->name,
+                                               .format = decompress_format_of(file->name),
+                                               .size = file->size};
     struct decompress decompress = {0};
     struct content_hash hash;
     struct buffer bytes = {0};

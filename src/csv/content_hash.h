@@ -87,7 +87,13 @@ bool content_hash_is(struct content_hash *hash, const struct content_prefix *pre
  * (bytes 0: none). For a file that was read before, when more content is known. CAUSE_CHANGED: the
  * file is shorter than `size`, or cannot be unpacked any more.
  */
-int content_hash_find(int fd, const char *name, uint64_t size, const struct content_search *search,
+struct content_file {
+    int fd;
+    const char *name; /* the suffix tells how the file is packed */
+    uint64_t size;
+};
+
+int content_hash_find(const struct content_file *file, const struct content_search *search,
                       struct content_meta meta, struct content_prefix *ret_found,
                       struct cause *cause);
 

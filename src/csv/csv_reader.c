@@ -103,7 +103,8 @@ char *csv_reader_space(struct csv_reader *reader, size_t *ret_len)
 
         if (data == NULL)
             return NULL;
-        *next = (struct window){data, need + need / 2};
+        next->data = data;
+        next->cap = need + need / 2;
     }
     if (reader->pos > 0) {
         memcpy(next->data, now.data + reader->pos, rest);

@@ -187,8 +187,8 @@ void durable_group_forget(struct durable_group *group)
     group->named = false;
 }
 
-static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, uint64_t to_offset,
-                      const char *what, struct cause *cause)
+static int copy_bytes(struct durable_range from, int to_fd, uint64_t to_offset, const char *what,
+                      struct cause *cause)
 {
     char *chunk = malloc(COPY_SIZE);
     uint64_t done = 0;
@@ -196,16 +196,16 @@ static int copy_bytes(int from_fd, uint64_t offset, uint64_t length, int to_fd, 
 
     if (chunk == NULL)
         return cause_memory(cause);
-    while (done < length) {
-        size_t want = length - done < COPY_SIZE ? (size_t)(length - done) : COPY_SIZE;
+    while (done < from.length) {
+        size_t want = from.length - done < COPY_SIZE ? (size_t)(from.length - done) : COPY_SIZE;
 
-        n = durable_read(from_fd, chunk, want, offset + done, what, cause);
+        n = durable_read(from.fd, chunk, want, from.offset + done, what, cause);
         if (n <= 0 || durable_write(to_fd, chunk, (size_t)n, to_offset + done, what, cause) < 0)
             break;
         done += (uint64_t)n;
     }
     free(chunk);
-    if (done < length)
+    if (done < from.length)
         return n == 0 ? cause_set(cause, CAUSE_RETRY, "%s is shorter than it was", what) : -1;
     return 0;
 }
@@ -220,7 +220,7 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return cause_errno(cause, CAUSE_RETRY, "cannot create %s", temporary);
-    if (copy_bytes(from_fd, offset, length, fd, 0, name, cause) == 0 &&
+    if (copy_bytes((struct durable_range){from_fd, offset, length}, fd, 0, name, cause) == 0 &&
         durable_sync(fd, name, cause) == 0 && durable_rename(dir_fd, temporary, name, cause) == 0)
         result = durable_sync_dir(dir_fd, name, cause);
     close(fd);
@@ -229,21 +229,23 @@ int durable_copy(int from_fd, uint64_t offset, uint64_t length, int dir_fd, cons
     return result;
 }
 
-int durable_copy_range(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
-                       const char *what, struct cause *cause)
+int durable_copy_range(struct durable_range from, int to_fd, uint64_t to_offset, const char *what,
+                       struct cause *cause)
 {
-    off_t source = (off_t)from, target = (off_t)to;
+    off_t source = (off_t)from.offset, target = (off_t)to_offset;
     uint64_t done = 0;
     ssize_t n;
 
-    while (done < length) {
-        n = copy_file_range(from_fd, &source, to_fd, &target, (size_t)(length - done), 0);
+    while (done < from.length) {
+        n = copy_file_range(from.fd, &source, to_fd, &target, (size_t)(from.length - done), 0);
         if (n == 0 || (n < 0 && errno != EINTR))
             break;
-        done = (uint64_t)source - from;
+        done = (uint64_t)source - from.offset;
     }
     /* Not every file system supports copy_file_range. A plain copy also reports the real error. */
-    return copy_bytes(from_fd, from + done, length - done, to_fd, to + done, what, cause);
+    from.offset += done;
+    from.length -= done;
+    return copy_bytes(from, to_fd, to_offset + done, what, cause);
 }
 
 void durable_writeback(int fd, uint64_t offset, uint64_t length)
@@ -293,7 +295,7 @@ int durable_copy_file(int from_fd, int to_dir, const char *to, struct cause *cau
     out = openat(to_dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0666);
     if (out < 0)
         return cause_errno(cause, CAUSE_RETRY, "cannot create %s", temporary);
-    if (copy_bytes(from_fd, 0, (uint64_t)st.st_size, out, 0, to, cause) < 0)
+    if (copy_bytes((struct durable_range){from_fd, 0, (uint64_t)st.st_size}, out, 0, to, cause) < 0)
         goto done;
     times[0] = st.st_atim;
     times[1] = st.st_mtim;

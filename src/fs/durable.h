@@ -34,9 +34,15 @@ int durable_read_file(int dir_fd, const char *name, struct buffer *out, struct c
 
 int durable_truncate(int fd, uint64_t length, const char *what, struct cause *cause);
 
-/* Copy `length` bytes from one file into another, each at its offset. */
-int durable_copy_range(int from_fd, uint64_t from, uint64_t length, int to_fd, uint64_t to,
-                       const char *what, struct cause *cause);
+/* Bytes of an open file. */
+struct durable_range {
+    int fd;
+    uint64_t offset, length;
+};
+
+/* Copy a range into another file, at an offset. */
+int durable_copy_range(struct durable_range from, int to_fd, uint64_t to_offset, const char *what,
+                       struct cause *cause);
 
 /* Ask the kernel to start writing these bytes to disk, so that a later sync takes less time. */
 void durable_writeback(int fd, uint64_t offset, uint64_t length);

@@ -89,10 +89,10 @@ static int known_prefix_counts(struct upload *upload, struct cause *cause)
 
     /* Content that this name had before: if its longest content is no prefix, rows were changed,
      * and the rows behind a shorter prefix may be merged rows. */
-    found = ledger_content(ledger, sha256, meta.has_meta, meta.meta, upload->name, &line, cause);
+    found = ledger_content(ledger, sha256, meta, upload->name, &line, cause);
     if (found != 0)
         return found < 0 ? -1 : line.at == upload->history.longest_at;
-    found = ledger_content(ledger, sha256, meta.has_meta, meta.meta, NULL, &line, cause);
+    found = ledger_content(ledger, sha256, meta, NULL, &line, cause);
     if (found <= 0)
         return found;
     upload->prefix_rows = rows_of_content(ledger, &line, upload->prefix_rows);
@@ -339,8 +339,8 @@ int classify(struct upload *upload, enum file_class *ret_class, struct cause *ca
     const struct check_result *result = &upload->check_result;
     struct classification of = {.upload = upload, .class = CLASS_NEW};
     struct ledger_line line;
-    int found = ledger_content(&upload->env->transaction->ledger, result->sha256, result->has_meta,
-                               result->meta, NULL, &line, cause);
+    int found = ledger_content(&upload->env->transaction->ledger, result->sha256,
+                               upload_meta(upload), NULL, &line, cause);
     size_t i;
 
     if (found < 0)

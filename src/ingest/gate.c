@@ -195,6 +195,14 @@ static bool is_closed(struct upload *upload, gate_test *const *gates)
     return *gates != NULL;
 }
 
+/* Return true if the cache has the file as it was when its last ledger line was written, fresh
+ * timestamps or not. */
+static bool is_as_recorded(const struct upload *upload)
+{
+    return file_cache_holds(&upload->env->dropdir->file_cache, upload->name, &upload->file_id,
+                            ledger_last_at(&upload->env->transaction->ledger, upload->name));
+}
+
 /* Find out whether a program writes to the file. */
 static void note_writer(struct upload *upload)
 {
@@ -209,8 +217,10 @@ static void note_writer(struct upload *upload)
                    "and %u seconds of quiet decide",
                    upload->name, config->settle);
     }
-    upload->has_writer = writer == LEASE_WRITER ||
-                         (writer == LEASE_UNKNOWN && !upload->file->writer_closed && !quiet);
+    /* A file that is as it was when it was recorded is at rest, and only read once more. */
+    upload->has_writer =
+        writer == LEASE_WRITER || (writer == LEASE_UNKNOWN && !upload->file->writer_closed &&
+                                   !quiet && !is_as_recorded(upload));
     upload->may_reject = quiet && !upload->has_writer;
     /* A checksum is that of the whole file. */
     upload->complete_only = upload->has_writer && !upload->sidecars.each[SIDECAR_SHA256].there;
@@ -241,14 +251,12 @@ static void observe(struct upload *upload)
  * checksum came since that contradicts it. */
 static bool is_as_checked(const struct upload *upload)
 {
-    const struct file_cache *cache = &upload->env->dropdir->file_cache;
     const struct history *history = &upload->history;
     const bool agrees = history->has_last && upload->sidecars.has_sum &&
                         memcmp(upload->sidecars.sha256, history->last.sha256, DIGEST_SIZE) == 0;
 
-    return file_cache_holds(cache, upload->name, &upload->file_id,
-                            history->has_last ? history->last.at : 0) &&
-           !file_cache_is_racy(cache, upload->name) &&
+    return is_as_recorded(upload) &&
+           !file_cache_is_racy(&upload->env->dropdir->file_cache, upload->name) &&
            (!upload->sidecars.each[SIDECAR_SHA256].there || agrees);
 }
 

@@ -197,8 +197,8 @@ static int skip_duplicate(struct outcome *outcome, struct upload *upload, struct
     struct buffer detail = {0};
     int done = -1;
 
-    if (ledger_content(&env->transaction->ledger, result->sha256, result->has_meta, result->meta,
-                       NULL, &known, cause) < 0)
+    if (ledger_content(&env->transaction->ledger, result->sha256, upload_meta(upload), NULL, &known,
+                       cause) < 0)
         goto out;
     buffer_printf(&detail, "the same content as %s: nothing to merge", known.name);
     outcome_fill_line(upload->file->name, result, VERDICT_DUPLICATE, &line);

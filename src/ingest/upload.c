@@ -417,8 +417,9 @@ static enum upload_result search_again(struct upload *upload, struct cause *caus
     }
     sorted_snapshot_release(&before);
     if (result == 0 && search.shorter_than > 1)
-        result = content_hash_find(upload->opened.fd, upload->name, upload->file_id.size, &search,
-                                   upload_meta(upload), &found, cause);
+        result = content_hash_find(
+            &(struct content_file){upload->opened.fd, upload->name, upload->file_id.size}, &search,
+            upload_meta(upload), &found, cause);
     if (result < 0)
         return cause->kind == CAUSE_CHANGED ? UPLOAD_CHANGED : UPLOAD_FAILED;
     return found.bytes > 0 ? UPLOAD_CHANGED : UPLOAD_CHECKED;

@@ -154,32 +154,37 @@ static size_t fixed_length(const struct name_template_part *part, const char *te
     return datetime_parse_format(part->text, text, len, &datetime);
 }
 
+/* Fill the row of one part: fits[at] is true if the part and those behind it match the name from
+ * `at` to its end. next[] is the row of the part behind it. */
+static void find_tails_of_part(const struct name_template_part *part, const char *name, size_t len,
+                               const bool *next, bool *fits)
+{
+    bool later = false; /* next[n] holds for some n > at */
+    size_t at, taken;
+
+    for (at = len + 1; at-- > 0;) {
+        if (part->text == NULL) {
+            fits[at] = later;
+            later |= next[at];
+        } else if (is_literal(part) && (part->len > len - at || !next[at + part->len])) {
+            fits[at] = false;
+        } else {
+            taken = fixed_length(part, name + at, len - at);
+            fits[at] = taken > 0 && next[at + taken];
+        }
+    }
+}
+
 static void find_tails(const struct name_template *template, const char *name, size_t len,
                        struct tails *tails)
 {
-    size_t i = template->count, at, taken;
+    size_t i = template->count;
 
     /* cppcheck-suppress uninitvar */
     memset(tails->fits[i], false, len);
     tails->fits[i][len] = true;
-    while (i-- > 0) {
-        const struct name_template_part *part = &template->parts[i];
-        const bool *next = tails->fits[i + 1];
-        bool *fits = tails->fits[i];
-        bool later = false; /* next[n] holds for some n > at */
-
-        for (at = len + 1; at-- > 0;) {
-            if (part->text == NULL) {
-                fits[at] = later;
-                later |= next[at];
-            } else if (is_literal(part) && (part->len > len - at || !next[at + part->len])) {
-                fits[at] = false;
-            } else {
-                taken = fixed_length(part, name + at, len - at);
-                fits[at] = taken > 0 && next[at + taken];
-            }
-        }
-    }
+    while (i-- > 0)
+        find_tails_of_part(&template->parts[i], name, len, tails->fits[i + 1], tails->fits[i]);
 }
 
 /* Return the value of a field, owned: the text, or its time as ISO 8601. */

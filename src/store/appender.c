@@ -88,8 +88,8 @@ static int copy_from_file(struct appender *appender, int fd, uint64_t size, stru
 
     for (from = 0; from < size; from += len) {
         len = size - from < EARLY_SIZE ? size - from : EARLY_SIZE;
-        if (durable_copy_range(fd, from, len, appender->fd, appender->written, appender->what,
-                               cause) < 0 ||
+        if (durable_copy_range((struct durable_range){fd, from, len}, appender->fd,
+                               appender->written, appender->what, cause) < 0 ||
             note_written(appender, len, cause) < 0)
             return -1;
     }

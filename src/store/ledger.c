@@ -332,17 +332,18 @@ static int read_block(const struct ledger *ledger, uint64_t block, struct ledger
 }
 
 int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
-                   bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
+                   struct content_meta meta, const char *name, struct ledger_line *ret_line,
                    struct cause *cause)
 {
     size_t cursor = 0;
     uint64_t block;
 
-    while (ledger_index_content(&ledger->index, sha256, has_meta, meta, &cursor, &block)) {
+    while (ledger_index_content(&ledger->index, sha256, meta, &cursor, &block)) {
         if (read_block(ledger, block, ret_line, cause) < 0)
             return -1;
-        if (memcmp(ret_line->sha256, sha256, DIGEST_SIZE) == 0 && ret_line->has_meta == has_meta &&
-            ret_line->meta == meta && (name == NULL || strcmp(ret_line->name, name) == 0))
+        if (memcmp(ret_line->sha256, sha256, DIGEST_SIZE) == 0 &&
+            ret_line->has_meta == meta.has_meta && ret_line->meta == meta.meta &&
+            (name == NULL || strcmp(ret_line->name, name) == 0))
             return 1;
     }
     return 0;

@@ -25,6 +25,7 @@
 
 #include "base/buffer.h"
 #include "base/cause.h"
+#include "csv/content_hash.h"
 #include "store/ledger_file.h"
 #include "store/ledger_index.h"
 #include "store/ledger_line.h"
@@ -82,7 +83,7 @@ int ledger_make_durable(struct ledger *ledger, struct cause *cause);
 /* Find content that counts as known: recorded as merged, grown, duplicate or forgotten. If `name`
  * is not NULL, only lines of this name count. */
 int ledger_content(const struct ledger *ledger, const unsigned char sha256[DIGEST_SIZE],
-                   bool has_meta, uint64_t meta, const char *name, struct ledger_line *ret_line,
+                   struct content_meta meta, const char *name, struct ledger_line *ret_line,
                    struct cause *cause);
 /* Find the last line of a name. */
 int ledger_last(const struct ledger *ledger, const char *name, struct ledger_line *ret_line,

@@ -39,7 +39,7 @@ void ledger_index_free(struct ledger_index *index)
 {
     hash_index_free(&index->by_content);
     hash_index_free(&index->by_name);
-#include "csv/content_hash.h"
+    sorted_set_free(&index->contents);
     hash_index_free(&index->by_quarantined);
     free(index->quarantined);
     free(index->names);
@@ -255,11 +255,10 @@ static bool counts_as_known(enum verdict verdict)
 }
 
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
-                          bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block)
+                          struct content_meta meta, size_t *cursor, uint64_t *ret_block)
 {
     const struct hash_index_slot *slot =
-        hash_index_find(&index->by_content,
-                        content_hash_key(sha256, (struct content_meta){has_meta, meta}), cursor);
+        hash_index_find(&index->by_content, content_hash_key(sha256, meta), cursor);
 
     if (slot == NULL)
         return false;

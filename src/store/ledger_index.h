@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/hash_index.h"
+#include "csv/content_hash.h"
 #include "store/ledger_line.h"
 #include "base/sorted_set.h"
 
@@ -98,6 +99,6 @@ uint64_t ledger_index_quarantined(const struct ledger_index *index, size_t *curs
  * where the ledger is divided into blocks of LEDGER_LINE_MIN_SIZE bytes.
  */
 bool ledger_index_content(const struct ledger_index *index, const unsigned char sha256[DIGEST_SIZE],
-                          bool has_meta, uint64_t meta, size_t *cursor, uint64_t *ret_block);
+                          struct content_meta meta, size_t *cursor, uint64_t *ret_block);
 
 #endif

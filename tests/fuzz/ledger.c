@@ -213,7 +213,8 @@ static void check_lookups(const struct ledger *ledger, const struct ledger_line 
                 (found.bytes > line->bytes || (found.bytes == line->bytes && found.at >= line->at)),
             "the longest content is no shorter");
     if (line->verdict != VERDICT_QUARANTINED)
-        fuzz_require(ledger_content(ledger, line->sha256, line->has_meta, line->meta, line->name,
+        fuzz_require(ledger_content(ledger, line->sha256,
+                                    (struct content_meta){line->has_meta, line->meta}, line->name,
                                     &found, &cause) == 1,
                      "found by its content");
 }

@@ -139,22 +139,22 @@ static void test_find(void)
     fd = openat(dir, "x.csv", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || sorted_set_take(&set, &known) < 0)
         abort();
-    check(content_hash_find(fd, "x.csv", file.len, &(struct content_search){&known, 0, 0}, none,
-                            &found, &cause) == 0 &&
+    check(content_hash_find(&(struct content_file){fd, "x.csv", file.len},
+                            &(struct content_search){&known, 0, 0}, none, &found, &cause) == 0 &&
               found.bytes == lines(95000),
           "content is found in a file that was read before");
-    check(content_hash_find(fd, "x.csv", file.len,
+    check(content_hash_find(&(struct content_file){fd, "x.csv", file.len},
                             &(struct content_search){&known, lines(5), lines(95000)}, none, &found,
                             &cause) == 0 &&
               found.bytes == lines(90000),
           "and shorter content");
-    check(content_hash_find(fd, "x.csv", file.len,
+    check(content_hash_find(&(struct content_file){fd, "x.csv", file.len},
                             &(struct content_search){&known, lines(5), lines(90000)}, none, &found,
                             &cause) == 0 &&
               found.bytes == 0,
           "or none");
-    check(content_hash_find(fd, "x.csv", file.len + 1, &(struct content_search){&known, 0, 0}, none,
-                            &found, &cause) < 0 &&
+    check(content_hash_find(&(struct content_file){fd, "x.csv", file.len + 1},
+                            &(struct content_search){&known, 0, 0}, none, &found, &cause) < 0 &&
               cause.kind == CAUSE_CHANGED,
           "a file that is shorter now has changed");
     sorted_snapshot_release(&known);
@@ -183,8 +183,8 @@ static void test_find_long_rows(void)
     fd = openat(dir, "x.csv", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || sorted_set_take(&set, &known) < 0)
         abort();
-    check(content_hash_find(fd, "x.csv", file.len, &(struct content_search){&known, 0, 0}, none,
-                            &found, &cause) == 0 &&
+    check(content_hash_find(&(struct content_file){fd, "x.csv", file.len},
+                            &(struct content_search){&known, 0, 0}, none, &found, &cause) == 0 &&
               found.bytes == ends[1],
           "content of long rows is found");
     sorted_snapshot_release(&known);

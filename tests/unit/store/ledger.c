@@ -193,8 +193,8 @@ static void test_round_trip(void)
 
 static int content(const struct ledger *ledger, unsigned number, const char *name)
 {
-    return ledger_content(ledger, line_of(VERDICT_MERGED, "", number)->sha256, false, 0, name,
-                          &found, &cause);
+    return ledger_content(ledger, line_of(VERDICT_MERGED, "", number)->sha256,
+                          (struct content_meta){false, 0}, name, &found, &cause);
 }
 
 static void check_lookups(const struct ledger *ledger, const char *when)
@@ -282,17 +282,20 @@ static void test_meta(void)
     line->meta = 5;
     ledger_add(&ledger, line, &cause);
     commit(&ledger);
-    check(ledger_content(&ledger, sha, true, 5, NULL, &found, &cause) == 1,
+    check(ledger_content(&ledger, sha, (struct content_meta){true, 5}, NULL, &found, &cause) == 1,
           "content is known with its meta");
-    check(ledger_content(&ledger, sha, true, 6, NULL, &found, &cause) == 0, "another is not");
-    check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 0, "nor without meta");
+    check(ledger_content(&ledger, sha, (struct content_meta){true, 6}, NULL, &found, &cause) == 0,
+          "another is not");
+    check(ledger_content(&ledger, sha, (struct content_meta){false, 0}, NULL, &found, &cause) == 0,
+          "nor without meta");
     line = line_of(VERDICT_MERGED, "zero.csv", 2);
     memcpy(sha, line->sha256, sizeof sha);
     line->has_meta = true;
     ledger_add(&ledger, line, &cause);
-    check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 0 &&
-              ledger_content(&ledger, sha, true, 0, NULL, &found, &cause) == 1,
-          "a meta of 0 differs from no meta");
+    check(
+        ledger_content(&ledger, sha, (struct content_meta){false, 0}, NULL, &found, &cause) == 0 &&
+            ledger_content(&ledger, sha, (struct content_meta){true, 0}, NULL, &found, &cause) == 1,
+        "a meta of 0 differs from no meta");
     ledger_close(&ledger);
 }
 
@@ -673,7 +676,8 @@ static void test_parts(void)
           "a ledger of version 0.1 is read");
     for (part = 1; part <= 4; part++) {
         memset(sha, (int)(0x11 * part), sizeof sha);
-        check(ledger_content(&ledger, sha, false, 0, NULL, &found, &cause) == 1 &&
+        check(ledger_content(&ledger, sha, (struct content_meta){false, 0}, NULL, &found, &cause) ==
+                      1 &&
                   found.seq == part + 1,
               "the content up to part %u is known", part);
     }

@@ -34,7 +34,9 @@ static void test_empty(void)
     check(!ledger_index_name(&ledger_index, "a.csv", &known) && known.last_at == 0 &&
               known.rows == 0,
           "an empty index knows no name");
-    check(!ledger_index_content(&ledger_index, sha, false, 0, &cursor, &block) && block == 42,
+    check(!ledger_index_content(&ledger_index, sha, (struct content_meta){false, 0}, &cursor,
+                                &block) &&
+              block == 42,
           "and no content");
     ledger_index_free(&ledger_index);
 }
@@ -118,8 +120,8 @@ static void test_against_rules(void)
             size_t cursor = 0;
 
             make_line(VERDICT_MERGED, "", (unsigned)k, 0);
-            for (met = 0;
-                 ledger_index_content(&ledger_index, line.sha256, false, 0, &cursor, &block);
+            for (met = 0; ledger_index_content(&ledger_index, line.sha256,
+                                               (struct content_meta){false, 0}, &cursor, &block);
                  met++) {
                 for (i = 0; i < LINES && ats[i] / LEDGER_LINE_MIN_SIZE != block; i++)
                     continue;
@@ -208,14 +210,17 @@ static void test_meta(void)
     make_line(VERDICT_MERGED, "a.csv", 5, 1000);
     line.has_meta = true;
     add();
-    check(ledger_index_content(&ledger_index, line.sha256, true, 0, &cursor, &block) &&
+    check(ledger_index_content(&ledger_index, line.sha256, (struct content_meta){true, 0}, &cursor,
+                               &block) &&
               block == 1000 / LEDGER_LINE_MIN_SIZE,
           "content is known with its meta");
     cursor = 0;
-    check(!ledger_index_content(&ledger_index, line.sha256, false, 0, &cursor, &block),
+    check(!ledger_index_content(&ledger_index, line.sha256, (struct content_meta){false, 0},
+                                &cursor, &block),
           "not without");
     cursor = 0;
-    check(!ledger_index_content(&ledger_index, line.sha256, true, 1, &cursor, &block),
+    check(!ledger_index_content(&ledger_index, line.sha256, (struct content_meta){true, 1}, &cursor,
+                                &block),
           "nor with another");
     ledger_index_free(&ledger_index);
 }
