@@ -1,6 +1,6 @@
 /*
  * pending: the dropped files that wait for a verdict, with the reason and the time of the next
- * check.
+ * check; and those that were accepted, but leave later or are read once more.
  *
  * A file enters the list when an event or a scan finds it, and leaves it once it was merged,
  * quarantined or removed. This module alone writes when a file is due (`due`) and that it has left

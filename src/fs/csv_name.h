@@ -2,8 +2,8 @@
  * csv_name: paths, and the rules for names of dropped files.
  *
  * Names are relative to the drop directory and may contain directories: "one.csv",
- * "alice/one.csv.gz". All functions but path_normalize return pointers into, or lengths of, the
- * caller's string.
+ * "alice/one.csv.gz". Pointers that are returned point into the caller's string, but for
+ * path_normalize.
  */
 #ifndef PHASESENTINEL_CSV_NAME_H
 #define PHASESENTINEL_CSV_NAME_H

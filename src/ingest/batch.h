@@ -9,6 +9,8 @@
  *     batch_run                                    one batch, whenever batch_due says so
  *     batch_close
  *
+ * A crash leaves what the table on top of store/transaction.c says; the next batch recovers.
+ *
  * A large file is read in the background, over several batches: it is due when batch_fd is
  * readable.
  */

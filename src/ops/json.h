@@ -1,5 +1,5 @@
 /*
- * json: build and print the JSON of the programs, with jansson.
+ * json: help to build and print JSON, with jansson. The keys are in status.c and report.c.
  *
  * jansson.h is included here alone. Use these functions for the values that jansson cannot write as
  * they are, and json_print for the whole.

@@ -5,7 +5,7 @@
  *     merge_run_all, merge_run_file or merge_run_adopt, once
  *     merge_run_close
  *
- * A run is safe beside a running daemon. A failed or killed run leaves what a batch leaves (batch.h).
+ * A run is safe beside a running daemon. A failed or killed run leaves what a batch leaves (transaction.c).
  */
 #ifndef PHASESENTINEL_MERGE_RUN_H
 #define PHASESENTINEL_MERGE_RUN_H

@@ -30,7 +30,7 @@ struct report {
 /* Write the four files into stats/. */
 int report_write(const struct report *report, const struct datadir *dir, struct cause *cause);
 
-/* Append the text of stats.json. */
+/* Append the text of stats.json, which `stats --json` prints. */
 int report_json(const struct report *report, struct buffer *out, struct cause *cause);
 
 /* Append the text of summary.txt: one screen for a person. */

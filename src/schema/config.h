@@ -4,7 +4,7 @@
  * config_load reads the file strictly: unknown sections and keys, duplicates, values out of range
  * and whatever iniparser would accept silently are reported all at once, each as a line "FILE:LINE:
  * text" in the cause (CAUSE_CONFIG; as many lines as fit) and as an error in the log. Every key has
- * a default. Relative paths start at the directory of the file that names them.
+ * a default. The table `settings` in config.c has all keys. Relative paths start at the directory of the file that names them.
  */
 #ifndef PHASESENTINEL_CONFIG_H
 #define PHASESENTINEL_CONFIG_H

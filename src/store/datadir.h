@@ -10,6 +10,12 @@
  * Files are opened, moved and removed relative to these descriptors. The drop directory stays
  * closed between batches, because it may be removed, replaced, unmounted or mounted over: an open
  * descriptor would hide or hinder that. A descriptor of what does not exist is -1.
+ *
+ * Each file has one writer: training.c training_data.csv, ledger.c and the modules of its name the
+ * ledger, tally_file.c, pending_file.c and file_cache.c the files of their names in state/, report.c
+ * stats/, placement.c quarantine/ and archive/, save.c and its users user_data/. tests/lint/order.sh
+ * checks the training file, and that fs/durable.c alone calls fsync and rename. Which directories
+ * the whole daemon may write is up to fs/sandbox.c.
  */
 #ifndef PHASESENTINEL_DATADIR_H
 #define PHASESENTINEL_DATADIR_H

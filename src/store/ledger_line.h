@@ -23,13 +23,13 @@
 #define LEDGER_HEADER_SIZE (sizeof LEDGER_HEADER - 1)
 
 enum verdict {
-    VERDICT_STARTED,
-    VERDICT_ADOPTED,
-    VERDICT_MERGED,
-    VERDICT_GROWN,
-    VERDICT_DUPLICATE,
-    VERDICT_QUARANTINED,
-    VERDICT_FORGOTTEN,
+    VERDICT_STARTED,     /* a new training file; its range is the header */
+    VERDICT_ADOPTED,     /* a training file taken as it was; its range is all of it */
+    VERDICT_MERGED,      /* rows of a new file */
+    VERDICT_GROWN,       /* new rows behind content that was merged before */
+    VERDICT_DUPLICATE,   /* content that was merged before: no rows */
+    VERDICT_QUARANTINED, /* a bad file: no rows */
+    VERDICT_FORGOTTEN,   /* rows that were taken out again; reserved, not written yet */
     VERDICT_COUNT,
 };
 
@@ -42,8 +42,8 @@ struct ledger_line {
     enum verdict verdict;
     uint64_t bytes; /* length of the whole content checked, whose hash is sha256 */
     unsigned char sha256[DIGEST_SIZE];
-    bool has_meta; /* true if name or directory gave user_id, source or label ... */
-    uint64_t meta; /* ... whose hash this is; else 0 */
+    bool has_meta; /* name or directory gave values of fields, other than times (column_map.h) */
+    uint64_t meta; /* their hash, or 0 */
     uint64_t rows, rejected, duplicate; /* numbers of rows recorded by this line */
     uint64_t offset, length;            /* range of the rows in the training file */
     uint64_t range_hash;                /* XXH3-64 of that range */

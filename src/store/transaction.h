@@ -9,8 +9,10 @@
  *     transaction_end         release the lock
  *     transaction_close
  *
- * After CAUSE_PANIC nothing more may be written: end with clean = false and exit. transaction.c
- * says what a crash at any step leaves.
+ * After CAUSE_PANIC nothing more may be written: end with clean = false and exit.
+ *
+ * The table on top of transaction.c is the order of all writes, and says what a crash after each of
+ * them leaves and how the next transaction_begin recovers.
  */
 #ifndef PHASESENTINEL_TRANSACTION_H
 #define PHASESENTINEL_TRANSACTION_H
