@@ -11,6 +11,7 @@
 static const struct content_meta none = {false, 0}, other = {true, 7};
 static struct sorted_set set;
 static struct buffer file;
+static int dir;
 
 static void sha256_of(size_t len, unsigned char out[DIGEST_SIZE])
 {
@@ -138,7 +139,7 @@ static void test_find(void)
     struct sorted_snapshot known;
     struct content_prefix found;
     struct cause cause;
-    int dir = place_enter(), fd;
+    int fd;
 
     make_file(100000, "\n");
     know(lines(5), none);
@@ -168,7 +169,6 @@ static void test_find(void)
           "a file that is shorter now has changed");
     sorted_snapshot_release(&known);
     close(fd);
-    close(dir);
 }
 
 /* Rows that are longer than what is read at once. */
@@ -178,7 +178,7 @@ static void test_find_long_rows(void)
     struct content_prefix found;
     struct cause cause;
     size_t ends[3], i;
-    int dir = place_enter(), fd;
+    int fd;
 
     buffer_clear(&file);
     sorted_set_free(&set);
@@ -198,11 +198,11 @@ static void test_find_long_rows(void)
           "content of long rows is found");
     sorted_snapshot_release(&known);
     close(fd);
-    close(dir);
 }
 
 int main(void)
 {
+    dir = place_enter();
     check(content_hash_entry(UINT64_MAX, 1) == UINT64_MAX,
           "a length that is too large has no entry");
     test_rows("\n", 0, "few lengths");
@@ -213,5 +213,6 @@ int main(void)
     test_find_long_rows();
     sorted_set_free(&set);
     buffer_free(&file);
+    close(dir);
     return unit_done();
 }

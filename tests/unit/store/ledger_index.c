@@ -163,7 +163,7 @@ static void test_names_of_csv(void)
     size_t i;
 
     for (i = 0; i < sizeof names / sizeof *names; i++) {
-        make_line(VERDICT_MERGED, names[i], (unsigned)i, 1000 << i);
+        make_line(VERDICT_MERGED, names[i], (unsigned)i, UINT64_C(1000) << i);
         add();
     }
     check(walk_csv("a.csv", &own, &sum) == 3 && own.last_at == 1000 && sum == 7000,
