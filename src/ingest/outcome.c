@@ -307,10 +307,9 @@ static int move_file(struct outcome *outcome, const struct post_commit *post_com
 
     outcome->quarantine_changed = true;
     if (placement_take_sidecars(dir, post_commit->name, &post_commit->sidecars, post_commit->seq,
-                                cause) < 0)
-        return -1;
-    if (placement_take(dir, post_commit->name, &post_commit->file_id, post_commit->seq, cause) ==
-        0) {
+                                cause) == 0 &&
+        placement_take(dir, post_commit->name, &post_commit->file_id, post_commit->seq, cause) ==
+            0) {
         dropdir_count_out(outcome->env->dropdir, post_commit->name);
         return placement_finish(dir, post_commit->name, post_commit->seq, post_commit->placement,
                                 cause);
@@ -318,7 +317,7 @@ static int move_file(struct outcome *outcome, const struct post_commit *post_com
     if (cause->kind != CAUSE_CHANGED ||
         placement_return_sidecars(dir, post_commit->name, post_commit->seq, cause) < 0)
         return -1;
-    /* Check the name again: another file has it now, or it is gone. */
+    /* Check the name again: the file or a sidecar was replaced, is open for writing, or is gone. */
     if (post_commit->placement == PLACE_QUARANTINE)
         placement_drop_reasons(dir, post_commit->seq);
     else if (post_commit->has_rejects &&

@@ -137,6 +137,7 @@ int placement_take_sidecars(const struct datadir *dir, const char *name,
                             const struct sidecars *read, uint64_t seq, struct cause *cause)
 {
     struct buffer path = {0};
+    struct file_id now;
     int i, result = 0;
 
     for (i = 0; i < SIDECAR_KINDS && result == 0; i++) {
@@ -147,7 +148,9 @@ int placement_take_sidecars(const struct datadir *dir, const char *name,
         result = buffer_failed(&path) ? cause_memory(cause)
                                       : take(dir, buffer_text(&path), &read->each[i].file_id, seq,
                                              moving_sidecar(i), cause);
-        if (result < 0 && cause->kind == CAUSE_CHANGED)
+        /* A sidecar that is gone has nothing to move; one that changed or is open must not be left. */
+        if (result < 0 && cause->kind == CAUSE_CHANGED &&
+            beneath_stat(dir->drop, buffer_text(&path), &now) == FILE_GONE)
             result = 0;
     }
     buffer_free(&path);

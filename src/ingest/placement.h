@@ -54,8 +54,9 @@ int placement_write_reasons(const struct datadir *dir, uint64_t seq,
 void placement_drop_reasons(const struct datadir *dir, uint64_t seq);
 
 /* Move the sidecars that were read to state/moving/. Call this before placement_take: sidecars
- * without SEQ.csv come back after a crash, and none is left behind by a file that has left. A
- * sidecar that has changed since it was read is left where it is. */
+ * without SEQ.csv come back after a crash, and none is left behind by a file that has left.
+ * CAUSE_CHANGED: a sidecar has changed since it was read, or a program has it open, so that the
+ * file must not leave either; placement_return_sidecars moves the others back. */
 int placement_take_sidecars(const struct datadir *dir, const char *name,
                             const struct sidecars *read, uint64_t seq, struct cause *cause);
 

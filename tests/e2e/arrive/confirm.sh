@@ -172,6 +172,13 @@ check "without NAME.done a file waits" wait_for waits a.csv unconfirmed
 check "with it it is merged" wait_for merged_whole a.csv "$SITE/a"
 check "and both are archived" wait_for test -e "$DATA/archive/a.csv" -a -e "$DATA/archive/a.csv.done"
 check "and have left" test ! -e "$DROP/a.csv" -a ! -e "$DROP/a.csv.done"
+sample 10 77 >"$SITE/held"
+cp "$SITE/held" "$DROP/held.csv"
+exec {mark}>"$DROP/held.csv.done"
+check "NAME.done is still open: the file is merged" wait_for recorded held.csv merged
+check "and does not leave without it" test -e "$DROP/held.csv" -a -e "$DROP/held.csv.done"
+exec {mark}>&-
+check "once it is closed both are archived" wait_for test -e "$DATA/archive/held.csv" -a -e "$DATA/archive/held.csv.done"
 : >"$DROP/b.csv.done"
 sed 's/idle/sleeping/' "$SITE/a" >"$SITE/b"
 cp "$SITE/b" "$DROP/b.csv"

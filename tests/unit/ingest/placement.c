@@ -139,10 +139,17 @@ static void test_sidecars_changed(void)
     place_put_text(dir.drop, "r.csv.sha256", "1");
     place_put_text(dir.drop, "r.csv.done", "");
     sidecar_read(dir.drop, "r.csv", geteuid(), &sidecars);
-    place_put_text(dir.drop, "r.csv.sha256", "another");
+    place_put_text(dir.drop, "r.csv.done", "changed");
+    check(placement_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) < 0 &&
+              cause.kind == CAUSE_CHANGED && holds(dir.drop, "r.csv", ".done", "changed"),
+          "a sidecar that has changed stays where it is, and so must its file");
+    check(placement_return_sidecars(&dir, "r.csv", 90, &cause) == 0 && count_in(dir.moving) == 0,
+          "the other sidecar goes back");
+    sidecar_read(dir.drop, "r.csv", geteuid(), &sidecars);
+    unlinkat(dir.drop, "r.csv.sha256", 0);
     check(placement_take_sidecars(&dir, "r.csv", &sidecars, 90, &cause) == 0 &&
-              count_in(dir.moving) == 1 && holds(dir.drop, "r.csv", ".sha256", "another"),
-          "a sidecar that has changed stays where it is");
+              count_in(dir.moving) == 1,
+          "a sidecar that is gone has nothing to move");
     place_put_text(dir.drop, "r.csv.done", "newer");
     check(placement_return_sidecars(&dir, "r.csv", 90, &cause) == 0 && count_in(dir.moving) == 0 &&
               holds(dir.drop, "r.csv", ".done", "newer"),
