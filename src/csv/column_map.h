@@ -57,7 +57,7 @@ struct column_map_request {
     const struct schema *schema; /* the same for all files of a map */
     const struct training_columns *output;
     struct value_cache *caches;
-    const char *name;         /* of the CSV */
+    const char *name;         /* name of the CSV */
     const struct row *header; /* sound */
 };
 

@@ -39,7 +39,7 @@ struct file_cache_entry {
 struct file_cache {
     int dir_fd;                     /* state/; borrowed */
     struct file_cache_image *image; /* the bytes of the file; owned */
-    size_t count, cap;              /* of its entries */
+    size_t count, cap;              /* number of entries, and room */
     struct hash_index by_name;
     struct hash_index by_inode; /* the latest entry of each inode */
     bool changed;               /* since the file was loaded or saved */

@@ -75,7 +75,7 @@ struct pending_file {
 struct pending {
     struct pending_file *files;
     size_t count, cap;
-    size_t racy_count; /* of them */
+    size_t racy_count; /* number of racy files */
     struct hash_index index;
     uint64_t next_arrival_no;
     bool changed; /* since state/waiting.csv was written */

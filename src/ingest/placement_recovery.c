@@ -208,7 +208,7 @@ static int recover_entries(const struct datadir *dir, const struct ledger *ledge
     while (result == 0 && (entry = readdir(list)) != NULL) {
         found = entry_of(entry->d_name, &seq);
         if (found == ENTRY_TEMPORARY)
-            unlinkat(dir->moving, entry->d_name, 0); /* of durable_replace */
+            unlinkat(dir->moving, entry->d_name, 0); /* a leftover of durable_replace */
         else if (found == wanted)
             result = found == ENTRY_MARKER ? move_out_recover(dir, entry->d_name, cause)
                                            : recover_one(dir, ledger, config, seq, cause);

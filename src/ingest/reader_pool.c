@@ -49,7 +49,7 @@ struct reader_pool {
     struct file_check file_checks[THREAD_POOL_MOST + 1]; /* the first is the calling thread's */
     struct reader *free;
     struct reader *first, **last; /* being read */
-    uint64_t bytes;               /* of these */
+    uint64_t bytes;               /* bytes of the files being read */
     size_t count;                 /* number of these */
     uint64_t batch_bytes;         /* given since the batch began */
     struct reader *background;    /* NULL: none */

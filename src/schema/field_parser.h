@@ -34,7 +34,7 @@ extern const char *const field_parser_keys[FIELD_PARSER_KEY_COUNT + 1];
 
 struct field_parser {
     uint64_t number;
-    unsigned line;                                           /* of the section */
+    unsigned line;                                           /* line of the section */
     const struct ini_entry *entries[FIELD_PARSER_KEY_COUNT]; /* NULL: not given */
 };
 

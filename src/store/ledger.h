@@ -45,7 +45,7 @@ struct ledger {
     struct ledger_line start;      /* the last started or adopted line, without its name */
     struct ledger_line last_range; /* last line with rows in the training file, without its name */
     uint64_t training_end;         /* end of the training file according to the lines */
-    uint64_t training_rows;        /* its rows */
+    uint64_t training_rows;        /* rows in the training file */
 
     uint64_t files[VERDICT_COUNT]; /* number of lines with each verdict */
     uint64_t rows, rejected, duplicate, forgotten;

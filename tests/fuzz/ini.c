@@ -16,7 +16,7 @@
 static int file = -1, csv;
 static char path[64];
 static size_t lines;    /* lines of the input file */
-static size_t problems; /* that were logged */
+static size_t problems; /* number of logged lines */
 
 /* Replace log_line (--wrap): each problem is logged as FILE: text or FILE:LINE: text. */
 void __wrap_log_line(enum log_level level, const char *format, ...)
