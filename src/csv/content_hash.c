@@ -52,6 +52,7 @@ void content_hash_begin(struct content_hash *hash)
 void content_hash_search(struct content_hash *hash, const struct content_search *search,
                          struct content_meta meta)
 {
+    content_hash_finish(hash); /* a thread may be hashing lines before the header */
     hash->search = *search;
     hash->meta = meta;
 }

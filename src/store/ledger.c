@@ -360,12 +360,6 @@ bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_kn
     return ledger_index_name(&ledger->index, name, ret_known);
 }
 
-bool ledger_csv(const struct ledger *ledger, const char *name, size_t *cursor,
-                struct ledger_known *ret_known, bool *ret_is_name)
-{
-    return ledger_index_csv(&ledger->index, name, cursor, ret_known, ret_is_name);
-}
-
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name)
 {
     struct ledger_known known;

@@ -118,10 +118,6 @@ int ledger_contents(struct ledger *ledger, struct sorted_snapshot *ret_snapshot,
  * there are none. */
 bool ledger_name(const struct ledger *ledger, const char *name, struct ledger_known *ret_known);
 
-/* Walk the names that the same CSV has plain and packed: see ledger_index_csv. */
-bool ledger_csv(const struct ledger *ledger, const char *name, size_t *cursor,
-                struct ledger_known *ret_known, bool *ret_is_name);
-
 /* Return the offset of the last line of a name, 0 if there is none. */
 uint64_t ledger_last_at(const struct ledger *ledger, const char *name);
 

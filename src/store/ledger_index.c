@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/csv_name.h"
 #include "base/vector.h"
 #include "csv/content_hash.h"
 
@@ -70,34 +69,9 @@ int ledger_index_reserve(struct ledger_index *index, size_t lines)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-#define PACKING_BITS UINT64_C(15)
-
-/* Return a number below 16 for what follows the name of the CSV: "", ".gz" or ".zst", in upper or
- * lower case. */
-static uint64_t packing_of(const char *name, size_t csv_len)
-{
-    const char *c = name + csv_len;
-    uint64_t packing = 0, bit = 1;
-
-    if (*c == '\0')
-        return 0;
-    for (c++; *c != '\0'; c++, bit *= 2)
-        packing += *c >= 'A' && *c <= 'Z' ? bit : 0;
-    /* 1 to 4 for .gz, 5 to 12 for .zst. */
-    return packing + (bit == 4 ? 1 : 5);
-}
-
-/*
- * Return the key of a name: a hash of the name of the CSV, with the packing in its lowest bits. So
- * the plain and packed names of a CSV have different keys that differ in these bits only.
- */
 static struct digest_wide name_key(const char *name)
 {
-    const size_t csv_len = csv_name_length(name);
-    struct digest_wide key = digest_wide_key(name, csv_len);
-
-    key.low = (key.low & ~PACKING_BITS) | packing_of(name, csv_len);
-    return key;
+    return digest_wide_key(name, strlen(name));
 }
 
 static struct ledger_name *find_name_record(const struct ledger_index *index,
@@ -150,24 +124,6 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
     if (known != NULL)
         describe_name(index, known, ret_known);
     return known != NULL;
-}
-
-bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
-                      struct ledger_known *ret_known, bool *ret_is_name)
-{
-    const struct digest_wide key = name_key(name);
-    const struct hash_index_slot *slot;
-
-    while ((slot = hash_index_find(&index->by_name, key.high, cursor)) != NULL) {
-        const struct ledger_name *known = &index->names[slot->value - 1];
-
-        if ((known->hash | PACKING_BITS) == (key.low | PACKING_BITS)) {
-            describe_name(index, known, ret_known);
-            *ret_is_name = known->hash == key.low;
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Store the longest content in `longest`, because the last line will be another one. */

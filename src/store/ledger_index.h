@@ -80,14 +80,6 @@ bool ledger_index_name(const struct ledger_index *index, const char *name,
                        struct ledger_known *ret_known);
 
 /*
- * Walk the names that the same CSV has plain and packed ("x.csv", "x.csv.gz", "x.csv.zst"), of
- * which `name` is one: start with *cursor = 0, until the return value is false. *ret_is_name is
- * true at `name` itself.
- */
-bool ledger_index_csv(const struct ledger_index *index, const char *name, size_t *cursor,
-                      struct ledger_known *ret_known, bool *ret_is_name);
-
-/*
  * Walk the last quarantined line of each name that has one: start with *cursor = 0, until the
  * return value is 0. Return the offset of the line in the ledger.
  */

@@ -179,18 +179,6 @@ static void check_print(const struct ledger_line *line, const char *bytes, size_
     buffer_free(&out);
 }
 
-/* Require that the walk over the names of a CSV meets this name once. */
-static void check_names_of_csv(const struct ledger *ledger, const char *name)
-{
-    struct ledger_known known;
-    size_t cursor = 0, met = 0;
-    bool is_name;
-
-    while (ledger_csv(ledger, name, &cursor, &known, &is_name))
-        met += is_name && known.last_at == ledger_last_at(ledger, name);
-    fuzz_require(met == 1, "met once among the names of its CSV");
-}
-
 /* Require that every lookup finds the line, or a later one. */
 static void check_lookups(const struct ledger *ledger, const struct ledger_line *line)
 {
@@ -204,7 +192,6 @@ static void check_lookups(const struct ledger *ledger, const struct ledger_line 
     fuzz_require(ledger_last(ledger, line->name, &found, &cause) == 1 && found.at >= line->at &&
                      strcmp(found.name, line->name) == 0,
                  "found by its name");
-    check_names_of_csv(ledger, line->name);
     fuzz_require(ledger_longest(ledger, line->name, &found, &cause) >= 0,
                  "the longest content is found");
     if (line->verdict < VERDICT_QUARANTINED)

@@ -136,49 +136,6 @@ static void test_against_rules(void)
     check(wrong == 0, "%zu ledgers of %d lines: %zu wrong", rounds, (int)LINES, wrong);
 }
 
-/* Count the names of this one's CSV. *ret_own: what is known of the name itself. */
-static size_t walk_csv(const char *name, struct ledger_known *ret_own, uint64_t *ret_sum)
-{
-    struct ledger_known known;
-    size_t cursor = 0, count = 0;
-    bool is_name;
-
-    *ret_own = (struct ledger_known){0};
-    *ret_sum = 0;
-    while (ledger_index_csv(&ledger_index, name, &cursor, &known, &is_name)) {
-        count++;
-        *ret_sum += known.last_at;
-        if (is_name)
-            *ret_own = known;
-    }
-    return count;
-}
-
-static void test_names_of_csv(void)
-{
-    static const char *const names[] = {"a.csv",    "a.csv.gz",  "a.csv.zst", "b.csv",
-                                        "a.CSV.gz", "a.csv.zip", "a.csv.csv"};
-    struct ledger_known own;
-    uint64_t sum;
-    size_t i;
-
-    for (i = 0; i < sizeof names / sizeof *names; i++) {
-        make_line(VERDICT_MERGED, names[i], (unsigned)i, UINT64_C(1000) << i);
-        add();
-    }
-    check(walk_csv("a.csv", &own, &sum) == 3 && own.last_at == 1000 && sum == 7000,
-          "a CSV has its plain name and two packed ones");
-    check(walk_csv("a.csv.zst", &own, &sum) == 3 && own.last_at == 4000 && sum == 7000,
-          "each of them leads to all");
-    check(walk_csv("a.csv.GZ", &own, &sum) == 3 && own.last_at == 0,
-          "a suffix in upper case is another name of the same CSV");
-    check(walk_csv("b.csv", &own, &sum) == 1 && own.last_at == 8000, "a plain file may be alone");
-    check(walk_csv("a.CSV", &own, &sum) == 1 && own.last_at == 0 && sum == 16000,
-          "a packed file may be alone");
-    check(walk_csv("c.csv.gz", &own, &sum) == 0, "an unknown name has no other names");
-    ledger_index_free(&ledger_index);
-}
-
 static void test_quarantined(void)
 {
     static const struct {
@@ -281,7 +238,6 @@ int main(void)
 {
     test_empty();
     test_against_rules();
-    test_names_of_csv();
     test_quarantined();
     test_meta();
     test_limits();
