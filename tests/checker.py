@@ -593,8 +593,10 @@ class Drop:
 
     def __init__(self, top, lines, recursive):
         self.names = [path for path in files_below(top) if is_csv_name(path) and (recursive or "/" not in path)]
-        self.files = {path: csv_inside(path, read(os.path.join(top, path))) for path in self.names
-                      if is_plain(os.path.join(top, path)) and os.access(os.path.join(top, path), os.R_OK)}
+        plain = [path for path in self.names if is_plain(os.path.join(top, path))]
+        self.file_count = len(plain)  # with those that the checker may not read
+        self.files = {path: csv_inside(path, read(os.path.join(top, path))) for path in plain
+                      if os.access(os.path.join(top, path), os.R_OK)}
         self.accepted = {}
         verdicts = collections.defaultdict(dict)
         for line in lines:
@@ -644,7 +646,7 @@ def want_stats(lines, training, quarantine, drop, training_path):
     last = {slot(line.name): line.verdict for line in lines if line.verdict not in BEGINS}
     verdicts = collections.Counter(line.verdict for line in lines)
     want = {
-        "user_files": len(drop.files),
+        "user_files": drop.file_count,
         "total_user_samples": sum(len(parse_csv(data, strict=False)) - 1 for data in drop.accepted.values()),
         "users": training.count("user_id"),
         "main_training_samples": len(training.rows),

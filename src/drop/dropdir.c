@@ -336,9 +336,14 @@ int dropdir_scan_directory(struct dropdir *drop, int dir_fd, const char *directo
 void dropdir_wait(struct dropdir *drop, struct pending_file *file, enum pending_reason reason,
                   const char *detail, int64_t due)
 {
-    if (!pending_requeue(&drop->pending, file, due, reason, detail))
+    const bool same_detail = file->detail == NULL || detail == NULL
+                                 ? file->detail == detail
+                                 : strcmp(file->detail, detail) == 0;
+    const bool same_reason = !pending_requeue(&drop->pending, file, due, reason, detail);
+
+    drop->changed |= !same_reason || !same_detail;
+    if (same_reason)
         return;
-    drop->changed = true;
     if (reason != PENDING_NEW && reason != PENDING_WRITER && reason != PENDING_ACCEPTED)
         dropdir_notify(drop, INGEST_WAITING, file->name, 0, detail);
 }
